@@ -1,0 +1,198 @@
+"""The tables of the index: what was received, what was decided, what ran, what was made and what was delivered.
+
+Times are UTC seconds since the epoch (float). Columns marked *patient* may hold patient data and are read only by the
+pages and DICOMweb; nothing else logs or exports them. The index of received objects can be rebuilt from the files.
+"""
+
+from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+
+__all__ = [
+    "delivery",
+    "encoded_object",
+    "event",
+    "instance",
+    "job",
+    "metadata",
+    "quarantine",
+    "result",
+    "series",
+    "step_log",
+    "study",
+    "study_version",
+]
+
+metadata = MetaData()
+
+study = Table(
+    "study",
+    metadata,
+    Column("study_uid", String(64), primary_key=True),
+    Column("patient_name", String(512)),  # patient
+    Column("patient_id", String(128)),  # patient
+    Column("patient_birth_date", String(16)),  # patient
+    Column("patient_sex", String(16)),  # patient
+    Column("accession_number", String(64)),  # patient
+    Column("study_id", String(64)),  # patient
+    Column("study_date", String(16)),
+    Column("study_time", String(32)),
+    Column("study_description", String(256)),  # patient
+    Column("referring_physician", String(512)),  # patient
+    Column("first_received", Float, nullable=False),
+    Column("last_received", Float, nullable=False),
+)
+
+series = Table(
+    "series",
+    metadata,
+    Column("series_uid", String(64), primary_key=True),
+    Column("study_uid", String(64), ForeignKey("study.study_uid"), nullable=False, index=True),
+    Column("modality", String(16)),
+    Column("series_number", Integer),
+    Column("series_description", String(256)),  # patient
+    Column("body_part", String(64)),
+    Column("frame_of_reference_uid", String(64)),
+    Column("first_received", Float, nullable=False),
+    Column("last_received", Float, nullable=False),
+)
+
+instance = Table(
+    "instance",
+    metadata,
+    Column("sop_uid", String(64), primary_key=True),
+    Column("series_uid", String(64), ForeignKey("series.series_uid"), nullable=False, index=True),
+    Column("study_uid", String(64), nullable=False, index=True),
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("transfer_syntax_uid", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("instance_number", Integer),
+    Column("rows", Integer),
+    Column("columns", Integer),
+    Column("number_of_frames", Integer),
+    Column("origin", String(16), nullable=False),  # "received", or "result" for an object that radgate made
+    Column("peer", String(64)),
+    Column("association", String(64)),
+    Column("copies", Integer, nullable=False, default=1),  # how often the same bytes came
+    Column("received", Float, nullable=False),
+)
+
+quarantine = Table(
+    "quarantine",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("reason", String(64), nullable=False),  # code of the typed error
+    Column("message", Text, nullable=False),  # what is wrong and what to do; no patient data
+    Column("sop_uid", String(64)),
+    Column("study_uid", String(64), index=True),
+    Column("peer", String(64)),
+    Column("received", Float, nullable=False),
+    Column("settled", Float),  # when a person dealt with it
+)
+
+study_version = Table(
+    "study_version",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_uid", String(64), ForeignKey("study.study_uid"), nullable=False, index=True),
+    Column("version", Integer, nullable=False),  # from 1; a late instance makes the next
+    Column("input_digest", String(64)),  # over the sorted (SOP UID, sha256) pairs, once complete
+    Column("state", String(24), nullable=False),  # the states of docs/architecture.md
+    Column("reason", Text),  # sentence for people where the state is not a good one
+    Column("evidence", JSON),  # why it was held to be complete
+    Column("opened", Float, nullable=False),
+    Column("changed", Float, nullable=False),
+    UniqueConstraint("study_uid", "version"),
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("time", Float, nullable=False, index=True),
+    Column("kind", String(48), nullable=False),
+    Column("study_uid", String(64), index=True),
+    Column("detail", JSON, nullable=False),  # counts, codes, UIDs; no patient data
+)
+
+job = Table(
+    "job",
+    metadata,
+    Column("id", String(64), primary_key=True),  # digest of study version, stack and route
+    Column("study_uid", String(64), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("series_uid", String(64), nullable=False),
+    Column("stack", String(64), nullable=False),  # id of the stack within its study version
+    Column("route", String(64), nullable=False),
+    Column("bundle", String(128), nullable=False),
+    Column("state", String(24), nullable=False),
+    Column("reason", Text),
+    Column("progress", Float),  # 0 to 1 within the running step
+    Column("created", Float, nullable=False),
+    Column("changed", Float, nullable=False),
+)
+
+step_log = Table(
+    "step_log",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("study_uid", String(64), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("job_id", String(64), index=True),  # empty for steps of the whole study
+    Column("step", String(32), nullable=False),
+    Column("state", String(16), nullable=False),  # running, done, failed, refused, skipped
+    Column("attempt", Integer, nullable=False, default=1),
+    Column("started", Float, nullable=False),
+    Column("ended", Float),
+    Column("message", Text),  # no patient data
+    Column("detail", JSON),
+)
+
+result = Table(
+    "result",
+    metadata,
+    Column("id", String(64), primary_key=True),
+    Column("job_id", String(64), nullable=False, index=True),
+    Column("study_uid", String(64), nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("status", String(24), nullable=False),  # findings, none_found, partial, failed, refused, held
+    Column("supersedes", String(64)),
+    Column("document", JSON, nullable=False),  # reports.Result as JSON
+    Column("pictures", JSON, nullable=False),  # list of {name, sha256, caption}; files below store/pictures
+    Column("created", Float, nullable=False),
+)
+
+encoded_object = Table(
+    "encoded_object",
+    metadata,
+    Column("sop_uid", String(64), primary_key=True),
+    Column("result_id", String(64), ForeignKey("result.id"), nullable=False, index=True),
+    Column("outlet", String(24), nullable=False),  # seg, rtstruct, sr, pdf
+    Column("sop_class_uid", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("size_bytes", Integer, nullable=False),
+    Column("position", Integer, nullable=False),  # order of sending within the result
+    Column("created", Float, nullable=False),
+)
+
+delivery = Table(
+    "delivery",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("sop_uid", String(64), nullable=False),
+    Column("sha256", String(64), nullable=False),
+    Column("destination", String(64), nullable=False),
+    Column("study_uid", String(64), nullable=False, index=True),
+    Column("result_id", String(64), nullable=False, index=True),
+    Column("position", Integer, nullable=False),
+    Column("state", String(16), nullable=False),  # PENDING SENDING ACCEPTED WARNED VERIFIED REJECTED DEAD CANCELLED
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("last_status", String(32)),
+    Column("last_error", Text),  # no patient data
+    Column("created", Float, nullable=False),
+    Column("next_try", Float, nullable=False),
+    Column("finished", Float),
+    UniqueConstraint("sop_uid", "sha256", "destination"),
+    Index("delivery_due", "state", "next_try"),
+)

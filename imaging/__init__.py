@@ -1,0 +1,1 @@
+"""Images, their geometry and their origin: the ground floor that every other package stands on."""

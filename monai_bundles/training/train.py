@@ -1,0 +1,176 @@
+"""Trains the head-and-neck organ network on OpenKBP: `python -m monai_bundles.training.train --data DIR --work DIR`.
+
+Resumes from `WORK/last.pt`; keeps a running average of the weights and writes the best of them on the tuning
+patients to `WORK/best.pt`. Uses a GPU when there is one.
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.bundle import ConfigParser
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from monai_bundles.training.openkbp import STRUCTURES, Patient, draw_window, load_patients, structure_voxels
+from monai_bundles.training.validate import mean_dice, tuning_dice
+
+__all__ = ["main"]
+
+BUNDLE = Path(__file__).parents[1] / "bundles" / "head_neck_ct_oar_segmentation"
+
+
+def two_windows(ct_hu: Tensor) -> Tensor:
+    """Soft-tissue (-160..240 HU) and wide (-1000..1500 HU) windows as two channels in 0..1; `ct_hu` is (N, 1, ...)."""
+    soft = (ct_hu + 160.0) / 400.0
+    wide = (ct_hu + 1000.0) / 2500.0
+    return torch.cat([soft.clamp(0, 1), wide.clamp(0, 1)], dim=1)
+
+
+def masked_loss(logits: Tensor, targets: Tensor, known: Tensor) -> Tensor:
+    """Binary cross-entropy plus soft Dice over what is known; a structure absent from the batch gives no Dice term."""
+    cross_entropy = functional.binary_cross_entropy_with_logits(logits, targets, weight=known, reduction="sum")
+    cross_entropy = cross_entropy / known.sum().clamp(min=1.0)
+    axes = (0, 2, 3, 4)
+    p = torch.sigmoid(logits) * known
+    overlap = (p * targets).sum(axes)
+    total = p.sum(axes) + (targets * known).sum(axes)
+    present = (targets * known).sum(axes) > 0
+    dice = (2 * overlap + 1.0) / (total + 1.0)
+    return cross_entropy * 5.0 + ((1.0 - dice) * present).sum() / present.sum().clamp(min=1)
+
+
+class Sampler:
+    """Random windows: a structure by weight, a patient who has it, one of its voxels, and some jitter."""
+
+    def __init__(self, patients: list[Patient], config: dict[str, Any], rng: np.random.Generator) -> None:
+        self._patients = patients
+        self._config = config
+        self._rng = rng
+        self._voxels = [structure_voxels(p) for p in patients]
+        self._owners = [[i for i, v in enumerate(self._voxels) if len(v[s])] for s in range(len(STRUCTURES))]
+        weights = np.array([config["structure_weights"][name] for name in STRUCTURES])
+        self._weights = weights / weights.sum()
+
+    def draw(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """A batch: CT in HU (N, 1, Z, Y, X), targets and known (N, structures, Z, Y, X)."""
+        windows = []
+        for _ in range(self._config["batch_size"]):
+            structure = self._rng.choice(len(STRUCTURES), p=self._weights)
+            owner = self._rng.choice(self._owners[structure])
+            patient = self._patients[owner]
+            voxels = self._voxels[owner][structure]
+            centre = voxels[self._rng.integers(len(voxels))].astype(float)
+            reach_mm = np.array(self._config["window"]) * np.array(self._config["spacing_mm"]) * (0.3, 0.22, 0.22)
+            centre += self._rng.uniform(-1, 1, 3) * reach_mm / np.array(patient.spacing_mm)
+            windows.append(
+                draw_window(
+                    patient, centre, tuple(self._config["window"]), tuple(self._config["spacing_mm"]), self._rng
+                )
+            )
+        return (
+            np.stack([w.ct_hu for w in windows])[:, None],
+            np.stack([w.targets for w in windows]),
+            np.stack([w.known for w in windows]),
+        )
+
+
+def build_network() -> nn.Module:
+    """The network that the bundle's inference.json defines, untrained."""
+    parser = ConfigParser()
+    parser.read_config(BUNDLE / "configs" / "inference.json")
+    network: nn.Module = parser.get_parsed_content("network_def")
+    return network
+
+
+def main() -> None:
+    """Train until the configured number of steps is reached."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--data", type=Path, required=True, help="folder of OpenKBP (index.csv, ctlab/)")
+    arguments.add_argument("--work", type=Path, required=True, help="folder for checkpoints and the log")
+    arguments.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
+    arguments.add_argument("--steps", type=int, default=0, help="instead of the configured number")
+    options = arguments.parse_args()
+    config = json.loads((BUNDLE / "configs" / "train.json").read_text(encoding="utf-8"))
+    steps = options.steps or config["steps"]
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    options.work.mkdir(parents=True, exist_ok=True)
+
+    torch.manual_seed(config["seed"])
+    network = build_network().to(device, memory_format=torch.channels_last_3d)
+    average = build_network().to(device, memory_format=torch.channels_last_3d)
+    average.load_state_dict(network.state_dict())
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=config["learning_rate"], weight_decay=config["weight_decay"]
+    )
+    step, best = 0, 0.0
+    last = options.work / "last.pt"
+    if last.exists():
+        state = torch.load(last, map_location=device, weights_only=True)
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        step, best = state["step"], state["best"]
+    sampler = Sampler(
+        load_patients(options.data, "train"), config, np.random.default_rng([config["seed"], step])
+    )
+    tuning = load_patients(options.data, "validation")
+    log = (options.work / "log.jsonl").open("a", encoding="utf-8")
+
+    losses: list[float] = []
+    began = time.monotonic()
+    while step < steps:
+        rate = config["learning_rate"] * min(1.0, (step + 1) / 50) * (1 - step / steps) ** 0.9
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        ct_hu, targets, known = (torch.from_numpy(a).to(device) for a in sampler.draw())
+        network.train()
+        loss = masked_loss(network(two_windows(ct_hu)), targets, known)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimiser.step()
+        step += 1
+        losses.append(loss.item())
+        decay = min(config["ema_decay"], (1 + step) / (10 + step))
+        with torch.no_grad():
+            for mean, value in zip(average.state_dict().values(), network.state_dict().values(), strict=True):
+                if mean.dtype.is_floating_point:
+                    mean.lerp_(value, 1 - decay)
+                else:
+                    mean.copy_(value)
+        if step % 50 == 0:
+            record: dict[str, Any] = {"step": step, "loss": float(np.mean(losses)), "seconds": time.monotonic() - began}
+            losses.clear()
+            if step % 500 == 0 or step == steps:
+                dice = tuning_dice(average, tuning if step == steps else tuning[::4], config["spacing_mm"], device)
+                record["dice"] = dice
+                if mean_dice(dice) >= best or step == steps:
+                    best = mean_dice(dice)
+                    torch.save(average.state_dict(), options.work / "best.pt")
+            log.write(json.dumps(record) + "\n")
+            log.flush()
+            print(json.dumps(record), flush=True)  # noqa: T201 - progress of a command
+            partial = options.work / "last.tmp"
+            torch.save(
+                {
+                    "network": network.state_dict(),
+                    "average": average.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "step": step,
+                    "best": best,
+                },
+                partial,
+            )
+            partial.replace(last)
+
+
+if __name__ == "__main__":
+    main()
