@@ -1,7 +1,12 @@
-"""What every test may ask for: programs and data of other people, or a clear word why they are missing."""
+"""What every test may ask for: programs and data of other people, or a clear word why they are missing.
+
+`RADGATE_FORBID_SKIPS` (marker names with commas between them) makes a skipped test of such a marker a failure: on the
+machine where everything is installed, a skip hides a test.
+"""
 
 import os
 import shutil
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -25,3 +30,15 @@ def data_folder(name: str) -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the development data '{name}', which is not on this machine")
     return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Turn the skip of a test that must not be skipped here into a failure."""
+    report = yield
+    forbidden = {name for name in os.environ.get("RADGATE_FORBID_SKIPS", "").split(",") if name}
+    hit = sorted(forbidden & {mark.name for mark in item.iter_markers()})
+    if report.skipped and hit and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped although {', '.join(hit)} tests must run here: {report.longrepr}"
+    return report

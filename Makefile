@@ -1,0 +1,39 @@
+# radgate's commands. Everything runs in a virtual environment of its own (VENV), made on first use.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/ready
+STUDY ?=
+KEEP ?=
+MARKS ?=
+
+.PHONY: help install demo test lint bench docs-settings clean
+help:            ## this list
+	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
+
+install: $(READY)  ## make the virtual environment with everything that the commands below need
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if (3, 11) <= v <= (3, 13) else f"radgate needs Python 3.11 to 3.13, this is {v[0]}.{v[1]}; call make PYTHON=python3.11")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[ai,dev]"
+	@touch $(READY)
+
+demo: $(READY)   ## start the service, send a study through it and show what came back (STUDY=folder, KEEP=0 to end by itself)
+	$(BIN)/radgate demo $(if $(STUDY),--study "$(STUDY)") $(if $(filter 0,$(KEEP)),--no-keep)
+
+test: $(READY)   ## all tests; says what it skipped and why
+	$(BIN)/python -m pytest $(MARKS)
+
+lint: $(READY)   ## style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)  ## every benchmark beside its peer; prints ratios
+	$(BIN)/python -m bench
+
+clean:           ## remove the virtual environment and what was built
+	rm -rf $(VENV) build demo
