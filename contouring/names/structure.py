@@ -43,7 +43,7 @@ class StructureName:
 
     @property
     def side(self) -> str:
-        """"L", "R", or "" for an unpaired structure and for both sides together."""
+        """Which side it lies on: "L", "R", or "" for an unpaired structure and for both sides together."""
         if self.modifier is None:
             return ""
         return {"7771000": "L", "24028007": "R"}.get(self.modifier.value, "")
