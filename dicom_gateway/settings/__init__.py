@@ -1,0 +1,33 @@
+"""The settings of a site: one TOML file, read once, then frozen values handed down."""
+
+from dicom_gateway.settings.load import is_loopback, load_settings, read_settings
+from dicom_gateway.settings.manual import settings_manual
+from dicom_gateway.settings.model import (
+    Bundles,
+    Complete,
+    Database,
+    Destination,
+    Listen,
+    Peer,
+    Report,
+    Settings,
+    Store,
+    Web,
+)
+
+__all__ = [
+    "Bundles",
+    "Complete",
+    "Database",
+    "Destination",
+    "Listen",
+    "Peer",
+    "Report",
+    "Settings",
+    "Store",
+    "Web",
+    "is_loopback",
+    "load_settings",
+    "read_settings",
+    "settings_manual",
+]

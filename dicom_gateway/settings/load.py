@@ -1,0 +1,231 @@
+"""`radgate.toml` to `Settings`: read once, checked as a whole, refused with line and key."""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dicom_gateway.errors import SettingsError
+from dicom_gateway.settings.lines import key_lines
+from dicom_gateway.settings.model import (
+    Bundles,
+    Complete,
+    Database,
+    Destination,
+    Listen,
+    Peer,
+    Report,
+    Settings,
+    Store,
+    Web,
+)
+from dicom_gateway.settings.tables import known_key, read_table
+
+if TYPE_CHECKING:
+    from dicom_gateway.route.rules import Route
+
+__all__ = ["is_loopback", "load_settings", "read_settings"]
+
+_SECTIONS: dict[str, type[Any]] = {
+    "store": Store,
+    "listen": Listen,
+    "database": Database,
+    "complete": Complete,
+    "bundles": Bundles,
+    "web": Web,
+    "report": Report,
+}
+_LISTS = {"peer": "peers", "destination": "destinations", "route": "routes"}
+_AE_TITLE = re.compile(r"[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
+
+
+def load_settings(path: str | Path) -> Settings:
+    """The settings in a file.
+
+    Raises
+    ------
+    SettingsError
+        The file cannot be read, is no TOML, or holds a wrong, unknown or unsafe setting; with line and key.
+    """
+    file = Path(path)
+    try:
+        text = file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8"
+        raise SettingsError(f"The settings file {file.name} cannot be read ({reason}); check its path.") from None
+    return read_settings(text, file.resolve())
+
+
+def read_settings(text: str, source: Path) -> Settings:
+    """The settings in a TOML text; relative paths are taken from the folder of `source`.
+
+    Raises
+    ------
+    SettingsError
+        The text is no TOML, or holds a wrong, unknown or unsafe setting; with line and key.
+    """
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        place = re.search(r"\(at line (\d+), column (\d+)\)", str(error))
+        what = str(error).split(" (at ")[0]
+        raise SettingsError(
+            f"This is no TOML ({what[:1].lower()}{what[1:]}); correct the line or the one before it.",
+            line=int(place[1]) if place else None,
+        ) from None
+    lines = key_lines(text)
+    try:
+        settings = _settings(tables, source)
+        _check(settings)
+    except SettingsError as error:
+        if error.line is None and error.key is not None:
+            raise SettingsError(error.message, line=_line(error.key, lines), key=error.key) from None
+        raise
+    return settings
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address to listen on is reachable from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _line(key: str, lines: Mapping[str, int]) -> int | None:
+    """Line of a key, or of the nearest table around it."""
+    while key and key not in lines:
+        cut = max(key.rfind("."), key.rfind("["))
+        key = key[:cut] if cut > 0 else ""
+    return lines.get(key)
+
+
+def _settings(tables: Mapping[str, Any], source: Path) -> Settings:
+    folder = source.parent
+    for name in tables:
+        known_key(name, [*_SECTIONS, *_LISTS], name)
+    values: dict[str, Any] = {
+        name: read_table(kind, tables.get(name, {}), name, folder) for name, kind in _SECTIONS.items()
+    }
+    values["database"] = _database(values["database"])
+    values["peers"] = tuple(read_table(Peer, t, k, folder) for t, k in _tables(tables, "peer"))
+    values["destinations"] = tuple(
+        _destination(read_table(Destination, t, k, folder), k) for t, k in _tables(tables, "destination")
+    )
+    values["routes"] = tuple(_route(t, k) for t, k in _tables(tables, "route"))
+    return Settings(**values, source=source)
+
+
+def _tables(tables: Mapping[str, Any], name: str) -> list[tuple[Any, str]]:
+    listed = tables.get(name, [])
+    if not isinstance(listed, list):
+        raise SettingsError(f"There may be several of these, so write [[{name}]] with two brackets.", key=name)
+    return [(table, f"{name}[{i}]") for i, table in enumerate(listed)]
+
+
+def _route(table: Any, key: str) -> "Route":
+    from dicom_gateway.route.rules import parse_route
+
+    if not isinstance(table, Mapping):
+        raise SettingsError("This must be a table, as in [[route]].", key=key)
+    return parse_route(table, key)
+
+
+def _database(database: Database) -> Database:
+    url = database.url
+    if url.startswith("env:"):
+        url = os.environ.get(url[4:], "")
+        if not url:
+            raise SettingsError(
+                f"The environment variable {database.url[4:]} is empty or missing; set it, or write the address here.",
+                key="database.url",
+            )
+    if url != "sqlite" and not url.startswith(("sqlite:///", "postgresql+psycopg://")):
+        raise SettingsError(
+            "This must be 'sqlite', 'env:NAME' or an address that begins with 'postgresql+psycopg://'.",
+            key="database.url",
+        )
+    return Database(url)
+
+
+def _destination(destination: Destination, key: str) -> Destination:
+    if destination.kind == "dicom":
+        missing = next((n for n in ("aet", "host") if not getattr(destination, n)), None)
+        if missing:
+            raise SettingsError(f"A destination of kind 'dicom' needs '{missing}'.", key=key)
+        _ae_title(destination.aet, f"{key}.aet")
+        if destination.calling_aet:
+            _ae_title(destination.calling_aet, f"{key}.calling_aet")
+    elif not destination.url.startswith(("http://", "https://")):
+        raise SettingsError("A destination of kind 'stow' needs a 'url' with http:// or https://.", key=key)
+    if destination.token_env and not os.environ.get(destination.token_env):
+        raise SettingsError(
+            f"The environment variable {destination.token_env} is empty or missing; set it to the token.",
+            key=f"{key}.token_env",
+        )
+    return destination
+
+
+def _ae_title(title: str, key: str) -> None:
+    if not _AE_TITLE.fullmatch(title):
+        raise SettingsError("An AE title has 1 to 16 ASCII characters, without backslash.", key=key)
+
+
+def _check(settings: Settings) -> None:
+    """Refuse what is wrong or unsafe only together.
+
+    Raises
+    ------
+    SettingsError
+        Two settings contradict each other, or together open a door.
+    """
+    _ae_title(settings.listen.aet, "listen.aet")
+    if not is_loopback(settings.listen.host) and not settings.peers:
+        raise SettingsError(
+            "Listening beyond this machine needs at least one [[peer]] with AE title and addresses; add one, or use "
+            "127.0.0.1.",
+            key="listen.host",
+        )
+    if not is_loopback(settings.web.host) and settings.web.token_file is None:
+        raise SettingsError(
+            "Showing pages beyond this machine needs 'token_file'; add it, or use 127.0.0.1.", key="web.host"
+        )
+    if settings.store.floor_free > settings.store.low_free:
+        raise SettingsError("The floor must not be above 'low_free'.", key="store.floor_free")
+    for number, peer in enumerate(settings.peers):
+        _ae_title(peer.aet, f"peer[{number}].aet")
+    _unique([p.aet for p in settings.peers], "peer", "aet")
+    _unique([d.name for d in settings.destinations], "destination", "name")
+    _unique([r.name for r in settings.routes], "route", "name")
+    names = [d.name for d in settings.destinations]
+    for number, route in enumerate(settings.routes):
+        for place, name in enumerate(route.deliver):
+            _known_destination(name, names, f"route[{number}].deliver[{place}]")
+
+
+def _known_destination(name: str, names: list[str], key: str) -> None:
+    """Nothing, where a route's destination exists.
+
+    Raises
+    ------
+    SettingsError
+        It does not.
+    """
+    if name not in names:
+        known = ", ".join(names) or "none"
+        raise SettingsError(
+            f"There is no destination '{name}' (known: {known}); add a [[destination]] or correct it.", key=key
+        )
+
+
+def _unique(names: list[str], table: str, field: str) -> None:
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise SettingsError(
+                f"'{name}' stands twice; give each [[{table}]] its own {field}.", key=f"{table}[{number}].{field}"
+            )
