@@ -1,13 +1,25 @@
-"""The error tree of contouring: what is wrong with a structure, a contour or a segmentation, and what to do.
+"""What contouring refuses, and the names of those refusals.
 
 ::
 
     RadgateError
     └── ContouringError
+        ├── NotAStructureSet
+        ├── FrameOfReferenceMismatch
+        ├── NonPlanarContour
+        ├── OffGridContours
+        ├── OverlappingContours
+        ├── EmptyAfterClipping
+        ├── CorruptContourData
+        ├── UnsupportedContourType
+        ├── DuplicateRoiNumber
+        ├── UnknownRoi
+        ├── GridMismatch
+        ├── RoundTripMismatch
+        ├── UnwritableNumber
+        ├── ProfileViolation
         ├── UnknownStructure
         ├── LateralityConflict
-        ├── FrameOfReferenceMismatch
-        ├── DifferentGrids
         ├── EmptyStructure
         ├── SegmentationRefused
         │   ├── NotASegmentation
@@ -16,29 +28,99 @@
         │   └── OverlappingSegments
         ├── RecipeRefused
         └── SuvRefused
+
+Refusals of the series' own geometry (`MixedOrientation`, `DuplicatePlanes`...) belong to `imaging.errors`.
 """
 
 from imaging.errors import RadgateError
 
 __all__ = [
     "ContouringError",
+    "CorruptContourData",
     "CorruptSegmentation",
-    "DifferentGrids",
+    "DuplicateRoiNumber",
+    "EmptyAfterClipping",
     "EmptyStructure",
     "FrameOfReferenceMismatch",
+    "GridMismatch",
     "LateralityConflict",
+    "NonPlanarContour",
     "NotASegmentation",
+    "NotAStructureSet",
+    "OffGridContours",
+    "OverlappingContours",
     "OverlappingSegments",
+    "ProfileViolation",
     "RecipeRefused",
+    "RoundTripMismatch",
     "SegmentationOffGrid",
     "SegmentationRefused",
     "SuvRefused",
+    "UnknownRoi",
     "UnknownStructure",
+    "UnsupportedContourType",
+    "UnwritableNumber",
 ]
 
 
 class ContouringError(RadgateError):
-    """A structure, contour or segmentation cannot be used as it is."""
+    """A structure cannot be read, written or computed without guessing."""
+
+
+class NotAStructureSet(ContouringError):
+    """The DICOM object is no RT structure set."""
+
+
+class FrameOfReferenceMismatch(ContouringError):
+    """The contours live in another frame of reference than the image."""
+
+
+class NonPlanarContour(ContouringError):
+    """A contour does not lie in a plane of the image's orientation."""
+
+
+class OffGridContours(ContouringError):
+    """Contours lie between the slices of the image."""
+
+
+class OverlappingContours(ContouringError):
+    """Boundaries of CLOSED_PLANAR contours cross in one plane: union or XOR was meant, and nothing says which."""
+
+
+class EmptyAfterClipping(ContouringError):
+    """A structure has contours, but all of them lie outside the image."""
+
+
+class CorruptContourData(ContouringError):
+    """ContourData holds text, NaN, or a number of values that is no multiple of three."""
+
+
+class UnsupportedContourType(ContouringError):
+    """The only contours of the structure are points or open lines, which enclose no area."""
+
+
+class DuplicateRoiNumber(ContouringError):
+    """Two structures carry the same ROINumber, so their contours cannot be told apart."""
+
+
+class UnknownRoi(ContouringError):
+    """A contour or a caller refers to an ROINumber that the structure set does not define."""
+
+
+class GridMismatch(ContouringError):
+    """A region was made on another grid than the image it is to be written for."""
+
+
+class RoundTripMismatch(ContouringError):
+    """The written contours, read again, do not give the mask they were made from."""
+
+
+class UnwritableNumber(ContouringError):
+    """A coordinate does not fit into the 16 characters of a decimal string."""
+
+
+class ProfileViolation(ContouringError):
+    """The structure set breaks a rule of the export profile that it was made for."""
 
 
 class UnknownStructure(ContouringError):
@@ -47,14 +129,6 @@ class UnknownStructure(ContouringError):
 
 class LateralityConflict(ContouringError):
     """A name says left and the geometry says right, or the other way round."""
-
-
-class FrameOfReferenceMismatch(ContouringError):
-    """Structures and image refer to different frames of reference."""
-
-
-class DifferentGrids(ContouringError):
-    """Two regions that do not lie on the same grid are to be compared or combined."""
 
 
 class EmptyStructure(ContouringError):
