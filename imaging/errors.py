@@ -6,6 +6,7 @@
     └── ImagingError
         ├── NotDicom
         ├── TruncatedFile
+        ├── DuplicateInstance
         ├── MissingAttribute
         ├── UndecodablePixels
         └── GeometryRefused
@@ -26,6 +27,7 @@ behind it. None carries patient data: no name, no id, no path, no free text of a
 from typing import Any, ClassVar
 
 __all__ = [
+    "DuplicateInstance",
     "DuplicatePlanes",
     "FourDimensional",
     "GantryTilt",
@@ -85,6 +87,10 @@ class NotDicom(ImagingError):
 
 class TruncatedFile(ImagingError):
     """The file ends before its data set does, or claims more than it holds."""
+
+
+class DuplicateInstance(ImagingError):
+    """Two files with one SOP instance UID: a needless copy, or a contradiction."""
 
 
 class MissingAttribute(ImagingError):

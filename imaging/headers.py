@@ -1,0 +1,283 @@
+"""Reading one file's header: what it holds, where its pixels lie, or a typed reason why it cannot be used.
+
+Nothing is trusted: a claim in a header is compared with the size of the file before anything is allocated for it.
+Joining files to series is left to `imaging.series`, reading pixels to `imaging.pixels`.
+"""
+
+import math
+import struct
+import zlib
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+from pydicom.filereader import read_partial
+from pydicom.multival import MultiValue
+from pydicom.tag import BaseTag
+from pydicom.uid import (
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+)
+
+from imaging.errors import MissingAttribute, NotDicom, TruncatedFile
+
+__all__ = ["PARSER_FAULTS", "Header", "PixelLocation", "numbers", "read_header", "text", "whole"]
+
+PARSER_FAULTS = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    InvalidDicomError,
+    LookupError,
+    MemoryError,
+    NotImplementedError,
+    RecursionError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
+"""What pydicom and its decoders raise on damaged files; collected from fuzzing, not from a promise of theirs."""
+
+FIRST_READ_BYTES = 1 << 16
+"""Headers of images fit into this almost always; a file whose header does not is read whole."""
+
+UNDEFINED_LENGTH = 0xFFFFFFFF
+PIXEL_DATA = 0x7FE00010
+PIXEL_TAGS = (PIXEL_DATA, 0x7FE00009, 0x7FE00008)
+ITEM, SEQUENCE_DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
+
+
+@dataclass(frozen=True)
+class PixelLocation:
+    """Where a file keeps its pixel data.
+
+    Parameters
+    ----------
+    transfer_syntax_uid
+        Encoding of the file; for a file without one, what its bytes turned out to be.
+    offset
+        Byte of the file at which the value begins; None where the data set is deflated.
+    length
+        Length of the value in bytes; None where it is encapsulated (compressed).
+    """
+
+    transfer_syntax_uid: str
+    offset: int | None
+    length: int | None
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the pixels can be taken from the file as they lie there."""
+        return self.offset is not None and self.length is not None
+
+    @property
+    def is_little_endian(self) -> bool:
+        """Byte order of plain pixels."""
+        return self.transfer_syntax_uid != ExplicitVRBigEndian
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """One file: its data set up to the pixels, and where the pixels are (None where it has none)."""
+
+    file: Path
+    dataset: Dataset
+    pixels: PixelLocation | None
+
+
+def read_header(file: Path) -> Header:
+    """The header of a DICOM file, without its pixels.
+
+    A missing preamble or missing file meta information is tolerated where the bytes leave no doubt; a cut file is not.
+
+    Raises
+    ------
+    NotDicom
+        The file is no DICOM file, or cannot be opened.
+    TruncatedFile
+        The file ends before its data set does, or its pixel data claim more than the file holds.
+    """
+    try:
+        with file.open("rb") as stream:
+            size = file.stat().st_size
+            first = stream.read(FIRST_READ_BYTES)
+            parsed = _parse(first, size)
+            if parsed.reached_end and len(first) < size:
+                parsed = _parse(first + stream.read(), size)
+    except OSError as fault:
+        raise NotDicom("The file cannot be opened; check that it is readable.", reason=type(fault).__name__) from fault
+    location = parsed.location
+    if location is not None:
+        _check_pixel_length(file, size, location)
+    elif parsed.is_cut or ("Rows" in parsed.dataset and "BitsAllocated" in parsed.dataset):
+        raise TruncatedFile("The file ends before its data set does; send it again.", size_bytes=size)
+    return Header(file, parsed.dataset, location)
+
+
+@dataclass(frozen=True, eq=False)
+class _Parsed:
+    dataset: Dataset
+    location: PixelLocation | None
+    reached_end: bool
+    is_cut: bool
+
+
+def _parse(content: bytes, size: int) -> _Parsed:
+    is_part10 = content[128:132] == b"DICM"
+    if not is_part10 and not _looks_like_data_set(content, size):
+        raise NotDicom("The file is no DICOM file; leave it out.", size_bytes=size)
+    seen: list[tuple[int, str | None, int]] = []
+
+    def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
+        if tag in PIXEL_TAGS:
+            seen.append((int(tag), vr, length))
+        return tag in PIXEL_TAGS
+
+    stream = BytesIO(content)
+    try:
+        dataset = read_partial(stream, stop_when=at_pixels, force=True)
+        transfer_syntax = str(dataset.file_meta.get("TransferSyntaxUID", "") or "")
+        is_cut = any(_is_cut(element) for element in list(dataset.values())[-1:])
+        identified = bool(dataset.get("SOPClassUID")) or "DirectoryRecordSequence" in dataset
+    except PARSER_FAULTS as fault:
+        if len(content) < size:
+            return _Parsed(Dataset(), None, reached_end=True, is_cut=True)
+        raise NotDicom(
+            "The file begins like DICOM but cannot be read; export it again.", reason=type(fault).__name__
+        ) from fault
+    if is_cut or not len(dataset):
+        return _Parsed(dataset, None, reached_end=True, is_cut=True)
+    if not identified and len(content) == size:
+        raise NotDicom("The file has no SOP class and is no DICOM object; leave it out.", size_bytes=size)
+    reached_end = transfer_syntax == DeflatedExplicitVRLittleEndian or stream.tell() >= len(content)
+    if not seen:
+        return _Parsed(dataset, None, reached_end=reached_end and len(content) < size, is_cut=False)
+    return _Parsed(dataset, _locate(dataset, stream.tell(), seen[0], transfer_syntax), reached_end=False, is_cut=False)
+
+
+def _locate(dataset: Dataset, start: int, element: tuple[int, str | None, int], transfer_syntax: str) -> PixelLocation:
+    _, vr, length = element
+    is_implicit, is_little = dataset.original_encoding[:2]
+    if transfer_syntax == DeflatedExplicitVRLittleEndian:
+        return PixelLocation(transfer_syntax, None, length)
+    if not transfer_syntax:
+        transfer_syntax = ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian
+        transfer_syntax = transfer_syntax if is_little else ExplicitVRBigEndian
+    offset = start + (8 if vr is None else 12)
+    return PixelLocation(str(transfer_syntax), offset, None if length == UNDEFINED_LENGTH else length)
+
+
+def _is_cut(element: Any) -> bool:
+    """Whether a raw element holds fewer bytes than it says (pydicom goes on without a word)."""
+    length = getattr(element, "length", UNDEFINED_LENGTH)
+    value = getattr(element, "value", None)
+    return length not in {0, UNDEFINED_LENGTH} and isinstance(value, bytes | None) and len(value or b"") < length
+
+
+def _looks_like_data_set(content: bytes, size: int) -> bool:
+    """Whether bytes without a preamble begin with an element of group 0002 or 0008 of believable length."""
+    if len(content) < 16:
+        return False
+    for order in "<>":
+        group, element = struct.unpack(f"{order}HH", content[:4])
+        if group not in {0x0002, 0x0008} or element > 0x0100:
+            continue
+        is_explicit = content[4:6].isalpha() and content[4:6].isupper()
+        length = (
+            struct.unpack(f"{order}H", content[6:8])[0] if is_explicit else struct.unpack(f"{order}L", content[4:8])[0]
+        )
+        if length <= min(size, 1024):
+            return True
+    return False
+
+
+def _check_pixel_length(file: Path, size: int, location: PixelLocation) -> None:
+    if location.offset is None:
+        return
+    if location.length is not None:
+        if location.offset + location.length > size:
+            raise TruncatedFile(
+                "The pixel data claim more bytes than the file holds; send it again.",
+                expected_bytes=location.offset + location.length,
+                size_bytes=size,
+            )
+        return
+    with file.open("rb") as stream:
+        position = location.offset
+        while position + 8 <= size:
+            stream.seek(position)
+            item = stream.read(8)
+            length = int.from_bytes(item[4:], "little")
+            if item[:4] == SEQUENCE_DELIMITER:
+                return
+            if item[:4] != ITEM:
+                break
+            position += 8 + length
+    raise TruncatedFile("The compressed pixel data end before they are complete; send it again.", size_bytes=size)
+
+
+def text(dataset: Dataset, keyword: str) -> str:
+    """Value of a text attribute (several values stay joined by backslashes); "" where it is absent or unreadable."""
+    try:
+        element = dataset.get_item(keyword)
+        value = None if element is None else element.value
+        if isinstance(value, bytes):
+            return value.decode("ascii", "replace").strip(" \0")
+        if isinstance(value, MultiValue | list | tuple):
+            return "\\".join(str(v) for v in value)
+        return "" if value is None else str(value)
+    except PARSER_FAULTS:
+        return ""
+
+
+def whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:
+    """Value of a whole-number attribute.
+
+    Raises
+    ------
+    MissingAttribute
+        The attribute is absent (and there is no default), or no whole number.
+    """
+    try:
+        value = dataset.get(keyword)
+        if value is None and default is not None:
+            return default
+        return int(value)
+    except PARSER_FAULTS as fault:
+        raise MissingAttribute(
+            f"{keyword} is absent or no whole number; export the series again with it.", keyword=keyword
+        ) from fault
+
+
+def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...]:
+    """The `count` finite values of a decimal or integer string (DS, IS) attribute.
+
+    Read from the raw bytes where pydicom has not converted them yet: faster, and no warning about their style.
+
+    Raises
+    ------
+    MissingAttribute
+        The attribute is absent, empty, or does not hold that many numbers.
+    """
+    try:
+        element = dataset.get_item(keyword)
+        value = None if element is None else element.value
+        if isinstance(value, bytes):
+            value = value.strip(b" \0").split(b"\\")
+        parts = value if isinstance(value, MultiValue | list | tuple) else [value]
+        values = tuple(float(v) for v in parts)
+    except PARSER_FAULTS:
+        values = ()
+    if len(values) != count or not all(math.isfinite(v) for v in values):
+        raise MissingAttribute(
+            f"{keyword} is absent or does not hold {count} number{'s' * (count > 1)}; export the series again with it.",
+            keyword=keyword,
+        )
+    return values

@@ -1,0 +1,239 @@
+"""Pixels of a stack: bytes from files into one array, compressed or not, and their rescaling.
+
+Plain pixels are read straight into the array that is returned; nothing else of that size is allocated for CT.
+"""
+
+import os
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pydicom
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.pixels.decoders import get_decoder
+
+from imaging.errors import MissingAttribute, RadgateError, TruncatedFile, UndecodablePixels
+from imaging.headers import PARSER_FAULTS, PixelLocation, numbers, text, whole
+
+__all__ = ["PlanePixels", "read_pixels"]
+
+HU_UNIT = "[hnsf'U]"
+
+PET_UNITS = {"BQML": "Bq/mL", "GML": "g/mL", "CNTS": "{counts}", "PROPCNTS": "{counts}", "CPS": "{counts}/s"}
+"""UCUM codes of Units of PET (PS3.3 C.8.9.1.1.3); other units become "1"."""
+
+DECODER_FAULTS = (*PARSER_FAULTS, RuntimeError, OSError)
+"""What decoders raise on damaged streams; the plug-ins written in C use RuntimeError for everything."""
+
+
+@dataclass(frozen=True, eq=False)
+class PlanePixels:
+    """Where one plane's pixels are: header, file, frame (from 1; None for single-frame) and place in the file."""
+
+    header: Dataset
+    file: Path
+    frame_number: int | None
+    location: PixelLocation
+
+
+@dataclass(frozen=True)
+class _Encoding:
+    """How stored values are written, equal for all planes of a stack."""
+
+    bits_allocated: int
+    bits_stored: int
+    is_signed: bool
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        return np.dtype(f"{'i' if self.is_signed else 'u'}{self.bits_allocated // 8}")
+
+
+def read_pixels(planes: Sequence[PlanePixels], shape: tuple[int, int, int]) -> tuple[NDArray[Any], str]:
+    """Values of all planes after rescaling, shape (Z, Y, X), and their UCUM unit.
+
+    Raises
+    ------
+    MissingAttribute
+        Rescale or bit depth is absent where it is needed.
+    TruncatedFile
+        A file holds fewer pixels than its header says.
+    UndecodablePixels
+        No decoder, a damaged stream, or a kind of pixel that is no measurement (colour).
+    """
+    encoding = _common_encoding(planes)
+    rescales = [_rescale(p.header) for p in planes]
+    stored = np.empty(shape, dtype=encoding.dtype)
+    with warnings.catch_warnings():
+        # Decoders warn about harmless surplus bytes; what matters is checked here.
+        warnings.simplefilter("ignore")
+        for part in _runs_of_one_file(planes):
+            _read_run(planes, part, encoding, stored)
+    _extend_sign(stored, encoding)
+    return _rescaled(stored, rescales), _unit(planes[0].header)
+
+
+def _common_encoding(planes: Sequence[PlanePixels]) -> _Encoding:
+    encodings = {_encoding(p.header) for p in planes}
+    if len(encodings) > 1:
+        raise UndecodablePixels(
+            "The bit depth or sign of pixels changes within the series; split it or export it again."
+        )
+    return encodings.pop()
+
+
+def _encoding(header: Dataset) -> _Encoding:
+    samples = whole(header, "SamplesPerPixel", 1)
+    photometric = text(header, "PhotometricInterpretation")
+    if samples != 1 or photometric not in {"MONOCHROME1", "MONOCHROME2"}:
+        raise UndecodablePixels(
+            "The pixels are colours, not measurements; send the series with grey values.", samples=samples
+        )
+    allocated = whole(header, "BitsAllocated")
+    stored = whole(header, "BitsStored", allocated)
+    representation = whole(header, "PixelRepresentation")
+    high = whole(header, "HighBit", stored - 1)
+    if allocated not in {8, 16, 32} or not 1 <= stored <= allocated or high != stored - 1:
+        raise UndecodablePixels(
+            f"Pixels of {stored} bits (high bit {high}) in {allocated} are not supported; export the series again.",
+            bits_allocated=allocated,
+            bits_stored=stored,
+            high_bit=high,
+        )
+    return _Encoding(allocated, stored, representation == 1)
+
+
+def _rescale(header: Dataset) -> tuple[float, float]:
+    """(slope, intercept) of a plane; required of CT and PT, (1, 0) for MR that has none.
+
+    Raises
+    ------
+    MissingAttribute
+        One of the two is absent, or the slope is zero.
+    """
+    if "RescaleSlope" not in header and "RescaleIntercept" not in header and text(header, "Modality") == "MR":
+        return (1.0, 0.0)
+    slope, intercept = numbers(header, "RescaleSlope", 1)[0], numbers(header, "RescaleIntercept", 1)[0]
+    if slope == 0:
+        raise MissingAttribute("RescaleSlope is zero; export the series again.", keyword="RescaleSlope")
+    return (slope, intercept)
+
+
+def _unit(header: Dataset) -> str:
+    modality = text(header, "Modality")
+    if modality == "CT" and text(header, "RescaleType") in {"", "HU"}:
+        return HU_UNIT
+    return PET_UNITS.get(text(header, "Units"), "1") if modality == "PT" else "1"
+
+
+def _runs_of_one_file(planes: Sequence[PlanePixels]) -> Iterator[list[int]]:
+    """Indices of the planes of each file, so that every file is opened once."""
+    by_file: dict[Path, list[int]] = {}
+    for k, plane in enumerate(planes):
+        by_file.setdefault(plane.file, []).append(k)
+    yield from by_file.values()
+
+
+def _read_run(planes: Sequence[PlanePixels], part: list[int], encoding: _Encoding, stored: NDArray[Any]) -> None:
+    first = planes[part[0]]
+    is_swapped_bytes = encoding.bits_allocated == 8 and not first.location.is_little_endian
+    try:
+        if first.location.is_plain and not is_swapped_bytes:
+            _read_plain(planes, part, encoding, stored)
+        else:
+            _decode(planes, part, encoding, stored)
+    except RadgateError:
+        raise
+    except DECODER_FAULTS as fault:
+        raise UndecodablePixels(
+            "The pixel data cannot be decoded; send the series again, uncompressed if possible.",
+            transfer_syntax_uid=first.location.transfer_syntax_uid,
+            reason=type(fault).__name__,
+        ) from fault
+
+
+def _read_plain(planes: Sequence[PlanePixels], part: list[int], encoding: _Encoding, stored: NDArray[Any]) -> None:
+    location = planes[part[0]].location
+    if location.offset is None or location.length is None:
+        raise TypeError("plain pixels have an offset and a length")
+    plane_bytes = stored[0].nbytes
+    with planes[part[0]].file.open("rb", buffering=0) as stream:
+        for k in part:
+            start = ((planes[k].frame_number or 1) - 1) * plane_bytes
+            if start + plane_bytes > location.length:
+                raise _too_short(location.length, start + plane_bytes)
+            stream.seek(location.offset + start, os.SEEK_SET)
+            count = stream.readinto(memoryview(stored[k]).cast("B"))
+            if count != plane_bytes:
+                raise _too_short(start + (count or 0), start + plane_bytes)
+            if not location.is_little_endian:
+                stored[k].byteswap(inplace=True)
+
+
+def _too_short(got: int, expected: int) -> TruncatedFile:
+    return TruncatedFile(
+        f"The pixel data hold {got} bytes where {expected} are needed; send the file again.",
+        got_bytes=got,
+        expected_bytes=expected,
+    )
+
+
+def _decode(planes: Sequence[PlanePixels], part: list[int], encoding: _Encoding, stored: NDArray[Any]) -> None:
+    dataset = pydicom.dcmread(planes[part[0]].file, force=True)
+    location = planes[part[0]].location
+    if location.offset is None:
+        plane_bytes = stored[0].nbytes
+        for k in part:
+            start = ((planes[k].frame_number or 1) - 1) * plane_bytes
+            content = dataset.PixelData[start : start + plane_bytes]
+            if len(content) != plane_bytes:
+                raise _too_short(start + len(content), start + plane_bytes)
+            stored[k] = np.frombuffer(content, encoding.dtype.newbyteorder("<")).reshape(stored[k].shape)
+        return
+    decoder = get_decoder(location.transfer_syntax_uid)
+    frames = [(planes[k].frame_number or 1) - 1 for k in part]
+    for k, (frame, _) in zip(part, decoder.iter_array(dataset, indices=frames, raw=True), strict=True):
+        if frame.shape != stored[k].shape:
+            raise UndecodablePixels("A decoded frame has another size than its header says; send the series again.")
+        stored[k] = frame
+
+
+def _extend_sign(stored: NDArray[Any], encoding: _Encoding) -> None:
+    """Give negative values their sign where the upper, unused bits were left at zero.
+
+    Values that reach into the upper bits otherwise show that the writer used all bits, whatever BitsStored says; they
+    are kept, because masking them would turn metal into air.
+    """
+    unused = encoding.bits_allocated - encoding.bits_stored
+    if not encoding.is_signed or not unused:
+        return
+    low, high = int(stored.min()), int(stored.max())
+    if low >= 0 and 1 << (encoding.bits_stored - 1) <= high < 1 << encoding.bits_stored:
+        np.left_shift(stored, unused, out=stored)
+        np.right_shift(stored, unused, out=stored)
+
+
+def _rescaled(stored: NDArray[Any], rescales: Sequence[tuple[float, float]]) -> NDArray[Any]:
+    """int16 in place where every value is whole and fits, else float32 computed in float64."""
+    if stored.dtype.itemsize == 2 and all(s.is_integer() and i.is_integer() for s, i in rescales):
+        limits = np.iinfo(np.int16)
+        fits = True
+        for plane, (slope, intercept) in zip(stored, rescales, strict=True):
+            ends = [int(plane.min()) * slope + intercept, int(plane.max()) * slope + intercept]
+            fits = fits and min(ends) >= limits.min and max(ends) <= limits.max
+        if fits:
+            for plane, (slope, intercept) in zip(stored, rescales, strict=True):
+                # Modulo 2**16 throughout: exact, because the result is known to fit.
+                if slope != 1:
+                    np.multiply(plane, np.array(int(slope) & 0xFFFF, np.uint16).astype(stored.dtype), out=plane)
+                if intercept:
+                    np.add(plane, np.array(int(intercept) & 0xFFFF, np.uint16).astype(stored.dtype), out=plane)
+            return stored.view(np.int16)
+    values = np.empty(stored.shape, dtype=np.float32)
+    for out, plane, (slope, intercept) in zip(values, stored, rescales, strict=True):
+        out[...] = plane.astype(np.float64) * slope + intercept
+    return values
