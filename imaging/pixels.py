@@ -14,7 +14,7 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.pixels.decoders import get_decoder
+from pydicom.pixels.decoders.base import get_decoder
 
 from imaging.errors import MissingAttribute, RadgateError, TruncatedFile, UndecodablePixels
 from imaging.headers import PARSER_FAULTS, PixelLocation, numbers, text, whole
