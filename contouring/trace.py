@@ -1,0 +1,123 @@
+"""Masks to rings along the cracks between pixels: exact for every mask, and the base of the smooth outlines.
+
+The rings follow the sides of the pixel squares, so every vertex lies half a pixel from every pixel centre and no
+rounding can move a pixel from one side to the other.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contouring.rings import Rings
+from imaging.volume import Region
+
+__all__ = ["trace_cracks", "unit_cracks"]
+
+FloatArray = NDArray[np.float64]
+IndexArray = NDArray[np.intp]
+
+CHUNK_VOXELS = 1 << 21
+
+
+def trace_cracks(region: Region) -> Rings:
+    """The boundary of the union of a region's pixel squares, plane by plane.
+
+    Vertices are corners only. Foreground lies on the right of each edge as seen on an image with row index downwards,
+    so outer rings have positive area and holes a negative one. Where two pixels touch at a corner the ring turns
+    towards the foreground: parts that are not 4-connected stay separate. Rings begin at the corner that comes first in
+    row order and are sorted by plane, then by that corner.
+    """
+    crop = region.crop
+    if not crop.any():
+        return Rings.of([], [])
+    step = max(1, CHUNK_VOXELS // (crop.shape[1] * crop.shape[2]))
+    parts = [_trace_chunk(crop[k : k + step], k) for k in range(0, len(crop), step)]
+    vertices = np.concatenate([p.columns_rows for p in parts])
+    counts = np.concatenate([p.counts for p in parts])
+    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
+    vertices += (region.start[2] - 0.5, region.start[1] - 0.5)
+    return Rings(vertices, starts, np.concatenate([p.planes for p in parts]) + region.start[0])
+
+
+def _trace_chunk(crop: NDArray[np.bool_], first_plane: int) -> Rings:
+    """Rings of some planes with vertices in corner indices: corner (i, j) is the first corner of pixel (i, j)."""
+    planes, rows, columns = crop.shape
+    padded = np.zeros((planes, rows + 2, columns + 2), dtype=np.bool_)
+    padded[:, 1:-1, 1:-1] = crop
+    across = padded[:, :, 1:] ^ padded[:, :, :-1]
+    top, bottom = across[:, :-1], across[:, 1:]
+    left = padded[:, 1:, :-1] ^ padded[:, :-1, :-1]
+    saddle = top & bottom & left
+    corner = np.flatnonzero((top ^ bottom) | saddle)
+    if not len(corner):
+        return Rings.of([], [])
+    # Two copies of a saddle, one for each of the two rings that touch there: the first belongs to the segment at its
+    # left. Foreground at the upper left joins the left and the upper segment, else the left and the lower one.
+    twice = saddle.reshape(-1)[corner]
+    node = np.repeat(corner, 1 + twice)
+    second = np.zeros(len(node), dtype=np.bool_)
+    second[1:] = node[1:] == node[:-1]
+    plane, rest = np.divmod(node, (rows + 1) * (columns + 1))
+    j, i = np.divmod(rest, columns + 1)
+    upper_left = padded[plane, j, i]
+    in_saddle = np.repeat(twice, 1 + twice)
+    comes_later = in_saddle & (second ^ ~upper_left)
+    along_row = np.arange(len(node), dtype=np.intp) ^ 1
+    column_order = np.argsort((((plane * (columns + 1)) + i) * (rows + 1) + j) * 2 + comes_later)
+    along_column = np.empty(len(node), dtype=np.intp)
+    along_column[column_order[0::2]] = column_order[1::2]
+    along_column[column_order[1::2]] = column_order[0::2]
+    # Corners at which a horizontal edge begins when foreground is kept on the right: the left end of an edge with
+    # foreground below it, the right end of one with foreground above it.
+    is_left_end = np.arange(len(node)) % 2 == 0
+    left_end = np.where(is_left_end, np.arange(len(node)), along_row)
+    below = padded[plane[left_end], j[left_end] + 1, i[left_end] + 1]
+    departs = np.flatnonzero(is_left_end == below)
+    following = along_column[along_row].tolist()
+    order: list[int] = []
+    counts: list[int] = []
+    seen = bytearray(len(node))
+    for begin in departs.tolist():
+        if seen[begin]:
+            continue
+        before = len(order)
+        current = begin
+        while not seen[current]:
+            seen[current] = 1
+            order.append(current)
+            current = following[current]
+        counts.append(2 * (len(order) - before))
+    half = np.array(order, dtype=np.intp)
+    sequence = np.empty(2 * len(half), dtype=np.intp)
+    sequence[0::2], sequence[1::2] = half, along_row[half]
+    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
+    vertices = np.stack([i[sequence], j[sequence]], axis=1).astype(np.float64)
+    return Rings(vertices, starts, plane[sequence[starts[:-1]]] + first_plane)
+
+
+def unit_cracks(rings: Rings) -> tuple[IndexArray, IndexArray, IndexArray, IndexArray]:
+    """Crack rings cut into steps of one pixel side.
+
+    Returns
+    -------
+    inside
+        Column and row index of the foreground pixel at each step, shape (S, 2).
+    outside
+        Column and row index of the background pixel on the other side, shape (S, 2).
+    starts
+        Index of each ring's first step, and S at the end.
+    planes
+        Plane of each step.
+    """
+    here = rings.columns_rows
+    move = here[rings.successors] - here
+    length = np.abs(move).sum(axis=1)
+    number = np.rint(length).astype(np.intp)
+    direction = np.rint(move / length[:, None]).astype(np.intp)
+    edge = np.repeat(np.arange(len(here), dtype=np.intp), number)
+    before = np.cumsum(number) - number
+    along = np.arange(len(edge), dtype=np.intp) - before[edge]
+    d = direction[edge]
+    twice = np.rint(2 * here[edge]).astype(np.intp) + 2 * along[:, None] * d + d
+    right = np.stack([-d[:, 1], d[:, 0]], axis=1)
+    total = np.concatenate([[0], np.cumsum(number)])
+    return (twice + right) // 2, (twice - right) // 2, total[rings.starts].astype(np.intp), rings.vertex_planes[edge]
