@@ -1,0 +1,107 @@
+"""Which profile fits a series: the most specific one that the headers support, else the base of its modality."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from qc.errors import AmbiguousProfile, UnknownProfile
+from qc.image.inputs import Inputs
+from qc.image.profile import Profile, profile_by_id
+
+__all__ = ["Choice", "choose_profile", "fitting"]
+
+FALLBACK = "any_base"
+"""Profile of a modality that has no base of its own: it looks at geometry and headers only."""
+
+TEXT_ATTRIBUTES = ("SeriesDescription", "ProtocolName", "StudyDescription")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A profile and how it was found: named, matched, base, or ambiguous (then the base was taken)."""
+
+    profile: Profile
+    how: str
+    candidates: tuple[str, ...] = ()
+
+
+def choose_profile(profiles: Mapping[str, Profile], inputs: Inputs, wanted: str = "auto", intent: str = "") -> Choice:
+    """The profile to judge a series with.
+
+    Where the headers tell nothing beyond the modality, or two profiles fit equally well, the base of the modality is
+    taken and said so: limits of a protocol are never guessed.
+
+    Raises
+    ------
+    UnknownProfile
+        The wanted profile, or the base to fall back on, does not exist.
+    """
+    if wanted != "auto":
+        return Choice(profile_by_id(profiles, wanted), "named")
+    try:
+        best = most_specific(profiles, inputs, intent)
+    except AmbiguousProfile as tie:
+        return Choice(_base(profiles, inputs.modality), "ambiguous", tuple(tie.fields["candidates"]))
+    if best is None:
+        return Choice(_base(profiles, inputs.modality), "base")
+    return Choice(best, "matched")
+
+
+def most_specific(profiles: Mapping[str, Profile], inputs: Inputs, intent: str = "") -> Profile | None:
+    """The fitting profile with the most criteria, or None where only a base fits.
+
+    Raises
+    ------
+    AmbiguousProfile
+        Two fit equally well.
+    """
+    fits = fitting(profiles, inputs, intent)
+    if not fits:
+        return None
+    top = max(fits.values())
+    best = sorted(key for key, score in fits.items() if score == top)
+    # Of two profiles where one inherits from the other, the heir is the more special one.
+    best = [b for b in best if not any(b in profiles[other].lineage for other in best)]
+    if len(best) > 1:
+        raise AmbiguousProfile(
+            f"The profiles {', '.join(best)} fit equally well; make one match rule narrower, or name the profile.",
+            candidates=best,
+        )
+    return profiles[best[0]]
+
+
+def fitting(profiles: Mapping[str, Profile], inputs: Inputs, intent: str = "") -> dict[str, int]:
+    """Profiles (not bases) whose every criterion holds, with the number of criteria."""
+    text = " ".join(inputs.text(keyword) for keyword in TEXT_ATTRIBUTES).casefold()
+    part = inputs.text("BodyPartExamined").upper().replace(" ", "")
+    found: dict[str, int] = {}
+    for profile in profiles.values():
+        match = profile.match
+        criteria = [
+            (match.modality, inputs.modality in match.modality),
+            (match.body_part, part in match.body_part),
+            (match.text, any(_stands_in(word.casefold(), text) for word in match.text)),
+            (match.intent, intent in match.intent),
+        ]
+        asked = [holds for words, holds in criteria if words]
+        if not profile.is_base and asked and all(asked):
+            found[profile.id] = len(asked)
+    return found
+
+
+def _stands_in(word: str, text: str) -> bool:
+    """Whether a word stands in a text; a Latin word only between separators ("sim" is not in "simple")."""
+    if not word.isascii():
+        return word in text
+    padded = "".join(c if c.isalnum() else " " for c in text)
+    needle = "".join(c if c.isalnum() else " " for c in word)
+    spaced = "".join(c if c.isascii() else " " for c in padded)
+    return f" {needle} " in f" {spaced} "
+
+
+def _base(profiles: Mapping[str, Profile], modality: str) -> Profile:
+    for profile in profiles.values():
+        if profile.is_base and modality in profile.match.modality:
+            return profile
+    if FALLBACK not in profiles:
+        raise UnknownProfile(f"The profile '{FALLBACK}' is missing; reinstall radgate.")
+    return profiles[FALLBACK]
