@@ -74,7 +74,7 @@ def read_settings(text: str, source: Path) -> Settings:
         what = str(error).split(" (at ")[0]
         raise SettingsError(
             f"This is no TOML ({what[:1].lower()}{what[1:]}); correct the line or the one before it.",
-            line=int(place[1]) if place else None,
+            line=int(place[1]) if place else text.count("\n") + 1,
         ) from None
     lines = key_lines(text)
     try:

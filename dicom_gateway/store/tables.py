@@ -4,7 +4,20 @@ Times are UTC seconds since the epoch (float). Columns marked *patient* may hold
 pages and DICOMweb; nothing else logs or exports them. The index of received objects can be rebuilt from the files.
 """
 
-from sqlalchemy import JSON, Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
 
 __all__ = [
     "delivery",
@@ -63,8 +76,8 @@ instance = Table(
     Column("study_uid", String(64), nullable=False, index=True),
     Column("sop_class_uid", String(64), nullable=False),
     Column("transfer_syntax_uid", String(64), nullable=False),
-    Column("sha256", String(64), nullable=False),
-    Column("size_bytes", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False, index=True),
+    Column("size_bytes", BigInteger, nullable=False),
     Column("instance_number", Integer),
     Column("rows", Integer),
     Column("columns", Integer),
