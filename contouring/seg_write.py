@@ -148,7 +148,8 @@ def write_seg(
     add_functional_groups(ds, stack, frames, [r.number for r in rois] if kind != "labelmap" else [])
     _add_pixels(ds, rois, frames, kind, stack.grid)
     ds.file_meta = _file_meta(ds)
-    ds.set_original_encoding(is_implicit_vr=False, is_little_endian=True)
+    # Raw elements are then written as they are; another transfer syntax or character set makes pydicom decode them.
+    ds.set_original_encoding(is_implicit_vr=False, is_little_endian=True, character_encoding=ds._character_set)
     if transfer_syntax_uid == RLELossless:
         ds.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
     return ds
@@ -272,7 +273,7 @@ def _add_pixels(ds: Dataset, rois: Sequence[Roi], frames: Sequence[Frame], kind:
     if kind == "binary":
         chunks: Iterator[bytes] = pack_bits(binary_planes(rois, frames, *size), *size)
     elif kind == "labelmap":
-        ds.PixelPaddingValue = 0
+        ds.add_new("PixelPaddingValue", VR.US, 0)
         chunks = label_planes(rois, frames, *size, np.dtype("<u2" if wide else "u1"))
     else:
         chunks = fractional_planes(rois, frames, *size)
