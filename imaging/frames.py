@@ -125,6 +125,11 @@ def _flattened(dataset: Dataset) -> Iterator[Dataset]:
         raise MissingAttribute(
             "The functional groups cannot be read; export the series again.", keyword="PerFrameFunctionalGroupsSequence"
         ) from fault
+    if not per_frame:
+        raise MissingAttribute(
+            "PerFrameFunctionalGroupsSequence is absent, so no frame has a position; export the series again with it.",
+            keyword="PerFrameFunctionalGroupsSequence",
+        )
     if not 1 <= count <= MAX_FRAMES or len(per_frame) != count:
         raise TruncatedFile(
             "The number of functional groups differs from the number of frames; export the series again.",

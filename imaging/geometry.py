@@ -149,8 +149,10 @@ class Grid:
             plane = int(np.abs(steps - np.median(steps)).argmax())
             raise MissingSlices(
                 f"The slice distance is {np.median(steps):.3f} mm but {steps[plane]:.3f} mm after slice {plane + 1} of "
-                f"{len(steps) + 1}; send the missing slices or select one evenly spaced stack.",
+                f"{len(steps) + 1}, at {self.plane_positions_mm[plane]:.2f} mm along the normal; send the missing "
+                "slices or select one evenly spaced stack.",
                 plane=plane,
+                position_mm=float(self.plane_positions_mm[plane]),
                 expected_mm=float(np.median(steps)),
                 got_mm=float(steps[plane]),
             )

@@ -5,12 +5,13 @@ Joining files to series is left to `imaging.series`, reading pixels to `imaging.
 """
 
 import math
+import os
 import struct
 import zlib
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
@@ -26,7 +27,7 @@ from pydicom.uid import (
 
 from imaging.errors import MissingAttribute, NotDicom, TruncatedFile
 
-__all__ = ["PARSER_FAULTS", "Header", "PixelLocation", "numbers", "read_header", "text", "whole"]
+__all__ = ["PARSER_FAULTS", "Header", "PixelLocation", "numbers", "read_header", "read_whole", "text", "whole"]
 
 PARSER_FAULTS = (
     ArithmeticError,
@@ -37,6 +38,7 @@ PARSER_FAULTS = (
     LookupError,
     MemoryError,
     NotImplementedError,
+    OSError,
     RecursionError,
     TypeError,
     ValueError,
@@ -48,9 +50,9 @@ PARSER_FAULTS = (
 FIRST_READ_BYTES = 1 << 16
 """Headers of images fit into this almost always; a file whose header does not is read whole."""
 
+PREAMBLE = bytes(128) + b"DICM"
 UNDEFINED_LENGTH = 0xFFFFFFFF
-PIXEL_DATA = 0x7FE00010
-PIXEL_TAGS = (PIXEL_DATA, 0x7FE00009, 0x7FE00008)
+PIXEL_TAGS = frozenset({0x7FE00010, 0x7FE00009, 0x7FE00008})
 ITEM, SEQUENCE_DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
 
 
@@ -106,19 +108,32 @@ def read_header(file: Path) -> Header:
     """
     try:
         with file.open("rb") as stream:
-            size = file.stat().st_size
+            size = os.fstat(stream.fileno()).st_size
             first = stream.read(FIRST_READ_BYTES)
             parsed = _parse(first, size)
             if parsed.reached_end and len(first) < size:
                 parsed = _parse(first + stream.read(), size)
+            if parsed.location is not None:
+                _check_pixel_length(stream, size, parsed.location)
     except OSError as fault:
         raise NotDicom("The file cannot be opened; check that it is readable.", reason=type(fault).__name__) from fault
-    location = parsed.location
-    if location is not None:
-        _check_pixel_length(file, size, location)
-    elif parsed.is_cut or ("Rows" in parsed.dataset and "BitsAllocated" in parsed.dataset):
+    if parsed.is_cut:
         raise TruncatedFile("The file ends before its data set does; send it again.", size_bytes=size)
-    return Header(file, parsed.dataset, location)
+    if parsed.location is None and "Rows" in parsed.dataset and "BitsAllocated" in parsed.dataset:
+        raise TruncatedFile("The image has no pixel data: it was cut off or stripped; send it again.", size_bytes=size)
+    return Header(file, parsed.dataset, parsed.location)
+
+
+def read_whole(file: Path) -> Dataset:
+    """The whole data set of a file that `read_header` accepted, with its pixels.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read.
+    """
+    content = file.read_bytes()
+    return read_partial(BytesIO(PREAMBLE * _lacks_preamble(content, len(content)) + content), force=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,9 +145,10 @@ class _Parsed:
 
 
 def _parse(content: bytes, size: int) -> _Parsed:
-    is_part10 = content[128:132] == b"DICM"
-    if not is_part10 and not _looks_like_data_set(content, size):
+    lacks_preamble = _lacks_preamble(content, size)
+    if not lacks_preamble and content[128:132] != b"DICM":
         raise NotDicom("The file is no DICOM file; leave it out.", size_bytes=size)
+    added = PREAMBLE * lacks_preamble
     seen: list[tuple[int, str | None, int]] = []
 
     def at_pixels(tag: BaseTag, vr: str | None, length: int) -> bool:
@@ -140,7 +156,7 @@ def _parse(content: bytes, size: int) -> _Parsed:
             seen.append((int(tag), vr, length))
         return tag in PIXEL_TAGS
 
-    stream = BytesIO(content)
+    stream = BytesIO(added + content)
     try:
         dataset = read_partial(stream, stop_when=at_pixels, force=True)
         transfer_syntax = str(dataset.file_meta.get("TransferSyntaxUID", "") or "")
@@ -156,10 +172,10 @@ def _parse(content: bytes, size: int) -> _Parsed:
         return _Parsed(dataset, None, reached_end=True, is_cut=True)
     if not identified and len(content) == size:
         raise NotDicom("The file has no SOP class and is no DICOM object; leave it out.", size_bytes=size)
-    reached_end = transfer_syntax == DeflatedExplicitVRLittleEndian or stream.tell() >= len(content)
     if not seen:
-        return _Parsed(dataset, None, reached_end=reached_end and len(content) < size, is_cut=False)
-    return _Parsed(dataset, _locate(dataset, stream.tell(), seen[0], transfer_syntax), reached_end=False, is_cut=False)
+        return _Parsed(dataset, None, reached_end=True, is_cut=False)
+    location = _locate(dataset, stream.tell() - len(added), seen[0], transfer_syntax)
+    return _Parsed(dataset, location, reached_end=False, is_cut=False)
 
 
 def _locate(dataset: Dataset, start: int, element: tuple[int, str | None, int], transfer_syntax: str) -> PixelLocation:
@@ -181,9 +197,12 @@ def _is_cut(element: Any) -> bool:
     return length not in {0, UNDEFINED_LENGTH} and isinstance(value, bytes | None) and len(value or b"") < length
 
 
-def _looks_like_data_set(content: bytes, size: int) -> bool:
-    """Whether bytes without a preamble begin with an element of group 0002 or 0008 of believable length."""
-    if len(content) < 16:
+def _lacks_preamble(content: bytes, size: int) -> bool:
+    """Whether bytes begin right away with an element of group 0002 or 0008 of believable length.
+
+    Byte 128 may say DICM all the same, as part of some text; then no group 0002 follows it.
+    """
+    if len(content) < 16 or (content[128:132] == b"DICM" and content[132:134] == b"\x02\x00"):
         return False
     for order in "<>":
         group, element = struct.unpack(f"{order}HH", content[:4])
@@ -198,7 +217,7 @@ def _looks_like_data_set(content: bytes, size: int) -> bool:
     return False
 
 
-def _check_pixel_length(file: Path, size: int, location: PixelLocation) -> None:
+def _check_pixel_length(stream: BinaryIO, size: int, location: PixelLocation) -> None:
     if location.offset is None:
         return
     if location.length is not None:
@@ -209,17 +228,15 @@ def _check_pixel_length(file: Path, size: int, location: PixelLocation) -> None:
                 size_bytes=size,
             )
         return
-    with file.open("rb") as stream:
-        position = location.offset
-        while position + 8 <= size:
-            stream.seek(position)
-            item = stream.read(8)
-            length = int.from_bytes(item[4:], "little")
-            if item[:4] == SEQUENCE_DELIMITER:
-                return
-            if item[:4] != ITEM:
-                break
-            position += 8 + length
+    position = location.offset
+    while position + 8 <= size:
+        stream.seek(position)
+        item = stream.read(8)
+        if item[:4] == SEQUENCE_DELIMITER:
+            return
+        if item[:4] != ITEM:
+            break
+        position += 8 + int.from_bytes(item[4:], "little")
     raise TruncatedFile("The compressed pixel data end before they are complete; send it again.", size_bytes=size)
 
 

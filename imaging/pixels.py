@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pydicom
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 
 from imaging.errors import MissingAttribute, RadgateError, TruncatedFile, UndecodablePixels
-from imaging.headers import PARSER_FAULTS, PixelLocation, numbers, text, whole
+from imaging.headers import PARSER_FAULTS, PixelLocation, numbers, read_whole, text, whole
 
 __all__ = ["PlanePixels", "read_pixels"]
 
@@ -26,7 +25,7 @@ HU_UNIT = "[hnsf'U]"
 PET_UNITS = {"BQML": "Bq/mL", "GML": "g/mL", "CNTS": "{counts}", "PROPCNTS": "{counts}", "CPS": "{counts}/s"}
 """UCUM codes of Units of PET (PS3.3 C.8.9.1.1.3); other units become "1"."""
 
-DECODER_FAULTS = (*PARSER_FAULTS, RuntimeError, OSError)
+DECODER_FAULTS = (*PARSER_FAULTS, RuntimeError)
 """What decoders raise on damaged streams; the plug-ins written in C use RuntimeError for everything."""
 
 
@@ -183,7 +182,7 @@ def _too_short(got: int, expected: int) -> TruncatedFile:
 
 
 def _decode(planes: Sequence[PlanePixels], part: list[int], encoding: _Encoding, stored: NDArray[Any]) -> None:
-    dataset = pydicom.dcmread(planes[part[0]].file, force=True)
+    dataset = read_whole(planes[part[0]].file)
     location = planes[part[0]].location
     if location.offset is None:
         plane_bytes = stored[0].nbytes
