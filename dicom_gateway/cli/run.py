@@ -1,0 +1,85 @@
+"""`radgate run`: a folder of DICOM files through quality control, bundles and encoders, without a network."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from dicom_gateway.flow.local import FolderOutcome
+    from dicom_gateway.route.explain import StackExplanation
+
+__all__ = ["run"]
+
+
+def run(
+    study: Annotated[Path, typer.Argument(help="Folder of DICOM files: nested, mixed, with other files in between.", exists=True)],
+    out: Annotated[Path, typer.Option("--out", help="Folder for objects, result.json and report.pdf.")],
+    config: Annotated[Path | None, typer.Option("--config", help="Settings file.", exists=True)] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,
+) -> None:
+    """Take a folder of files through the same steps as the service, and write the results to a folder."""
+    from rich.console import Console
+
+    from dicom_gateway.cli.progress import TerminalJournal
+    from dicom_gateway.cli.sources import bundles_of, settings_of
+    from dicom_gateway.flow.local import process_folder
+    from dicom_gateway.flow.steps import Tools
+    from monai_bundles import run_bundle
+
+    settings = settings_of(config)
+    console = Console(stderr=True)
+    with TerminalJournal(console) as journal:
+        outcome = process_folder(
+            study,
+            out,
+            settings,
+            Tools(bundles_of(settings), lambda bundle, volume, progress: run_bundle(bundle, volume, progress)),
+            journal,
+            reading=journal.reading,
+            planned=journal.planned,
+        )
+    if as_json:
+        typer.echo(json.dumps(outcome.to_json(), ensure_ascii=False, indent=1))
+    else:
+        Console().print(outcome_table(outcome))
+    if any(job.status == "failed" for job in outcome.jobs):
+        raise typer.Exit(1)
+
+
+def outcome_table(outcome: "FolderOutcome") -> "Table":
+    """One row for every stack, job and kind of leftover: what was done, what was not, and why."""
+    from rich.table import Table
+
+    colours = {"findings": "green", "none_found": "green", "partial": "yellow", "refused": "yellow", "failed": "red"}
+    table = Table(title="What was done", show_lines=True)
+    for column in ("Input", "Route and bundles", "Outcome", "Reason, or what was made"):
+        table.add_column(column, overflow="fold")
+    shapes = {s["id"]: f"{s['modality']} {' x '.join(str(n) for n in s['shape'])}" for s in outcome.stacks}
+    routed = set()
+    for job in outcome.jobs:
+        routed.add(job.plan.stack)
+        made = ", ".join(job.objects)
+        table.add_row(
+            shapes[job.plan.stack],
+            f"{job.plan.route}\n{', '.join(job.plan.bundles)}",
+            f"[{colours.get(job.status, 'white')}]{job.status}[/]",
+            "\n".join(t for t in (job.reason, made) if t),
+        )
+    for explanation in outcome.explanations:
+        if explanation.shape is not None and explanation.stack not in routed:
+            table.add_row(shapes[explanation.stack], "-", "not routed", _nearest(explanation))
+    for group in outcome.leftovers:
+        table.add_row(f"{group['modality'] or 'files'}: {group['files']}", "-", group["reason"], group["message"])
+    return table
+
+
+def _nearest(explanation: "StackExplanation") -> str:
+    """Why no route took a stack: the nearest one's first condition that does not hold."""
+    for route in explanation.routes:
+        if route.route == explanation.nearest and route.first_failing:
+            return f"nearest is {route.route}: {route.clauses[route.first_failing - 1].sentence}"
+    return "no route matches"

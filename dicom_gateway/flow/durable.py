@@ -1,0 +1,267 @@
+"""The durable workflow: one for each study version; every arrow of its path is a step that a crash cannot lose.
+
+DBOS records the outcome of each step in the database. After kill -9 the workflow goes on at the step that was running,
+which then runs a second time: steps write the same files and rows again, and sends are keyed in the delivery ledger.
+What passes between steps is small JSON; arrays lie in the job's folder.
+"""
+
+import json
+import logging
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, Serializer, SetWorkflowID
+from sqlalchemy import Engine, select
+
+from dicom_gateway.flow import record
+from dicom_gateway.flow.journal import DatabaseJournal
+from dicom_gateway.flow.plan import InputFile, JobPlan, input_digest
+from dicom_gateway.flow.planning import decide, plan_jobs
+from dicom_gateway.flow.publish import publish
+from dicom_gateway.flow.steps import STEPS, Job, Tools
+from dicom_gateway.flow.study_files import StudyFiles
+from dicom_gateway.flow.summary import scan_summary
+from dicom_gateway.route.facts import Facts
+from dicom_gateway.settings import Settings
+from dicom_gateway.store import tables
+from dicom_gateway.store.store import Store
+from imaging.errors import RadgateError
+
+__all__ = ["StudyFlow", "launch", "shut_down"]
+
+log = logging.getLogger(__name__)
+
+QUEUE = "studies"
+JOB_STATES = {"qc": "QC", "run": "RUN", "measure": "MEASURED", "encode": "ENCODED", "validate": "VALIDATED"}
+
+
+class JsonSerializer(Serializer):
+    """Plain JSON in the database instead of DBOS's default, which is pickle."""
+
+    def serialize(self, data: Any) -> str:
+        """JSON text; an exception becomes its type and sentence."""
+        return json.dumps(data, default=lambda o: {"error": type(o).__name__, "message": getattr(o, "message", "")})
+
+    def deserialize(self, serialized_data: str) -> Any:
+        """The JSON value."""
+        return json.loads(serialized_data)
+
+    def name(self) -> str:
+        """Name under which the values are marked in the database."""
+        return "radgate_json"
+
+
+@DBOS.dbos_class()
+class StudyFlow(DBOSConfiguredInstance):
+    """The workflow with what it works on.
+
+    Parameters
+    ----------
+    settings, engine, store, tools
+        As the service has opened them.
+    on_sendable
+        Called when new rows stand in the delivery ledger.
+    """
+
+    def __init__(
+        self, settings: Settings, engine: Engine, store: Store, tools: Tools, on_sendable: Callable[[], None]
+    ) -> None:
+        super().__init__(config_name="radgate")
+        self._settings = settings
+        self._engine = engine
+        self._store = store
+        self._tools = tools
+        self._on_sendable = on_sendable
+        self._files: tuple[str, StudyFiles] | None = None
+
+    def start(self, study_uid: str, version: int) -> None:
+        """Enqueue the workflow of a study version; a second call for the same version changes nothing."""
+        with SetWorkflowID(f"{study_uid}:{version}"):
+            DBOS.enqueue_workflow(QUEUE, self.process, study_uid, version)
+
+    @DBOS.workflow()
+    def process(self, study_uid: str, version: int) -> str:
+        """Take one study version from its files to the delivery ledger; returns its state."""
+        inputs = DBOS.run_step({"name": "freeze"}, self._freeze, study_uid)
+        jobs = DBOS.run_step({"name": "route"}, self._route, study_uid, version, inputs)
+        for job in jobs:
+            failure = ""
+            for name, _ in STEPS:
+                failure = DBOS.run_step({"name": f"{name}:{job['id'][:12]}"}, self._step, name, job, inputs)
+                if failure:
+                    break
+            if failure:
+                DBOS.run_step({"name": f"fail:{job['id'][:12]}"}, self._fail, job, failure)
+            else:
+                DBOS.run_step({"name": f"deliver:{job['id'][:12]}"}, self._deliver, job)
+        return DBOS.run_step({"name": "finish"}, self._finish, study_uid, version, [job["id"] for job in jobs])
+
+    def _freeze(self, study_uid: str) -> list[list[str]]:
+        """The received objects of this version as (SOP UID, sha256) pairs: what comes later is a later version."""
+        rows = self._store.instances(study_uid=study_uid, origin="received")
+        return sorted([row.sop_uid, row.sha256] for row in rows)
+
+    def _route(self, study_uid: str, version: int, inputs: list[list[str]]) -> list[dict[str, Any]]:
+        """Scan the files, ask the routes, and write down the jobs."""
+        record.study_state(self._engine, study_uid, version, "ROUTED")
+        journal = DatabaseJournal(self._engine, study_uid, version)
+        digest = input_digest(self._inputs(inputs))
+        try:
+            with journal.step("split") as step:
+                scan = self._study_files(inputs).scan
+                step.detail = scan_summary(scan)
+            with journal.step("route") as step:
+                routes = {route.name: route for route in self._settings.routes}
+                decision = decide(scan, self._settings.routes, self._facts(study_uid, version))
+                plans = plan_jobs(
+                    decision,
+                    routes,
+                    [d.name for d in self._settings.destinations],
+                    study_uid=study_uid,
+                    version=version,
+                    input_digest=digest,
+                    created_at=float(int(time.time())),
+                    earlier_result=lambda series, route: record.earlier_result(
+                        self._engine, study_uid, version, series, route
+                    ),
+                )
+                step.detail = decision.to_json()
+        except Exception as error:  # noqa: BLE001 - the boundary of the step: counted, logged by code, shown as a state
+            log.error("routing failed: %s", type(error).__name__)
+            reason = error.message if isinstance(error, RadgateError) else f"Internal error ({type(error).__name__})."
+            record.study_state(self._engine, study_uid, version, "FAILED", reason)
+            return []
+        if not plans:
+            reason = "No route matches; the study page shows for each route the first condition that does not hold."
+            record.study_state(self._engine, study_uid, version, "UNROUTED", reason)
+            return []
+        record.keep_jobs(self._engine, plans)
+        record.study_state(self._engine, study_uid, version, "RUNNING")
+        return [plan.to_json() for plan in plans]
+
+    def _step(self, name: str, plan_json: dict[str, Any], inputs: list[list[str]]) -> str:
+        """Run one step of a job; the sentence of its failure, or nothing."""
+        plan = JobPlan.from_json(plan_json)
+        if self._is_superseded(plan):
+            return "superseded"
+        journal = DatabaseJournal(self._engine, plan.study_uid, plan.version)
+        job = Job(plan, self._study_files(inputs), self._folder(plan), self._tools, journal)
+        record.job_state(self._engine, plan.id, JOB_STATES[name])
+        try:
+            with journal.step(name, plan.id) as step:
+                dict(STEPS)[name](job, step)
+        except Exception as error:  # noqa: BLE001 - the boundary of the step: counted, logged by code, shown as a state
+            log.error("step %s failed: %s", name, type(error).__name__)
+            return journal.steps[-1].message
+        return ""
+
+    def _fail(self, plan_json: dict[str, Any], reason: str) -> None:
+        """End a job that could not be brought to its objects."""
+        plan = JobPlan.from_json(plan_json)
+        if reason == "superseded":
+            record.job_state(self._engine, plan.id, "SUPERSEDED", "A later version of the study replaces this one.")
+        else:
+            record.job_state(self._engine, plan.id, "FAILED", reason)
+
+    def _deliver(self, plan_json: dict[str, Any]) -> None:
+        """Put the objects into the store and the ledger; the courier sends them."""
+        plan = JobPlan.from_json(plan_json)
+        journal = DatabaseJournal(self._engine, plan.study_uid, plan.version)
+        with journal.step("deliver", plan.id) as step:
+            wanted = [d for d in self._settings.destinations if d.name in plan.deliver]
+            rows = publish(plan, self._folder(plan), self._store, self._engine, wanted)
+            step.detail = {"objects": rows}
+            record.job_state(self._engine, plan.id, "DELIVERING")
+        self._on_sendable()
+
+    def _finish(self, study_uid: str, version: int, job_ids: Sequence[str]) -> str:
+        """Settle the state and drop what was kept between the steps."""
+        if job_ids:
+            record.study_state(self._engine, study_uid, version, "DELIVERING")
+            record.supersede_before(self._engine, study_uid, version)
+            record.settle_study(self._engine, study_uid)
+        for job_id in job_ids:
+            shutil.rmtree(self._settings.store.root / "work" / job_id, ignore_errors=True)
+        self._files = None
+        return "done"
+
+    def _folder(self, plan: JobPlan) -> Path:
+        return self._settings.store.root / "work" / plan.id
+
+    def _inputs(self, inputs: list[list[str]]) -> list[InputFile]:
+        return [InputFile(uid, sha256, self._store.path(sha256)) for uid, sha256 in inputs]
+
+    def _study_files(self, inputs: list[list[str]]) -> StudyFiles:
+        """The scanned files of this input, kept while one study is worked on."""
+        files = self._inputs(inputs)
+        digest = input_digest(files)
+        if self._files is None or self._files[0] != digest:
+            self._files = None
+            self._files = (digest, StudyFiles([f.path for f in files], files))
+        return self._files[1]
+
+    def _is_superseded(self, plan: JobPlan) -> bool:
+        version_ = tables.study_version
+        with self._engine.connect() as connection:
+            newer = connection.execute(
+                select(version_.c.id).where(
+                    version_.c.study_uid == plan.study_uid,
+                    version_.c.version > plan.version,
+                    version_.c.state.not_in(("RECEIVING",)),
+                )
+            ).first()
+        return newer is not None
+
+    def _facts(self, study_uid: str, version: int) -> Facts:
+        version_ = tables.study_version
+        with self._engine.connect() as connection:
+            evidence = connection.execute(
+                select(version_.c.evidence).where(version_.c.study_uid == study_uid, version_.c.version == version)
+            ).scalar()
+        peers = {row.peer for row in self._store.instances(study_uid=study_uid, origin="received") if row.peer}
+        complete = (evidence or {}).get("state", "COMPLETE") == "COMPLETE"
+        return Facts(complete=complete, peers=tuple(sorted(peers)), now=datetime.now().astimezone())
+
+
+def launch(engine: Engine, flow: Callable[[], StudyFlow], *, executor: str, version: str, at_once: int) -> StudyFlow:
+    """Start DBOS on the engine, build the flow, recover what a crash interrupted, and open the queue.
+
+    Parameters
+    ----------
+    engine
+        The database of the index: durable steps live beside it.
+    flow
+        Makes the workflow's instance once DBOS is configured.
+    executor
+        Stable name of this worker; recovery looks for its own name only.
+    version
+        Version of the code; work of another version is not recovered silently.
+    at_once
+        Studies that are worked on at the same time.
+    """
+    DBOS(
+        config=DBOSConfig(
+            name="radgate",
+            system_database_engine=engine,
+            system_database_url=engine.url.render_as_string(hide_password=False),
+            application_version=version,
+            executor_id=executor,
+            serializer=JsonSerializer(),
+            log_level="WARNING",
+            enable_otlp=False,
+            use_listen_notify=False,
+        )
+    )
+    built = flow()
+    DBOS.launch()
+    DBOS.register_queue(QUEUE, worker_concurrency=at_once, polling_interval_sec=0.2)
+    return built
+
+
+def shut_down() -> None:
+    """Stop DBOS; running steps may finish."""
+    DBOS.destroy(workflow_completion_timeout_sec=5)

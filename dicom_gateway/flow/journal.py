@@ -1,0 +1,141 @@
+"""What is happening, step by step: written to the database by the service, shown on the terminal by the commands."""
+
+import logging
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Engine, func, insert, select, update
+
+from dicom_gateway.store import tables
+from imaging.errors import RadgateError
+
+__all__ = ["DatabaseJournal", "Journal", "Step"]
+
+log = logging.getLogger(__name__)
+
+PROGRESS_EVERY_S = 0.5
+"""How often progress is written at most: often enough to be seen moving, seldom enough not to load the database."""
+
+
+@dataclass
+class Step:
+    """One step while it runs; the body sets `message`, `detail` and, where it is not plainly done, `state`."""
+
+    name: str
+    job_id: str = ""
+    state: str = "running"
+    message: str = ""
+    detail: dict[str, Any] = field(default_factory=dict)
+    started: float = field(default_factory=time.time)
+    ended: float | None = None
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds since the start, or until the end."""
+        return (self.ended or time.time()) - self.started
+
+
+class Journal:
+    """Keeps the steps in memory; subclasses also write or show them."""
+
+    def __init__(self) -> None:
+        self.steps: list[Step] = []
+
+    @contextmanager
+    def step(self, name: str, job_id: str = "") -> Iterator[Step]:
+        """Record a step: an error ends it as failed, with its sentence, and goes on upwards."""
+        entry = Step(name=name, job_id=job_id)
+        self.steps.append(entry)
+        self.begun(entry)
+        try:
+            yield entry
+        except RadgateError as error:
+            entry.state, entry.message = "failed", error.message
+            entry.detail = {**entry.detail, "code": error.code}
+            raise
+        except Exception as error:
+            # The text of a foreign exception may hold patient data; its type does not.
+            entry.state, entry.message = "failed", f"Internal error ({type(error).__name__}); see the service's log."
+            raise
+        else:
+            if entry.state == "running":
+                entry.state = "done"
+        finally:
+            entry.ended = time.time()
+            self.ended(entry)
+
+    def progress(self, job_id: str, fraction: float, what: str = "") -> None:
+        """Note how far the running step of a job is, 0 to 1."""
+
+    def begun(self, step: Step) -> None:
+        """Called when a step starts."""
+
+    def ended(self, step: Step) -> None:
+        """Called when a step has ended."""
+
+
+class DatabaseJournal(Journal):
+    """Steps of one study version as rows of `step_log`, and progress in the job's row."""
+
+    def __init__(self, engine: Engine, study_uid: str, version: int) -> None:
+        super().__init__()
+        self._engine = engine
+        self._study_uid = study_uid
+        self._version = version
+        self._rows: dict[int, int] = {}
+        self._last_progress = 0.0
+
+    def begun(self, step: Step) -> None:
+        """Insert the row; an earlier attempt that a crash left running is closed as interrupted."""
+        log_ = tables.step_log
+        mine = (
+            (log_.c.study_uid == self._study_uid)
+            & (log_.c.version == self._version)
+            & (log_.c.job_id == step.job_id)
+            & (log_.c.step == step.name)
+        )
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(log_)
+                .where(mine, log_.c.state == "running")
+                .values(state="failed", ended=step.started, message="Interrupted; started again.")
+            )
+            attempts = connection.execute(select(func.count()).where(mine)).scalar_one()
+            row = connection.execute(
+                insert(log_).values(
+                    study_uid=self._study_uid,
+                    version=self._version,
+                    job_id=step.job_id,
+                    step=step.name,
+                    state="running",
+                    attempt=attempts + 1,
+                    started=step.started,
+                )
+            )
+            key = row.inserted_primary_key
+        if key is not None:
+            self._rows[id(step)] = int(key[0])
+
+    def ended(self, step: Step) -> None:
+        """Close the row with its outcome."""
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(tables.step_log)
+                .where(tables.step_log.c.id == self._rows.pop(id(step)))
+                .values(state=step.state, ended=step.ended, message=step.message or None, detail=step.detail)
+            )
+        log.info("step %s %s in %.2f s", step.name, step.state, step.elapsed_s)
+
+    def progress(self, job_id: str, fraction: float, what: str = "") -> None:
+        """Write progress to the job's row, at most twice a second."""
+        now = time.monotonic()
+        if now - self._last_progress < PROGRESS_EVERY_S and fraction < 1.0:
+            return
+        self._last_progress = now
+        with self._engine.begin() as connection:
+            connection.execute(
+                update(tables.job).where(tables.job.c.id == job_id).values(progress=fraction, changed=time.time())
+            )

@@ -1,0 +1,194 @@
+"""The same job without a network: a folder of files through the same steps, the objects into another folder."""
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from dicom_gateway.flow.journal import Journal
+from dicom_gateway.flow.kept import keep_bytes, keep_json, kept_json
+from dicom_gateway.flow.plan import JobPlan, input_digest
+from dicom_gateway.flow.planning import decide, plan_jobs
+from dicom_gateway.flow.steps import STEPS, Job, Tools
+from dicom_gateway.flow.study_files import StudyFiles
+from dicom_gateway.flow.summary import leftover_groups, stack_summary
+from dicom_gateway.route.explain import StackExplanation
+from dicom_gateway.route.facts import Facts
+from dicom_gateway.settings import Settings
+from imaging.errors import RadgateError
+from imaging.series import Scan
+
+__all__ = ["FolderOutcome", "JobOutcome", "process_folder"]
+
+
+@dataclass
+class JobOutcome:
+    """What became of one job.
+
+    Parameters
+    ----------
+    plan
+        The job.
+    status
+        Status of the result, or "failed" where a step broke.
+    reason
+        Why it is no plain finding.
+    steps
+        Name, state and seconds of each step.
+    objects
+        Names of the written files.
+    result
+        The result as JSON; None where a step broke before it.
+    """
+
+    plan: JobPlan
+    status: str = "failed"
+    reason: str = ""
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    objects: list[str] = field(default_factory=list)
+    result: dict[str, Any] | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "route": self.plan.route,
+            "bundles": list(self.plan.bundles),
+            "stack": self.plan.stack,
+            "series_uid": self.plan.series_uid,
+            "status": self.status,
+            "reason": self.reason,
+            "steps": self.steps,
+            "objects": self.objects,
+            "result": self.result,
+        }
+
+
+@dataclass
+class FolderOutcome:
+    """What became of every file of a folder."""
+
+    stacks: list[dict[str, Any]]
+    leftovers: list[dict[str, Any]]
+    explanations: tuple[StackExplanation, ...]
+    jobs: list[JobOutcome]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "schema": "radgate.run/1",
+            "stacks": self.stacks,
+            "leftovers": self.leftovers,
+            "routing": [e.to_json() for e in self.explanations],
+            "jobs": [j.to_json() for j in self.jobs],
+        }
+
+
+def process_folder(
+    source: Path,
+    out: Path,
+    settings: Settings,
+    tools: Tools,
+    journal: Journal,
+    *,
+    reading: Callable[[int, int], None] | None = None,
+    planned: Callable[[Sequence[JobPlan]], None] | None = None,
+) -> FolderOutcome:
+    """Take every study below `source` through the steps; objects, `result.json` and `report.pdf` go to `out`.
+
+    Parameters
+    ----------
+    source
+        Folder of DICOM files, nested, mixed, with anything else in between.
+    reading
+        Called with (files read, files in all).
+    planned
+        Called once with all jobs before the first starts.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    found = StudyFiles([source], progress=reading)
+    scan = found.scan
+    created_at = float(int(time.time()))
+    facts = Facts(complete=True, now=datetime.now().astimezone())
+    explanations: list[StackExplanation] = []
+    work: list[tuple[JobPlan, StudyFiles]] = []
+    for study_uid, part in _by_study(scan).items():
+        decision = decide(part, settings.routes, facts)
+        explanations += decision.explanations
+        inputs = [i for i in found.inputs if i.path in _files_of(part)]
+        files = StudyFiles([i.path for i in inputs], inputs)
+        plans = plan_jobs(
+            decision,
+            {r.name: r for r in settings.routes},
+            [],
+            study_uid=study_uid,
+            version=1,
+            input_digest=input_digest(inputs),
+            created_at=created_at,
+        )
+        work += [(plan, files) for plan in plans]
+    if planned is not None:
+        planned([plan for plan, _ in work])
+    outcome = FolderOutcome(
+        stacks=[stack_summary(s) for s in scan.stacks],
+        leftovers=leftover_groups(scan.leftovers),
+        explanations=tuple(explanations),
+        jobs=[],
+    )
+    for number, (plan, files) in enumerate(work, start=1):
+        outcome.jobs.append(_one_job(plan, files, out, tools, journal, "" if number == 1 else f"-{number}"))
+        keep_json(out / "result.json", outcome.to_json())
+    keep_json(out / "result.json", outcome.to_json())
+    return outcome
+
+
+def _one_job(plan: JobPlan, files: StudyFiles, out: Path, tools: Tools, journal: Journal, suffix: str) -> JobOutcome:
+    """Run the steps of one job and copy what they made."""
+    outcome = JobOutcome(plan)
+    with tempfile.TemporaryDirectory(prefix="radgate-") as folder:
+        job = Job(plan, files, Path(folder), tools, journal)
+        first = len(journal.steps)
+        try:
+            for name, function in STEPS:
+                with journal.step(name, plan.id) as step:
+                    function(job, step)
+        except RadgateError as error:
+            outcome.reason = error.message
+        except Exception:  # noqa: BLE001 - the boundary of a job: shown in the table, the next job goes on
+            outcome.reason = journal.steps[-1].message
+        outcome.steps = [
+            {"step": s.name, "state": s.state, "seconds": round(s.elapsed_s, 3), "message": s.message}
+            for s in journal.steps[first:]
+        ]
+        if (job.folder / "result.json").exists():
+            outcome.result = kept_json(job.folder / "result.json")
+        if not outcome.reason and outcome.result is not None:
+            outcome.status = outcome.result["status"]
+            outcome.reason = " ".join(r["reason"] for r in outcome.result["runs"] if r.get("reason"))
+        for item in kept_json(job.folder / "objects.json") if (job.folder / "objects.json").exists() else []:
+            name = f"{item['outlet']}{suffix}.dcm"
+            shutil.copyfile(job.folder / "objects" / item["file"], out / name)
+            outcome.objects.append(name)
+        if (job.folder / "report.pdf").exists():
+            keep_bytes(out / f"report{suffix}.pdf", (job.folder / "report.pdf").read_bytes())
+    return outcome
+
+
+def _by_study(scan: Scan) -> dict[str, Scan]:
+    """The scan of each study; files that name no study belong to none of them."""
+    uids = sorted({s.study_instance_uid for s in scan.stacks} | {i.study_instance_uid for i in scan.leftovers} - {""})
+    return {
+        uid: Scan(
+            tuple(s for s in scan.stacks if s.study_instance_uid == uid),
+            tuple(i for i in scan.leftovers if i.study_instance_uid == uid),
+        )
+        for uid in uids
+    }
+
+
+def _files_of(scan: Scan) -> set[Path]:
+    """Every file of a scan."""
+    return {f for s in scan.stacks for f in s.files} | {f for i in scan.leftovers for f in i.files}

@@ -1,0 +1,61 @@
+"""From the stacks of a study version to its jobs."""
+
+from collections.abc import Callable, Mapping, Sequence
+
+from dicom_gateway.flow.plan import JobPlan
+from dicom_gateway.route.explain import Decision, choose, explain_stack
+from dicom_gateway.route.facts import Facts
+from dicom_gateway.route.rules import Route
+from imaging.provenance import digest
+from imaging.series import Scan
+
+__all__ = ["decide", "plan_jobs"]
+
+
+def decide(scan: Scan, routes: Sequence[Route], facts: Facts) -> Decision:
+    """Every stack and leftover asked against every route."""
+    return choose([explain_stack(item, facts, routes) for item in (*scan.stacks, *scan.leftovers)])
+
+
+def plan_jobs(
+    decision: Decision,
+    routes: Mapping[str, Route],
+    destinations: Sequence[str],
+    *,
+    study_uid: str,
+    version: int,
+    input_digest: str,
+    created_at: float,
+    earlier_result: Callable[[str, str], str | None] = lambda series_uid, route: None,
+) -> tuple[JobPlan, ...]:
+    """The jobs of a study version, most urgent first.
+
+    Routes that chose the same stack and agree in priority, profile, review and destinations make one job: their
+    bundles become one result, so that a planning system gets the outline and the organs in one structure set.
+    `earlier_result` finds the result of an earlier version of the study by series and route.
+    """
+    groups: dict[tuple[object, ...], list[Route]] = {}
+    for choice in decision.choices:
+        route = routes[choice.route]
+        key = (choice.stack, choice.series_uid, route.priority, route.profile, route.review, route.deliver)
+        groups.setdefault(key, []).append(route)
+    plans = []
+    for (stack, series_uid, *_), members in groups.items():
+        names = "+".join(r.name for r in members)
+        plans.append(
+            JobPlan(
+                id=digest([study_uid, input_digest, stack, names]),
+                study_uid=study_uid,
+                version=version,
+                stack=str(stack),
+                series_uid=str(series_uid),
+                route=names,
+                bundles=tuple(r.bundle for r in members),
+                profile=members[0].profile,
+                deliver=members[0].destinations(destinations),
+                input_digest=input_digest,
+                created_at=created_at,
+                supersedes=earlier_result(str(series_uid), names) or "",
+            )
+        )
+    return tuple(plans)

@@ -1,0 +1,244 @@
+"""The states of studies and jobs, and results, in the database: written by the workflow, read by the pages."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Table, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from dicom_gateway.flow.plan import JobPlan
+from dicom_gateway.store import tables
+
+__all__ = [
+    "delivering_studies",
+    "earlier_result",
+    "job_state",
+    "keep_jobs",
+    "keep_result",
+    "note_event",
+    "overall_state",
+    "settle_study",
+    "study_state",
+    "supersede_before",
+    "unfinished_studies",
+]
+
+OPEN_DELIVERIES = ("PENDING", "SENDING")
+GOOD_DELIVERIES = ("ACCEPTED", "WARNED", "COMMITTED", "VERIFIED")
+
+
+def insert_once(connection: Connection, table: Table, values: Mapping[str, Any]) -> bool:
+    """Insert a row unless its key is there already; whether it was new."""
+    try:
+        with connection.begin_nested():
+            connection.execute(insert(table).values(**values))
+    except IntegrityError:
+        return False
+    return True
+
+
+def note_event(connection: Connection, kind: str, study_uid: str, detail: Mapping[str, Any]) -> None:
+    """Append to the events; the detail holds counts, codes and UIDs, no patient data."""
+    connection.execute(
+        insert(tables.event).values(time=time.time(), kind=kind, study_uid=study_uid, detail=dict(detail))
+    )
+
+
+def study_state(engine: Engine, study_uid: str, version: int, state: str, reason: str | None = None) -> None:
+    """Set the state of a study version."""
+    version_ = tables.study_version
+    with engine.begin() as connection:
+        connection.execute(
+            update(version_)
+            .where(version_.c.study_uid == study_uid, version_.c.version == version)
+            .values(state=state, reason=reason, changed=time.time())
+        )
+        note_event(connection, "study", study_uid, {"version": version, "state": state})
+
+
+def keep_jobs(engine: Engine, plans: Sequence[JobPlan]) -> None:
+    """Insert the jobs of a study version; those that are there stay as they are."""
+    now = time.time()
+    with engine.begin() as connection:
+        for plan in plans:
+            insert_once(
+                connection,
+                tables.job,
+                {
+                    "id": plan.id,
+                    "study_uid": plan.study_uid,
+                    "version": plan.version,
+                    "series_uid": plan.series_uid,
+                    "stack": plan.stack,
+                    "route": plan.route,
+                    "bundle": ", ".join(plan.bundles),
+                    "state": "ROUTED",
+                    "created": plan.created_at,
+                    "changed": now,
+                },
+            )
+
+
+def job_state(engine: Engine, job_id: str, state: str, reason: str | None = None) -> None:
+    """Set the state of a job."""
+    with engine.begin() as connection:
+        connection.execute(
+            update(tables.job)
+            .where(tables.job.c.id == job_id)
+            .values(state=state, reason=reason, progress=None, changed=time.time())
+        )
+
+
+def keep_result(
+    engine: Engine,
+    plan: JobPlan,
+    document: Mapping[str, Any],
+    pictures: Sequence[Mapping[str, Any]],
+    objects: Sequence[Mapping[str, Any]],
+) -> str:
+    """Write result, pictures and objects; the id is the job's, so that a repeated step writes the same rows."""
+    now = time.time()
+    with engine.begin() as connection:
+        if not insert_once(
+            connection,
+            tables.result,
+            {
+                "id": plan.id,
+                "job_id": plan.id,
+                "study_uid": plan.study_uid,
+                "version": plan.version,
+                "status": document["status"],
+                "supersedes": document.get("supersedes"),
+                "document": dict(document),
+                "pictures": list(pictures),
+                "created": plan.created_at,
+            },
+        ):
+            connection.execute(
+                update(tables.result)
+                .where(tables.result.c.id == plan.id)
+                .values(status=document["status"], document=dict(document), pictures=list(pictures))
+            )
+        for position, item in enumerate(objects):
+            insert_once(
+                connection,
+                tables.encoded_object,
+                {**item, "result_id": plan.id, "position": position, "created": now},
+            )
+    return plan.id
+
+
+def settle_study(engine: Engine, study_uid: str) -> None:
+    """Derive the states of a study's jobs and of its newest version from the delivery ledger."""
+    delivery, job, version_ = tables.delivery, tables.job, tables.study_version
+    with engine.begin() as connection:
+        rows = connection.execute(select(job).where(job.c.study_uid == study_uid)).mappings().all()
+        for row in rows:
+            if row["state"] not in {"DELIVERING", "DELIVERED", "PARTLY"}:
+                continue
+            states = [
+                r.state for r in connection.execute(select(delivery.c.state).where(delivery.c.result_id == row["id"]))
+            ]
+            if any(s in OPEN_DELIVERIES for s in states):
+                new, reason = "DELIVERING", None
+            elif all(s in GOOD_DELIVERIES for s in states):
+                new, reason = "DELIVERED", None
+            else:
+                bad = sum(s not in GOOD_DELIVERIES for s in states)
+                new, reason = "PARTLY", f"{bad} of {len(states)} deliveries failed; see the destinations below."
+            if new != row["state"]:
+                connection.execute(
+                    update(job).where(job.c.id == row["id"]).values(state=new, reason=reason, changed=time.time())
+                )
+        versions = connection.execute(
+            select(version_).where(version_.c.study_uid == study_uid).order_by(version_.c.version)
+        ).mappings()
+        for version in versions:
+            if version["state"] not in {"RUNNING", "DELIVERING", "PARTLY", "FAILED", "REFUSED"}:
+                continue
+            states = [
+                r.state
+                for r in connection.execute(
+                    select(job.c.state).where(job.c.study_uid == study_uid, job.c.version == version["version"])
+                )
+            ]
+            new = overall_state(states)
+            if new and new != version["state"]:
+                connection.execute(
+                    update(version_).where(version_.c.id == version["id"]).values(state=new, changed=time.time())
+                )
+                note_event(connection, "study", study_uid, {"version": version["version"], "state": new})
+
+
+def overall_state(job_states: Sequence[str]) -> str | None:
+    """The state of a study version with jobs in these states; None while some are still worked on."""
+    if not job_states or any(s in {"ROUTED", "QC", "RUN", "MEASURED", "ENCODED", "VALIDATED"} for s in job_states):
+        return None
+    if "DELIVERING" in job_states:
+        return "DELIVERING"
+    for state in ("DELIVERED", "SUPERSEDED", "REFUSED", "FAILED"):
+        if set(job_states) <= {state}:
+            return state
+    return "PARTLY"
+
+
+def earlier_result(engine: Engine, study_uid: str, version: int, series_uid: str, route: str) -> str | None:
+    """Id of the newest result of the same series and route in an earlier version of the study."""
+    result, job = tables.result, tables.job
+    with engine.connect() as connection:
+        return connection.execute(
+            select(result.c.id)
+            .join(job, job.c.id == result.c.job_id)
+            .where(
+                result.c.study_uid == study_uid,
+                result.c.version < version,
+                job.c.series_uid == series_uid,
+                job.c.route == route,
+            )
+            .order_by(result.c.version.desc())
+        ).scalar()
+
+
+def supersede_before(engine: Engine, study_uid: str, version: int) -> None:
+    """Mark the earlier versions of a study, and their jobs, as superseded; what was delivered stays in the ledger."""
+    version_, job, delivery = tables.study_version, tables.job, tables.delivery
+    now = time.time()
+    reason = f"Version {version} of the study replaces this one."
+    with engine.begin() as connection:
+        connection.execute(
+            update(version_)
+            .where(version_.c.study_uid == study_uid, version_.c.version < version, version_.c.state != "SUPERSEDED")
+            .values(state="SUPERSEDED", reason=reason, changed=now)
+        )
+        connection.execute(
+            update(job)
+            .where(job.c.study_uid == study_uid, job.c.version < version, job.c.state != "SUPERSEDED")
+            .values(state="SUPERSEDED", reason=reason, changed=now)
+        )
+        earlier = select(job.c.id).where(job.c.study_uid == study_uid, job.c.version < version)
+        connection.execute(
+            update(delivery)
+            .where(delivery.c.result_id.in_(earlier), delivery.c.state == "PENDING")
+            .values(state="CANCELLED", finished=now)
+        )
+
+
+def unfinished_studies(engine: Engine) -> list[tuple[str, int]]:
+    """Study versions that were complete but whose work has not ended, oldest first."""
+    version_ = tables.study_version
+    with engine.connect() as connection:
+        rows = connection.execute(
+            select(version_.c.study_uid, version_.c.version)
+            .where(version_.c.state.in_(("COMPLETE", "INCOMPLETE", "ROUTED", "RUNNING")))
+            .order_by(version_.c.id)
+        )
+        return [(row.study_uid, row.version) for row in rows]
+
+
+def delivering_studies(engine: Engine) -> list[str]:
+    """Studies with a version whose objects are in the ledger and not settled."""
+    version_ = tables.study_version
+    with engine.connect() as connection:
+        rows = connection.execute(select(version_.c.study_uid).where(version_.c.state == "DELIVERING").distinct())
+        return [row.study_uid for row in rows]

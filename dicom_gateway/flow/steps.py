@@ -1,0 +1,330 @@
+"""The steps of a job, each a plain function of the job that leaves its outcome as files in the job's folder.
+
+A step may be run twice: it writes the same files again. `radgate run` calls the steps one after the other, the service
+wraps each in a durable step; neither adds anything to what happens here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import qc.image
+from contouring.names import lookup
+from dicom_gateway.flow.journal import Journal, Step
+from dicom_gateway.flow.kept import keep_bytes, keep_json, keep_regions, kept_json, kept_regions
+from dicom_gateway.flow.plan import JobPlan
+from dicom_gateway.flow.study_files import StudyFiles
+from imaging.errors import ImagingError, RadgateError
+from imaging.provenance import Algorithm
+from imaging.series import Stack
+from imaging.volume import Region, Volume
+from monai_bundles import Bundle, BundleOutput, misfits, verify
+
+__all__ = ["STEPS", "Job", "Tools", "algorithm_of", "encode", "grade", "measure", "segment", "validate"]
+
+Runner = Callable[[Bundle, Volume, Callable[[float, str], None]], BundleOutput]
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the steps work with.
+
+    Parameters
+    ----------
+    bundles
+        Registered bundles by name.
+    run
+        Runs a bundle on a volume and reports its progress: a warm worker process, or the same process.
+    settings
+        What a person set and that changes results; part of every UID.
+    """
+
+    bundles: Mapping[str, Bundle]
+    run: Runner
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job while it is worked on."""
+
+    plan: JobPlan
+    files: StudyFiles
+    folder: Path
+    tools: Tools
+    journal: Journal
+
+    @cached_property
+    def stack(self) -> Stack:
+        """The planes and their headers."""
+        return self.files.stack(self.plan.stack)
+
+    @cached_property
+    def refusal(self) -> ImagingError | None:
+        """Why there is no volume, or None where there is one."""
+        try:
+            self.files.volume(self.plan.stack)
+        except ImagingError as error:
+            return error
+        return None
+
+    @property
+    def volume(self) -> Volume | None:
+        """The image, or None where its geometry or its pixels were refused."""
+        return None if self.refusal else self.files.volume(self.plan.stack)
+
+    @property
+    def created_at(self) -> datetime:
+        """The time that stands in the objects."""
+        return datetime.fromtimestamp(self.plan.created_at, UTC)
+
+
+def grade(job: Job, step: Step) -> None:
+    """Image quality: the verdict on the series; a refused geometry is judged by its headers."""
+    verdict = qc.image.check_series(job.stack, job.volume, profile=job.plan.profile)
+    step.detail = verdict.to_json()
+    step.message = verdict.grade
+    keep_json(job.folder / "qc.json", step.detail)
+
+
+def algorithm_of(job: Job, bundle_name: str) -> Algorithm:
+    """The algorithm of a bundle, also where the bundle is not installed."""
+    bundle = job.tools.bundles.get(bundle_name.partition("@")[0])
+    return bundle.algorithm if bundle else Algorithm(name=bundle_name.partition("@")[0], version="unknown")
+
+
+def segment(job: Job, step: Step) -> None:
+    """Every bundle of the route on the volume; one that cannot or must not run leaves its reason, the others go on."""
+    verdict = kept_json(job.folder / "qc.json")
+    for number, name in enumerate(job.plan.bundles):
+        try:
+            outcome = _one_bundle(job, number, name, verdict)
+        except RadgateError as error:
+            outcome = {"status": "failed", "reason": error.message, "code": error.code}
+        outcome["bundle"] = name
+        step.detail.setdefault("bundles", []).append(outcome)
+        keep_json(job.folder / f"run-{number}.json", outcome)
+    states = {o["status"] for o in step.detail["bundles"]}
+    if "ok" not in states:
+        step.state = "failed" if "failed" in states else "refused"
+    step.message = " ".join(f"{o['bundle']}: {o['reason']}" for o in step.detail["bundles"] if o["status"] != "ok")
+
+
+def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
+    """Outcome of one bundle as plain values; its regions are kept beside."""
+    bundle = job.tools.bundles.get(name.partition("@")[0])
+    if bundle is None or name not in {bundle.name, f"{bundle.name}@{bundle.version}"}:
+        return {"status": "failed", "reason": f"The bundle {name} is not installed; add it or change the route."}
+    if job.refusal is not None:
+        return {"status": "refused", "reason": job.refusal.message, "code": job.refusal.code}
+    volume = job.files.volume(job.plan.stack)
+    stopped = [
+        check for check in verdict["results"] if check["check_id"] in bundle.required_checks and check["grade"] == "FAIL"
+    ]
+    if stopped:
+        action = stopped[0].get("action") or {}
+        text = action.get("text") or {}
+        return {
+            "status": "refused",
+            "gate": "REFUSE",
+            "reason": f"Image quality failed in {', '.join(check['check_id'] for check in stopped)}.",
+            "action": text.get("en", ""),
+        }
+    reasons = misfits(bundle, job.stack, volume)
+    if reasons:
+        return {"status": "refused", "reason": " ".join(reasons)}
+    verify(bundle)
+
+    def progress(fraction: float, what: str) -> None:
+        job.journal.progress(job.plan.id, (number + fraction) / len(job.plan.bundles), f"{bundle.name}: {what}")
+
+    output = job.tools.run(bundle, volume, progress)
+    keep_regions(job.folder / f"regions-{number}.npz", [(s.name, s.region) for s in output.structures])
+    return {
+        "status": "ok",
+        "gate": "RUN_WITH_WARNING" if verdict["grade"] in {"WARN", "FAIL"} else "RUN",
+        "reason": "",
+        "device": output.device,
+        "elapsed_s": round(output.elapsed_s, 3),
+        "warnings": list(output.warnings),
+        "structures": [s.name for s in output.structures],
+    }
+
+
+def measure(job: Job, step: Step) -> None:
+    """The result: runs, measured structures, status; and its pictures."""
+    from reports.model import Result, Run, measured_structure, outcome
+    from reports.pictures import key_pictures
+
+    verdict = kept_json(job.folder / "qc.json")
+    runs, structures = [], []
+    for number, name in enumerate(job.plan.bundles):
+        kept = kept_json(job.folder / f"run-{number}.json")
+        run = Run(
+            id=f"r{number + 1}",
+            algorithm=algorithm_of(job, name),
+            status=kept["status"],
+            targets=(job.plan.stack,),
+            settings_digest=_settings_digest(job),
+            started=job.created_at,
+            device=kept.get("device", "CPU"),
+            reason=kept["reason"],
+            action=kept.get("action", ""),
+            warnings=tuple(kept.get("warnings", ())),
+            gate=kept.get("gate", "RUN"),
+        )
+        runs.append(run)
+        if run.status == "ok" and job.volume is not None:
+            taken = {s.name.tg263 for s in structures}
+            structures += [
+                measured_structure(
+                    lookup(structure),
+                    region,
+                    job.volume.grid,
+                    run=run,
+                    study_uid=job.plan.study_uid,
+                    number=len(structures) + 1 + offset,
+                )
+                for offset, (structure, region) in enumerate(_new(kept_regions(job.folder / f"regions-{number}.npz"), taken))
+            ]
+    result = Result(
+        study=_study_ref(job),
+        input=_input_version(job),
+        runs=tuple(runs),
+        status=outcome(runs, structures),
+        created_at=job.created_at,
+        qc=(verdict,),
+        structures=tuple(structures),
+    )
+    keep_json(job.folder / "result.json", result.to_json())
+    pictures = [] if job.volume is None else key_pictures(job.volume, result.structures)
+    listed = []
+    for picture in pictures:
+        keep_bytes(job.folder / "pictures" / f"{picture.name}.png", picture.png)
+        listed.append({"name": picture.name, "caption_zh": picture.caption_zh, "caption_en": picture.caption_en})
+    keep_json(job.folder / "pictures.json", listed)
+    step.detail = {"status": result.status, "structures": [[s.name.tg263, s.volume_cc] for s in result.structures]}
+    step.message = result.status
+
+
+def _new(regions: list[tuple[str, Region]], taken: set[str]) -> list[tuple[str, Region]]:
+    """Regions with voxels whose structure no earlier bundle of the route has delivered."""
+    return [(name, region) for name, region in regions if region.voxel_count and name not in taken]
+
+
+
+def encode(job: Job, step: Step) -> None:
+    """The objects of the result; where a result cannot be written, the failure is, so that people see it."""
+    result = _result(job)
+    try:
+        _write_objects(job, result)
+    except RadgateError as error:
+        if not result.structures:
+            raise
+        _write_failure(job, result, f"The result could not be encoded: {error.message}")
+        step.state, step.message = "failed", error.message
+    listed = kept_json(job.folder / "objects.json")
+    step.detail = {"objects": [[o["outlet"], o["size_bytes"], o["warnings"]] for o in listed]}
+    step.message = step.message or f"{len(listed)} objects"
+
+
+def validate(job: Job, step: Step) -> None:
+    """The objects against our own rules, and dciodvfy where it is installed; nothing invalid goes on.
+
+    Raises
+    ------
+    InvalidObject
+        The objects that report the failure are invalid themselves.
+    """
+    faults = _faults(job)
+    if faults and _result(job).structures:
+        step.state, step.message = "failed", faults[0]
+        _write_failure(job, _result(job), f"The result did not pass validation: {faults[0]}")
+        faults = _faults(job)
+    if faults:
+        raise InvalidObject(faults[0])
+    step.message = step.message or "no error"
+
+
+def _write_objects(job: Job, result: Result) -> None:
+    """Encode for every kind of destination, and list what was written in the order of sending."""
+    pictures = _pictures(job)
+    listed: dict[str, dict[str, Any]] = {}
+    for capability in job.tools.capabilities(job.plan.deliver):
+        for item in encode_all(result, job.stack, job.volume, capability=capability, pictures=pictures):
+            if item.sop_instance_uid in listed:
+                continue
+            name = f"{len(listed):02d}-{item.outlet}.dcm"
+            keep_bytes(job.folder / "objects" / name, item.data)
+            listed[item.sop_instance_uid] = {
+                "file": name,
+                "outlet": item.outlet,
+                "sop_class_uid": item.sop_class_uid,
+                "sop_uid": item.sop_instance_uid,
+                "sha256": item.sha256,
+                "size_bytes": len(item.data),
+                "warnings": list(item.warnings),
+                "profile": [capability.rt_profile, capability.seg],
+            }
+            if item.outlet == "pdf":
+                keep_bytes(job.folder / "report.pdf", plain_pdf(item))
+    keep_json(job.folder / "objects.json", list(listed.values()))
+
+
+def _write_failure(job: Job, result: Result, reason: str) -> None:
+    """Replace a result that cannot be delivered by one that says so."""
+    runs = tuple(
+        replace(run, status="failed", reason=reason, gate="RUN") if run.status == "ok" else run for run in result.runs
+    )
+    failure = replace(result, runs=runs, structures=(), status=outcome(runs))
+    keep_json(job.folder / "result.json", failure.to_json())
+    keep_json(job.folder / "pictures.json", [])
+    _write_objects(job, failure)
+
+
+def _faults(job: Job) -> list[str]:
+    """Errors in the written objects."""
+    paths = [job.folder / "objects" / item["file"] for item in kept_json(job.folder / "objects.json")]
+    return [str(fault) for fault in check_objects(paths, job.stack)]
+
+
+def _result(job: Job) -> Result:
+    """The kept result, with the masks of the runs."""
+    document = kept_json(job.folder / "result.json")
+    regions = {}
+    for number in range(len(job.plan.bundles)):
+        path = job.folder / f"regions-{number}.npz"
+        if path.exists():
+            regions.update({f"r{number + 1}.{name}": region for name, region in kept_regions(path)})
+    return Result.from_json(document, regions)
+
+
+def _pictures(job: Job) -> tuple[Picture, ...]:
+    """The kept pictures."""
+    return tuple(
+        Picture(
+            name=entry["name"],
+            png=(job.folder / "pictures" / f"{entry['name']}.png").read_bytes(),
+            caption_zh=entry["caption_zh"],
+            caption_en=entry["caption_en"],
+        )
+        for entry in kept_json(job.folder / "pictures.json")
+    )
+
+
+def _settings_digest(job: Job) -> str:
+    """Digest of what a person set and that changes the result."""
+    return digest({"profile": job.plan.profile, "bundles": list(job.plan.bundles), **job.tools.settings})
+
+
+STEPS: tuple[tuple[str, Callable[[Job, Step], None]], ...] = (
+    ("qc", grade),
+    ("run", segment),
+    ("measure", measure),
+    ("encode", encode),
+    ("validate", validate),
+)
+"""The steps of a job in their order."""

@@ -1,0 +1,101 @@
+"""The files of one study version: scanned once, with the volume that is being worked on kept in memory."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+
+from dicom_gateway.flow.plan import InputFile
+from imaging.errors import ImagingError
+from imaging.headers import read_header, text
+from imaging.series import Leftover, Scan, Stack, load_volume, scan
+from imaging.volume import Volume
+
+__all__ = ["StudyFiles", "hashed_inputs"]
+
+
+class StudyFiles:
+    """Stacks, leftovers and volumes of a set of files.
+
+    Parameters
+    ----------
+    paths
+        Files, or folders that are walked.
+    inputs
+        The received objects, where their UIDs and hashes are known; else they are read from the files.
+    progress
+        Called with (files read, files in all) while headers are read.
+    """
+
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        inputs: Sequence[InputFile] | None = None,
+        progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self._paths = tuple(paths)
+        self._inputs = inputs
+        self._progress = progress
+        self._volume: tuple[str, Volume] | None = None
+
+    @cached_property
+    def scan(self) -> Scan:
+        """All stacks and leftovers; read at the first use."""
+        return scan(self._paths, self._progress)
+
+    @cached_property
+    def inputs(self) -> tuple[InputFile, ...]:
+        """UID and hash of every DICOM object among the files."""
+        return tuple(hashed_inputs(self.scan) if self._inputs is None else self._inputs)
+
+    def stack(self, stack_id: str) -> Stack:
+        """The stack with this id.
+
+        Raises
+        ------
+        KeyError
+            No such stack in these files.
+        """
+        for stack in self.scan.stacks:
+            if stack.id == stack_id:
+                return stack
+        raise KeyError(stack_id)
+
+    def leftovers_of(self, study_uid: str) -> tuple[Leftover, ...]:
+        """Leftovers of one study."""
+        return tuple(item for item in self.scan.leftovers if item.study_instance_uid == study_uid)
+
+    def volume(self, stack_id: str) -> Volume:
+        """The stack's volume; the last one asked for is kept, so that one study needs the memory of one volume.
+
+        Raises
+        ------
+        GeometryRefused
+            The planes make up no regular grid.
+        UndecodablePixels
+            A plane cannot be decoded.
+        """
+        if self._volume is None or self._volume[0] != stack_id:
+            self._volume = None
+            self._volume = (stack_id, load_volume(self.stack(stack_id)))
+        return self._volume[1]
+
+
+def hashed_inputs(found: Scan) -> list[InputFile]:
+    """UID, hash and path of every object of a scan; what has no UID is no object and stands in the leftovers."""
+    uids: dict[Path, str] = {}
+    for stack in found.stacks:
+        for source, file in zip(stack.sources, stack.files, strict=True):
+            uids[file] = source.sop_instance_uid
+    for leftover in found.leftovers:
+        for file in leftover.files:
+            try:
+                uids[file] = text(read_header(file).dataset, "SOPInstanceUID")
+            except ImagingError:
+                continue
+    inputs = []
+    for file, uid in sorted(uids.items()):
+        if uid:
+            with file.open("rb") as stream:
+                inputs.append(InputFile(uid, hashlib.file_digest(stream, "sha256").hexdigest(), file))
+    return inputs

@@ -1,0 +1,138 @@
+"""The running service: listener, store, completeness, workflow, delivery, DICOMweb and pages, started and stopped as one."""
+
+import logging
+import threading
+from collections.abc import Callable
+from contextlib import ExitStack
+from importlib import metadata
+from typing import TYPE_CHECKING
+
+import uvicorn
+
+from dicom_gateway.cli.sources import bundles_of
+from dicom_gateway.complete import Watcher
+from dicom_gateway.deliver import Courier
+from dicom_gateway.errors import ListenError
+from dicom_gateway.flow import record
+from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
+from dicom_gateway.flow.steps import Tools
+from dicom_gateway.listen import Listener
+from dicom_gateway.settings import Settings
+from dicom_gateway.store.database import open_engine
+from dicom_gateway.store.store import Store
+from dicom_gateway.web import create_app
+from imaging.volume import Volume
+from monai_bundles import Bundle, BundleOutput, Worker
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+__all__ = ["Service"]
+
+log = logging.getLogger(__name__)
+
+EXECUTOR = "radgate"
+"""Name of the one worker of an embedded installation: recovery after a crash looks for its own name."""
+
+
+class Service:
+    """Everything that `radgate serve` runs, in the order of the path of a study.
+
+    Parameters
+    ----------
+    settings
+        Of the site, with its routes.
+
+    Raises
+    ------
+    ListenError
+        The DICOM port or the web port is taken.
+    StoreUnavailable
+        The database does not answer.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._closing = ExitStack()
+        self.dicom_port = 0
+        self.web_port = 0
+
+    def start(self) -> None:
+        """Start all parts; what a crash interrupted goes on."""
+        with ExitStack() as guard:
+            self._start(guard)
+            self._closing = guard.pop_all()
+
+    def stop(self) -> None:
+        """Stop taking in, let running steps finish, close everything; what is unfinished goes on at the next start."""
+        self._closing.close()
+
+    def _start(self, closing: ExitStack) -> None:
+        settings = self._settings
+        engine = open_engine(settings)
+        closing.callback(engine.dispose)
+        store = Store.open(settings, engine)
+        worker = Worker()
+        closing.callback(worker.close)
+        threading.Thread(target=worker.warm, name="warm worker", daemon=True).start()
+        courier = Courier(
+            store, engine, settings, on_settled=lambda study_uid: record.settle_study(engine, study_uid)
+        )
+        tools = Tools(bundles_of(settings), runner(worker))
+        flow = launch(
+            engine,
+            lambda: StudyFlow(settings, engine, store, tools, courier.wake),
+            executor=EXECUTOR,
+            version=metadata.version("radgate"),
+            at_once=settings.flow.at_once,
+        )
+        closing.callback(shut_down)
+        courier.start()
+        closing.callback(courier.stop)
+        watcher = Watcher(store, engine, settings, on_complete=flow.start)
+        watcher.start()
+        closing.callback(watcher.stop)
+        resume(engine, flow)
+        listener = Listener(settings, store, on_received=watcher.received, on_closed=watcher.closed)
+        listener.start()
+        closing.callback(listener.stop)
+        self.dicom_port = listener.port
+        self.web_port = serve_pages(settings, engine, store, closing, courier)
+        log.info("service ready on ports %d (DICOM) and %d (web)", self.dicom_port, self.web_port)
+
+
+def runner(worker: Worker) -> Callable[[Bundle, Volume, Callable[[float, str], None]], BundleOutput]:
+    """The worker as the steps want it."""
+    return lambda bundle, volume, progress: worker.run(bundle, volume, progress)
+
+
+def resume(engine: "Engine", flow: StudyFlow) -> None:
+    """Start what was complete and not started before a crash, and settle what was being delivered."""
+    for study_uid, version in record.unfinished_studies(engine):
+        flow.start(study_uid, version)
+    for study_uid in record.delivering_studies(engine):
+        record.settle_study(engine, study_uid)
+
+
+def serve_pages(settings: Settings, engine: "Engine", store: Store, closing: ExitStack, courier: Courier) -> int:
+    """Serve pages and DICOMweb in a thread; returns the port."""
+    app = create_app(settings, engine, store, resend=courier.resend)
+    config = uvicorn.Config(
+        app, host=settings.web.host, port=settings.web.port, log_level="warning", access_log=False, lifespan="off"
+    )
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run, name="web", daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        server.should_exit = True
+        thread.join(timeout=10)
+
+    while not server.started:
+        thread.join(timeout=0.05)
+        if not thread.is_alive():
+            raise ListenError(
+                f"The pages cannot listen on port {settings.web.port}; another program has it, set web.port."
+            )
+    closing.callback(stop)
+    return int(server.servers[0].sockets[0].getsockname()[1])
