@@ -1,0 +1,22 @@
+"""Bundles: found, checked, and run on a volume. Importing this loads neither torch nor MONAI."""
+
+from monai_bundles.bundle import Accepts, Bundle, BundleOutput, BundleStructure, SegmentedStructure
+from monai_bundles.errors import BundleError
+from monai_bundles.registry import RefusedBundle, Survey, discover, find, survey, verify
+from monai_bundles.runner import run_bundle
+
+__all__ = [
+    "Accepts",
+    "Bundle",
+    "BundleError",
+    "BundleOutput",
+    "BundleStructure",
+    "RefusedBundle",
+    "SegmentedStructure",
+    "Survey",
+    "discover",
+    "find",
+    "run_bundle",
+    "survey",
+    "verify",
+]

@@ -1,0 +1,79 @@
+"""Body, lungs, trachea and bone of a CT by image processing alone: the order of the steps and the refinement."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from imaging.volume import Region, Volume
+from monai_bundles.body.airway import LUMEN_HU, trachea
+from monai_bundles.body.bone import BONE_HU, bone_parts
+from monai_bundles.body.coarse import Coarse, block_means, refine
+from monai_bundles.body.lungs import LUNG_HU, left_and_right_lung
+from monai_bundles.body.morphology import dilate, erode
+from monai_bundles.body.outline import body_outline
+from monai_bundles.orientation import anatomical_axes
+
+__all__ = ["BodySegmenter"]
+
+BoolArray = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class BodySegmenter:
+    """Segments a CT volume; a bundle's `inference.json` names it with its parameters.
+
+    Parameters
+    ----------
+    coarse_mm
+        Block size on which shapes are decided.
+    skin_hu
+        Limit between air and skin on single voxels: half-way between room air and fat.
+    """
+
+    coarse_mm: float = 2.5
+    skin_hu: float = -500.0
+
+    def __call__(
+        self, volume: Volume, progress: Callable[[float, str], None] | None = None
+    ) -> dict[str, Region]:
+        """The regions found, by TG-263 name, on the volume's own grid; what is not there has no entry."""
+        tell = progress or (lambda share, what: None)
+        axes = anatomical_axes(volume.grid)
+        fine = axes.view(volume.array)
+        coarse = block_means(fine, axes.spacing_mm, self.coarse_mm)
+        tell(0.2, "outline")
+        body = body_outline(coarse)
+        tell(0.4, "bone")
+        bone = bone_parts(coarse, body)
+        tell(0.5, "airway")
+        airway = trachea(coarse, body, bone)
+        tell(0.6, "lungs")
+        left, right = left_and_right_lung(coarse, body, bone, airway)
+        tell(0.7, "borders")
+        parts: dict[str, tuple[BoolArray, BoolArray, Callable[[NDArray[np.generic]], BoolArray]]] = {
+            "Body": (_core(coarse, body), _rim(coarse, body), lambda hu: hu > self.skin_hu),
+            "Lung_L": (_core(coarse, left), _rim(coarse, left) & ~right, lambda hu: hu < LUNG_HU),
+            "Lung_R": (_core(coarse, right), _rim(coarse, right) & ~_rim(coarse, left), lambda hu: hu < LUNG_HU),
+            "Trachea": (np.zeros_like(airway), _rim(coarse, airway) & ~left & ~right, lambda hu: hu < LUMEN_HU),
+            "Bone": (_core(coarse, bone), _rim(coarse, bone) & body, lambda hu: hu > BONE_HU),
+        }
+        regions = {}
+        for number, (name, (certain, possible, is_inside)) in enumerate(parts.items()):
+            crop, start = refine(coarse, certain, possible, is_inside)
+            if crop.any():
+                shape = (fine.shape[0], fine.shape[1], fine.shape[2])
+                regions[name] = axes.region(crop, start, shape)
+            tell(0.7 + 0.06 * (number + 1), "borders")
+        return regions
+
+
+def _core(coarse: Coarse, mask: BoolArray) -> BoolArray:
+    """Blocks that are inside whatever their single voxels say: those without a neighbour outside."""
+    return erode(mask, max(coarse.spacing_mm), coarse.spacing_mm)
+
+
+def _rim(coarse: Coarse, mask: BoolArray) -> BoolArray:
+    """Blocks that may hold voxels of the mask: the mask and its neighbours."""
+    return dilate(mask, max(coarse.spacing_mm), coarse.spacing_mm)

@@ -1,0 +1,162 @@
+"""Reads `configs/metadata.json` and `configs/radgate.json`, and says exactly which entry is wrong.
+
+`metadata.json` follows MONAI's bundle specification; `radgate.json` holds what a hospital must know besides: what the
+bundle accepts, what its outputs mean, the hashes of its weights.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from monai_bundles.bundle import Accepts, BundleStructure
+from monai_bundles.errors import BadMetadata, UnlabelledOutput
+
+__all__ = ["accepted_range", "read_json", "read_metadata", "read_radgate", "structures_of"]
+
+REQUIRED_METADATA: dict[str, type] = {
+    "version": str,
+    "monai_version": str,
+    "pytorch_version": str,
+    "numpy_version": str,
+    "task": str,
+    "description": str,
+    "authors": str,
+    "copyright": str,
+    "changelog": dict,
+    "network_data_format": dict,
+}
+"""Entries that MONAI's bundle specification asks for, and their types."""
+
+REQUIRED_RADGATE: dict[str, type] = {
+    "title": dict,
+    "intended_use": dict,
+    "licence": str,
+    "accepts": dict,
+    "structures": list,
+    "required_checks": list,
+    "weights_sha256": dict,
+}
+
+ACCEPTS_KEYS = frozenset(Accepts.__dataclass_fields__)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file.
+
+    Raises
+    ------
+    BadMetadata
+        The file is missing, is no JSON, or holds something other than an object.
+    """
+    name = f"{path.parent.name}/{path.name}"
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise BadMetadata(f"The bundle has no {name}; restore the file from its source.", file=name) from None
+    except json.JSONDecodeError as error:
+        raise BadMetadata(f"{name} is no JSON: line {error.lineno}, {error.msg}; correct that line.", file=name) from error
+    except UnicodeDecodeError as error:
+        raise BadMetadata(f"{name} is not UTF-8; save it as UTF-8.", file=name) from error
+    if not isinstance(content, dict):
+        raise BadMetadata(f"{name} holds no JSON object; it must begin with a brace.", file=name)
+    return content
+
+
+def read_metadata(root: Path) -> dict[str, Any]:
+    """`configs/metadata.json`, with every entry that MONAI's specification requires.
+
+    Raises
+    ------
+    BadMetadata
+        The file or an entry is missing or of the wrong kind.
+    """
+    content = read_json(root / "configs" / "metadata.json")
+    _check_types(content, REQUIRED_METADATA, "configs/metadata.json")
+    if not re.fullmatch(r"\d+\.\d+\.\d+([.+-][0-9A-Za-z.+-]*)?", content["version"]):
+        raise BadMetadata("The version in configs/metadata.json is not of the form 1.2.3; correct it.")
+    return content
+
+
+def read_radgate(root: Path) -> dict[str, Any]:
+    """`configs/radgate.json` with the entries radgate needs.
+
+    Raises
+    ------
+    BadMetadata
+        The file or an entry is missing, unknown or of the wrong kind.
+    """
+    content = read_json(root / "configs" / "radgate.json")
+    _check_types(content, REQUIRED_RADGATE, "configs/radgate.json")
+    return content
+
+
+def accepted_range(radgate: Mapping[str, Any]) -> Accepts:
+    """The `accepts` entry as a value.
+
+    Raises
+    ------
+    BadMetadata
+        An entry is unknown or unusable.
+    """
+    entry: dict[str, Any] = radgate["accepts"]
+    unknown = sorted(set(entry) - ACCEPTS_KEYS)
+    if unknown or not entry.get("modalities"):
+        wrong = f"unknown entry {unknown[0]!r}" if unknown else "no modalities"
+        raise BadMetadata(f"`accepts` in configs/radgate.json has {wrong}; known are {', '.join(sorted(ACCEPTS_KEYS))}.")
+    values = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    if values.get("shows", "") not in {"", "head_neck"}:
+        raise BadMetadata("`accepts.shows` in configs/radgate.json is neither empty nor 'head_neck'; correct it.")
+    return Accepts(**values)
+
+
+def structures_of(radgate: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[BundleStructure, ...]:
+    """What each output label or channel means, in the order of the labels.
+
+    Raises
+    ------
+    UnlabelledOutput
+        A label or channel of the metadata has no name here, a name has no label, or one of them appears twice.
+    """
+    structures = []
+    for entry in radgate["structures"]:
+        label, name = (entry.get("label"), entry.get("name")) if isinstance(entry, dict) else (None, None)
+        if not isinstance(label, int) or label < 1 or not isinstance(name, str) or not name:
+            raise UnlabelledOutput("A structure in configs/radgate.json needs a label from 1 and a TG-263 name; add them.")
+        structures.append(BundleStructure(label, name))
+    structures.sort(key=lambda s: s.label)
+    labels = [s.label for s in structures]
+    if labels != list(range(1, len(labels) + 1)) or len({s.name for s in structures}) != len(structures):
+        raise UnlabelledOutput(
+            "The structures in configs/radgate.json need each label from 1 on, and each name, exactly once; correct them.",
+            labels=labels,
+        )
+    declared = _declared_names(metadata)
+    if declared and sorted(declared) != sorted(s.name for s in structures):
+        raise UnlabelledOutput(
+            "The outputs in configs/metadata.json and the structures in configs/radgate.json differ; name every output "
+            "channel in both.",
+            metadata=sorted(declared),
+            radgate=sorted(s.name for s in structures),
+        )
+    return tuple(structures)
+
+
+def _declared_names(metadata: Mapping[str, Any]) -> list[str]:
+    """Names in `channel_def` of the first output of the metadata, without the background."""
+    outputs: Mapping[str, Any] = metadata["network_data_format"].get("outputs", {})
+    for output in outputs.values():
+        names = output.get("channel_def", {}).values() if isinstance(output, dict) else ()
+        return [str(name) for name in names if str(name).lower() != "background"]
+    return []
+
+
+def _check_types(content: Mapping[str, Any], required: Mapping[str, type], name: str) -> None:
+    for key, kind in required.items():
+        if not isinstance(content.get(key), kind):
+            state = "of the wrong kind" if key in content else "missing"
+            raise BadMetadata(f"The entry {key!r} of {name} is {state}; it must be a JSON {JSON_NAMES[kind]}.", entry=key)
+
+
+JSON_NAMES: dict[type, str] = {str: "string", dict: "object", list: "array"}

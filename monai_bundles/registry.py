@@ -1,0 +1,214 @@
+"""Finds bundles in folders, reads what they declare, and checks that their files are what was recorded."""
+
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from imaging.provenance import Algorithm, digest
+from monai_bundles.bundle import Bundle
+from monai_bundles.errors import BadMetadata, BundleError, MissingWeights, UnknownBundle, UnknownNetwork, WrongHash
+from monai_bundles.metadata import accepted_range, read_json, read_metadata, read_radgate, structures_of
+
+__all__ = ["RefusedBundle", "Survey", "discover", "file_sha256", "find", "load_bundle", "survey", "verify"]
+
+log = logging.getLogger(__name__)
+
+SHIPPED = Path(__file__).parent / "bundles"
+OWN_CODE = Path(__file__).parent / "body"
+"""Code that the shipped bundle without a network runs; part of its digest."""
+
+SEGMENTER_PREFIX = "monai_bundles.body."
+"""Only code of this package runs as a segmenter: a bundle's folder cannot name foreign code."""
+
+
+@dataclass(frozen=True)
+class RefusedBundle:
+    """A folder that is meant as a bundle and cannot be one, and why."""
+
+    name: str
+    error: BundleError
+
+
+@dataclass(frozen=True)
+class Survey:
+    """Everything found in the bundle folders: what can be used and what was refused."""
+
+    bundles: tuple[Bundle, ...]
+    refused: tuple[RefusedBundle, ...]
+
+
+def survey(*folders: Path) -> Survey:
+    """The shipped bundles and those in `folders` (each a folder of bundles), sorted by name, with those refused.
+
+    A site's bundle of the same name replaces the shipped one.
+    """
+    bundles: dict[str, Bundle] = {}
+    refused = []
+    for folder in (SHIPPED, *folders):
+        for root in sorted(p for p in folder.iterdir() if (p / "configs").is_dir()):
+            try:
+                bundles[root.name] = load_bundle(root)
+            except BundleError as error:
+                log.warning("bundle refused code=%s", error.code)
+                refused.append(RefusedBundle(root.name, error))
+    return Survey(tuple(bundles[name] for name in sorted(bundles)), tuple(refused))
+
+
+def discover(*folders: Path) -> tuple[Bundle, ...]:
+    """The usable bundles among the shipped ones and those in `folders`; `survey` also tells the refused ones."""
+    return survey(*folders).bundles
+
+
+def find(name: str, *folders: Path) -> Bundle:
+    """The bundle of this name.
+
+    Raises
+    ------
+    BundleError
+        The one for which it was refused; `UnknownBundle` if there is none.
+    """
+    found = survey(*folders)
+    for bundle in found.bundles:
+        if bundle.name == name:
+            return bundle
+    for refused in found.refused:
+        if refused.name == name:
+            raise refused.error
+    known = ", ".join(b.name for b in found.bundles)
+    raise UnknownBundle(f"There is no bundle {name!r}; known are {known}.", name=name)
+
+
+def load_bundle(root: Path) -> Bundle:
+    """What the bundle in folder `root` declares. Its weights are hashed for the digest but not judged: see `verify`.
+
+    Raises
+    ------
+    BundleError
+        A file in `configs/` is missing or wrong, an output has no meaning, or the licence is absent.
+    """
+    metadata = read_metadata(root)
+    radgate = read_radgate(root)
+    inference = read_json(root / "configs" / "inference.json")
+    if not (root / "LICENSE").is_file():
+        raise BadMetadata("The bundle has no LICENSE; add the text of its licence.")
+    weights = {str(path): str(value) for path, value in radgate["weights_sha256"].items()}
+    escaping = [path for path in weights if not (root / path).resolve().is_relative_to(root.resolve())]
+    if escaping:
+        raise BadMetadata("A weights file in configs/radgate.json lies outside the bundle; move it inside.")
+    needs_network = _needs_network(inference)
+    hashes = {str(p.relative_to(root)): file_sha256(p) for p in _files(root)}
+    if not needs_network:
+        hashes |= {f"code/{p.name}": file_sha256(p) for p in sorted(OWN_CODE.glob("*.py"))}
+    return Bundle(
+        name=root.name,
+        version=metadata["version"],
+        root=root,
+        algorithm=Algorithm(
+            name=root.name,
+            version=metadata["version"],
+            weights_sha256=tuple(sorted(value for value in weights.values() if value)),
+            bundle_digest=digest(hashes),
+            manufacturer=str(metadata["authors"]),
+            deterministic=not needs_network,
+            intended_use={str(k): str(v) for k, v in radgate["intended_use"].items()},
+        ),
+        accepts=accepted_range(radgate),
+        structures=structures_of(radgate, metadata),
+        required_checks=tuple(str(check) for check in radgate["required_checks"]),
+        licence=radgate["licence"],
+        needs_network=needs_network,
+        weights_sha256=weights,
+        postprocessing=dict(radgate.get("postprocessing", {})),
+        title={str(k): str(v) for k, v in radgate["title"].items()},
+    )
+
+
+def verify(bundle: Bundle) -> None:
+    """Check that the weights are those recorded and that the network of the configuration exists and takes them.
+
+    Raises
+    ------
+    MissingWeights
+        A weights file is absent or was never sealed.
+    WrongHash
+        A weights file is another than the recorded one.
+    UnknownNetwork
+        The configuration names no network or segmenter that exists here.
+    WeightsDoNotFit
+        The weights belong to another network.
+    NetworkSupportMissing
+        torch or MONAI is not installed.
+    """
+    check_weights(bundle)
+    if bundle.needs_network:
+        from monai_bundles.network import load_network
+
+        load_network(bundle, "cpu")
+    else:
+        from monai_bundles.segmenter import load_segmenter
+
+        load_segmenter(bundle)
+
+
+def check_weights(bundle: Bundle) -> None:
+    """Compare each weights file with its recorded hash.
+
+    Raises
+    ------
+    MissingWeights
+        A weights file is absent, was never sealed, or a network has none.
+    WrongHash
+        A weights file is another than the recorded one.
+    """
+    if bundle.needs_network and not bundle.weights_sha256:
+        raise MissingWeights(f"Bundle {bundle.name} has a network but lists no weights; run monai_bundles.seal on it.")
+    for path, expected in bundle.weights_sha256.items():
+        file = bundle.root / path
+        if not file.is_file():
+            raise MissingWeights(
+                f"Bundle {bundle.name} has no weights at {path}; restore the file from the bundle's source.", file=path
+            )
+        if not expected:
+            raise MissingWeights(f"The weights {path} of bundle {bundle.name} are not sealed; run monai_bundles.seal on it.")
+        got = file_sha256(file)
+        if got != expected:
+            raise WrongHash(
+                f"The weights {path} of bundle {bundle.name} are not the recorded ones; restore them, or seal the bundle "
+                "again if the change was meant.",
+                file=path,
+                expected=expected,
+                got=got,
+            )
+
+
+def file_sha256(path: Path) -> str:
+    """sha256 (hex) of a file's bytes."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _needs_network(inference: dict[str, Any]) -> bool:
+    """Whether the configuration defines a network; otherwise it must name a segmenter of this package.
+
+    Raises
+    ------
+    UnknownNetwork
+        It names neither, or a segmenter from elsewhere.
+    """
+    if "network_def" in inference or "network" in inference:
+        return True
+    target = inference.get("segmenter", {}).get("_target_", "") if isinstance(inference.get("segmenter"), dict) else ""
+    if not str(target).startswith(SEGMENTER_PREFIX):
+        raise UnknownNetwork(
+            "configs/inference.json defines no network and no segmenter of this package; add `network_def`.",
+            target=json.dumps(target),
+        )
+    return False
+
+
+def _files(root: Path) -> list[Path]:
+    """All files of a bundle except those that Python writes by itself."""
+    return sorted(p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
