@@ -1,0 +1,40 @@
+"""A result, and its forms for people and machines: DICOM segmentation, structure set, structured report, PDF."""
+
+from reports.encode import Capability, EncodedObject, encode_all, encode_pdf, encode_rtstruct, encode_seg, encode_sr
+from reports.model import Result, Status, measured_structure, outcome
+from reports.parts import (
+    InputVersion,
+    RefusedPart,
+    Run,
+    StackRef,
+    Structure,
+    StudyRef,
+    geometry_digest,
+    input_version,
+    mask_digest,
+)
+from reports.study import study_ref
+
+__all__ = [
+    "Capability",
+    "EncodedObject",
+    "InputVersion",
+    "RefusedPart",
+    "Result",
+    "Run",
+    "StackRef",
+    "Status",
+    "Structure",
+    "StudyRef",
+    "encode_all",
+    "encode_pdf",
+    "encode_rtstruct",
+    "encode_seg",
+    "encode_sr",
+    "geometry_digest",
+    "input_version",
+    "mask_digest",
+    "measured_structure",
+    "outcome",
+    "study_ref",
+]

@@ -1,0 +1,229 @@
+"""The sections of the report that a reader looks at first: study, status, structures, quality, algorithms, pictures."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from PIL import Image
+
+from qc.image.result import CheckResult, Grade, SeriesVerdict
+from reports.document.sheets import BODY_PT, INK, MARGIN_PT, MUTED, SMALL_PT, Cell, Sheets
+from reports.document.typeset import lines_of, width_pt
+from reports.document.wording import BANNERS, GRADES, TITLE, plain_date, sex
+from reports.encode.identity import unique_algorithms
+from reports.model import Result
+from reports.numbers import format_volume_cc
+from reports.pictures import Picture
+
+__all__ = [
+    "algorithm_section",
+    "picture_pages",
+    "quality_section",
+    "structure_section",
+    "study_section",
+]
+
+PICTURE_GAP_PT = 13.0
+PICTURE_MOST_PT = 250.0
+
+
+def study_section(sheets: Sheets, result: Result) -> None:
+    """Title, who and what, and the banner with the status."""
+    study = result.study
+    sheets.y -= 14
+    sheets.text_at(MARGIN_PT, sheets.y, TITLE[0], 18, bold=True)
+    sheets.text_at(MARGIN_PT + width_pt(TITLE[0], 18) + 10, sheets.y, TITLE[1], 11, MUTED)
+    sheets.y -= 10
+    sheets.rectangle(MARGIN_PT, sheets.y, sheets.width, 1.4, INK)
+    sheets.y -= 5
+    born = plain_date(study.birth_date)
+    stacks = "; ".join(f"{s.modality} {s.description} ({s.n})".replace("  ", " ").strip() for s in result.input.stacks)
+    _fields(
+        sheets,
+        [
+            ("姓名 Name", study.patient_name),
+            ("检查号 Accession", study.accession),
+            ("病历号 ID", study.patient_id),
+            ("检查日期 Study date", plain_date(study.study_date)),
+            ("性别 Sex / 出生 Born", " / ".join(part for part in (sex(study.sex), born) if part)),
+            ("检查 Study", study.description),
+            ("机构 Institution", study.institution),
+            ("序列 Series (n)", stacks),
+        ],
+    )
+    _banner(sheets, result)
+
+
+def structure_section(sheets: Sheets, result: Result) -> None:
+    """The table of structures."""
+    if not result.structures:
+        return
+    sheets.heading("勾画结构", "Contoured structures")
+    numbers = {a: n for n, a in enumerate(map(_key, unique_algorithms(result)), start=1)}
+    rows = [
+        [
+            Cell(str(s.number), MUTED),
+            Cell(s.name.tg263, swatch=_unit_colour(s.name.colour_rgb), bold=True),
+            Cell(s.name.zh),
+            Cell(s.name.en, MUTED),
+            Cell(format_volume_cc(s.volume_cc), right=True),
+            Cell(f"A{numbers[_key(result.algorithm_of(s))]}" + ("，人工修改 edited" if s.edited else ""), MUTED),
+        ]
+        for s in result.structures
+    ]
+    heads = ["#", "TG-263", "中文名", "Name", "体积 Volume / cm³", "算法 Algorithm"]
+    cells = [Cell(text, right=text.startswith("体积")) for text in heads]
+    sheets.table(cells, rows, (4, 25, 18, 27, 17, 14))
+
+
+def quality_section(sheets: Sheets, result: Result) -> None:
+    """The grade of each series, and every check that a person should act on."""
+    if not result.qc:
+        return
+    sheets.heading("图像质量", "Image quality")
+    described = {s.series_uid: f"{s.modality} {s.description}".strip() for s in result.input.stacks}
+    for verdict in map(SeriesVerdict.from_json, result.qc):
+        counts = Counter(str(r.grade) for r in verdict.results)
+        zh, colour = GRADES[str(verdict.grade)]
+        line = "  ·  ".join(f"{GRADES[g][0]} {g} {counts[g]}" for g in GRADES if counts[g])
+        sheets.y -= 15
+        sheets.text_at(MARGIN_PT, sheets.y, f"{zh} {verdict.grade}", 10, colour, bold=True)
+        x = MARGIN_PT + width_pt(f"{zh} {verdict.grade}", 10) + 12
+        series = described.get(verdict.series_instance_uid, "")
+        text = "  ·  ".join(part for part in (series, f"方案 profile {verdict.profile_id}", line) if part)
+        sheets.text_at(
+            x, sheets.y, lines_of(text, SMALL_PT + 0.5, sheets.width + MARGIN_PT - x, 1)[0], SMALL_PT + 0.5, MUTED
+        )
+        sheets.y -= 6
+        rows = [_check_row(check) for check in verdict.findings()]
+        rows += [
+            _check_row(c) for c in verdict.results if c.grade is Grade.NOT_EVALUABLE and c.check_id in verdict.required
+        ]
+        if rows:
+            heads = [Cell(t) for t in ("检查项 Check", "结果 Value", "评级 Grade", "原因 Cause", "处理 Action")]
+            sheets.table(heads, rows, (21, 13, 13, 27, 31))
+
+
+def algorithm_section(sheets: Sheets, result: Result) -> None:
+    """What ran, in which version, with which weights, and how it ended."""
+    sheets.heading("算法", "Algorithms")
+    rows = []
+    for number, algorithm in enumerate(unique_algorithms(result), start=1):
+        states = {r.status for r in result.runs if r.algorithm == algorithm}
+        weights = ", ".join(w[:12] for w in algorithm.weights_sha256)
+        kind = "无（图像处理） none (image processing)" if algorithm.deterministic else "—"
+        rows.append([
+            Cell(f"A{number}", bold=True),
+            Cell(algorithm.name),
+            Cell(algorithm.version),
+            Cell(weights or kind, MUTED),
+            Cell(", ".join(sorted(states))),
+        ])
+    heads = [Cell(t) for t in ("", "名称 Name", "版本 Version", "权重 Weights sha256", "运行 Run")]
+    sheets.table(heads, rows, (5, 41, 14, 33, 12))
+    for run in result.runs:
+        for warning in run.warnings:
+            sheets.paragraph(f"• {warning}", SMALL_PT + 0.5, MUTED)
+
+
+def picture_pages(sheets: Sheets, pictures: Sequence[Picture]) -> None:
+    """Key images, two in a row, each with its caption."""
+    if not pictures:
+        return
+    sheets.new_page()
+    sheets.y += 20
+    sheets.heading("关键图像", "Key images")
+    width = (sheets.width - PICTURE_GAP_PT) / 2
+    for row in range(0, len(pictures), 2):
+        pair = pictures[row : row + 2]
+        sizes = [_fitted_size(p, width) for p in pair]
+        height = max(h for _, h in sizes)
+        captions = [
+            (lines_of(p.caption_zh, BODY_PT, width, 2), lines_of(p.caption_en, SMALL_PT, width, 3)) for p in pair
+        ]
+        under = max(len(zh) * BODY_PT * 1.3 + len(en) * SMALL_PT * 1.3 for zh, en in captions) + 8
+        sheets.need(height + under + 8)
+        sheets.y -= 8
+        for column, (picture, (w, h), (zh, en)) in enumerate(zip(pair, sizes, captions, strict=True)):
+            x = MARGIN_PT + column * (width + PICTURE_GAP_PT)
+            sheets.rectangle(x, sheets.y - height, width, height, (0, 0, 0))
+            sheets.picture(x + (width - w) / 2, sheets.y - (height - h) / 2, w, h, picture.png)
+            y = sheets.y - height - 3
+            for lines, size, colour in ((zh, BODY_PT, INK), (en, SMALL_PT, MUTED)):
+                for line in lines:
+                    y -= size * 1.3
+                    sheets.text_at(x, y, line, size, colour)
+        sheets.y -= height + under
+
+
+def _fields(sheets: Sheets, fields: Sequence[tuple[str, str]]) -> None:
+    """Labels and values in two columns."""
+    width = sheets.width / 2
+    for row in range(0, len(fields), 2):
+        pair = fields[row : row + 2]
+        lines = [lines_of(value or "—", BODY_PT + 0.5, width - 96, 3) for _, value in pair]
+        for column, ((label, _), texts) in enumerate(zip(pair, lines, strict=True)):
+            x = MARGIN_PT + column * width
+            sheets.text_at(x, sheets.y - 13, label, SMALL_PT, MUTED)
+            for number, text in enumerate(texts):
+                sheets.text_at(x + 88, sheets.y - 13 - 12.5 * number, text, BODY_PT + 0.5)
+        sheets.y -= 4 + 12.5 * max(map(len, lines))
+
+
+def _banner(sheets: Sheets, result: Result) -> None:
+    """The status in a coloured field, with reasons and actions of what did not run."""
+    zh, en, ground, ink = BANNERS[result.status]
+    lines: list[tuple[str, float]] = []
+    scope = ", ".join(f"{a.name} {a.version}" for a in unique_algorithms(result))
+    if result.status == "none_found":
+        lines.append((f"范围 Scope: {scope}", BODY_PT))
+    for run in result.runs:
+        if run.status != "ok":
+            lines += [(f"{run.algorithm.name}: {t}", BODY_PT) for t in (run.reason_zh, run.reason) if t]
+            lines += [(f"处理 Action: {run.action}", BODY_PT)] if run.action else []
+    lines += [(f"未使用 Not used: {part.reason}", SMALL_PT) for part in result.input.refused]
+    broken = [(line, size) for text, size in lines for line in lines_of(text, size, sheets.width - 28, 4)]
+    height = 27 + sum(size * 1.4 for _, size in broken) + (4 if broken else 0)
+    sheets.y -= 10 + height
+    sheets.rectangle(MARGIN_PT, sheets.y, sheets.width, height, ground, 3)
+    sheets.rectangle(MARGIN_PT, sheets.y, 4, height, ink)
+    y = sheets.y + height - 18
+    sheets.text_at(MARGIN_PT + 14, y, zh, 12.5, ink, bold=True)
+    sheets.text_at(MARGIN_PT + 14 + width_pt(zh, 12.5) + 9, y, en, 10, ink)
+    for line, size in broken:
+        y -= size * 1.4
+        sheets.text_at(MARGIN_PT + 14, y - 1, line, size)
+    sheets.y -= 2
+
+
+def _check_row(check: CheckResult) -> list[Cell]:
+    zh, colour = GRADES[str(check.grade)]
+    value = "—" if check.value is None else f"{check.value:.4g}" if isinstance(check.value, float) else str(check.value)
+    unit = "" if check.unit in {"", "1"} else f" {'HU' if check.unit == '[hnsf' + chr(39) + 'U]' else check.unit}"
+    cause = f"{check.cause.zh} {check.cause.en}" if check.cause else check.reason
+    action = f"{check.action.zh} {check.action.en}" if check.action else "—"
+    return [
+        Cell(check.check_id),
+        Cell(value + unit),
+        Cell(f"{zh} {check.grade}", colour, bold=True),
+        Cell(cause or "—"),
+        Cell(action),
+    ]
+
+
+def _fitted_size(picture: Picture, width: float) -> tuple[float, float]:
+    """Size on paper: the whole width, or less where the picture would be too high."""
+    from io import BytesIO
+
+    with Image.open(BytesIO(picture.png)) as image:
+        columns, rows = image.size
+    height = min(width * rows / columns, PICTURE_MOST_PT)
+    return height * columns / rows, height
+
+
+def _unit_colour(rgb: tuple[int, int, int]) -> tuple[float, float, float]:
+    return rgb[0] / 255, rgb[1] / 255, rgb[2] / 255
+
+
+def _key(algorithm: object) -> str:
+    """Algorithms hold a mapping and so cannot be keys themselves."""
+    return repr(algorithm)

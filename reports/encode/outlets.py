@@ -1,0 +1,65 @@
+"""All objects of a result, in the order in which they are sent, with references between them that resolve."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from imaging.volume import Volume
+from reports.encode.encoded import Capability, EncodedObject
+from reports.encode.pdf import encode_pdf
+from reports.encode.rtstruct import encode_rtstruct
+from reports.encode.seg import encode_seg
+from reports.encode.sr import encode_sr
+from reports.errors import NotForSending
+from reports.model import Result
+from reports.pictures import Picture, key_pictures
+
+if TYPE_CHECKING:
+    from imaging.series import Stack
+
+__all__ = ["encode_all"]
+
+
+def encode_all(
+    result: Result,
+    stack: "Stack",
+    volume: Volume | None = None,
+    *,
+    capability: Capability | None = None,
+    pictures: Sequence[Picture] | None = None,
+) -> tuple[EncodedObject, ...]:
+    """Segmentation, structure set, structured report and PDF, as far as the status and the destination want them.
+
+    Parameters
+    ----------
+    stack
+        The series that the algorithms read; of a refused result, the series that was refused.
+    volume
+        Its pixels, for the key images; None where it could not be loaded.
+    pictures
+        Key images where they are already made.
+
+    Raises
+    ------
+    NotForSending
+        The result waits for a person.
+    EncodingError
+        An object cannot be written; nothing is returned, because half a result must not be sent.
+    """
+    if result.status == "held":
+        raise NotForSending("The result waits for a person and is not sent; release or refuse it first.")
+    capability = capability or Capability()
+    wanted = capability.outlets
+    objects: list[EncodedObject] = []
+    seg = None
+    if result.structures and "seg" in wanted:
+        seg = encode_seg(result, stack, capability=capability)
+        objects.append(seg)
+    if result.structures and "rtstruct" in wanted:
+        objects.append(encode_rtstruct(result, stack, seg=seg, capability=capability))
+    if "sr" in wanted:
+        objects.append(encode_sr(result, stack, seg=seg, capability=capability))
+    if "pdf" in wanted:
+        if pictures is None:
+            pictures = key_pictures(volume, result.structures) if volume is not None else ()
+        objects.append(encode_pdf(result, stack, pictures=pictures, capability=capability))
+    return tuple(objects)

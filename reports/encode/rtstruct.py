@@ -1,0 +1,48 @@
+"""The RT structure set of a result's structures, written and checked by `contouring`."""
+
+from typing import TYPE_CHECKING
+
+from reports.encode.encoded import Capability, EncodedObject, finished
+from reports.encode.structures import rois_of, settings_digest
+from reports.model import Result
+
+if TYPE_CHECKING:
+    from imaging.series import Stack
+
+__all__ = ["encode_rtstruct"]
+
+
+def encode_rtstruct(
+    result: Result, stack: "Stack", *, seg: EncodedObject | None = None, capability: Capability | None = None
+) -> EncodedObject:
+    """The structure set of all structures: ROI numbers are those of the result; `seg` becomes the definition source.
+
+    Raises
+    ------
+    NotForSending
+        The result has no structures.
+    MissingMask, ForeignGeometry
+        A structure cannot be written for this series.
+    """
+    from contouring.rtstruct_write import write_rtstruct
+
+    capability = capability or Capability()
+    written = write_rtstruct(
+        rois_of(result, stack),
+        stack,
+        made_at=result.created_at,
+        algorithm=result.algorithm_of(result.structures[0]),
+        label=f"AI {result.created_at:%y%m%d %H%M%S}",
+        mode=capability.rt_mode,
+        profile=capability.rt_profile,
+        settings_digest=settings_digest(result),
+        definition_sources=_sources(result, seg),
+    )
+    return finished("rtstruct", written.dataset, max_object_mb=capability.max_object_mb)
+
+
+def _sources(result: Result, seg: EncodedObject | None) -> dict[int, tuple[str, str, int]] | None:
+    """For each ROI number the segment that it was drawn from: SOP class, SOP instance, segment number."""
+    if seg is None:
+        return None
+    return {s.number: (seg.sop_class_uid, seg.sop_instance_uid, s.number) for s in result.structures}

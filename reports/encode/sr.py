@@ -1,0 +1,132 @@
+"""The structured report: TID 1500 as Comprehensive 3D SR, with structures, image quality and the status of the work."""
+
+from typing import TYPE_CHECKING
+
+from pydicom.dataset import Dataset
+
+from qc.image.result import SeriesVerdict
+from reports.codes import code
+from reports.encode.encoded import Capability, EncodedObject, finished
+from reports.encode.identity import (
+    MANUFACTURER,
+    REVIEW_SENTENCE,
+    declare_private_scheme,
+    equip,
+    mark_items,
+    object_uid,
+    radgate_version,
+    source_identity,
+)
+from reports.errors import NotForSending
+from reports.model import Result
+
+if TYPE_CHECKING:
+    from imaging.series import Stack
+
+__all__ = ["encode_sr"]
+
+
+def encode_sr(
+    result: Result, stack: "Stack", *, seg: EncodedObject | None = None, capability: Capability | None = None
+) -> EncodedObject:
+    """The structured report of a result.
+
+    Parameters
+    ----------
+    stack
+        The series that the structures lie on, or the one that was refused.
+    seg
+        The segmentation that goes with it; its segments are referred to by the structures' numbers.
+
+    Raises
+    ------
+    NotForSending
+        The result waits for a person.
+    UndecodableText
+        The source's header does not decode.
+    """
+    from highdicom.sr import Comprehensive3DSR
+
+    if result.status == "held":
+        raise NotForSending("The result waits for a person and is not sent; release or refuse it first.")
+    capability = capability or Capability()
+    identity = source_identity(stack.header)
+    ds = Comprehensive3DSR(
+        evidence=_evidence(identity, stack, seg),
+        content=_content(result, stack, seg, capability),
+        series_instance_uid=object_uid("series", result, "sr"),
+        series_number=1,
+        sop_instance_uid=object_uid("instance", result, "sr"),
+        instance_number=1,
+        manufacturer=MANUFACTURER,
+        is_complete=True,
+        is_final=False,
+        is_verified=False,
+    )
+    ds.update(identity)
+    equip(ds, result, "sr")
+    declare_private_scheme(ds)
+    if capability.item_charset:
+        mark_items(ds.ContentSequence, "ContentSequence")
+    return finished("sr", ds, max_object_mb=capability.max_object_mb)
+
+
+def _content(result: Result, stack: "Stack", seg: EncodedObject | None, capability: Capability) -> Dataset:
+    """The tree from the root container down."""
+    from highdicom.sr import (
+        CodedConcept,
+        DeviceObserverIdentifyingAttributes,
+        LanguageOfContentItemAndDescendants,
+        MeasurementReport,
+        ObservationContext,
+        ObserverContext,
+        RelationshipTypeValues,
+        TextContentItem,
+    )
+    from pydicom.sr.codedict import codes
+
+    from reports.encode.sr_groups import quality_groups, status_groups, structure_group
+
+    observer = DeviceObserverIdentifyingAttributes(
+        uid=object_uid("observer", result, "sr"),
+        name="radgate",
+        manufacturer_name=MANUFACTURER,
+        model_name=f"radgate {radgate_version()}",
+    )
+    groups = [structure_group(s, result.algorithm_of(s), seg, stack.sources[0]) for s in result.structures]
+    groups += status_groups(result, stack.sources[0])
+    for verdict in result.qc:
+        groups += quality_groups(SeriesVerdict.from_json(verdict), stack.sources)
+    modality = str(stack.header.get("Modality", ""))
+    procedure = code(f"procedure_{modality}" if modality in {"CT", "MR", "PT"} else "diagnostic_report")
+    report = MeasurementReport(
+        observation_context=ObservationContext(
+            observer_device_context=ObserverContext(codes.DCM.Device, observer_identifying_attributes=observer)
+        ),
+        procedure_reported=procedure,
+        imaging_measurements=groups,
+        title=code("report"),
+        language_of_content_item_and_descendants=LanguageOfContentItemAndDescendants(
+            CodedConcept.from_code(code(f"language_{capability.language}"))
+        ),
+    )
+    root = report[0]
+    root.ContentSequence.append(
+        TextContentItem(name=code("comment"), value=REVIEW_SENTENCE, relationship_type=RelationshipTypeValues.CONTAINS)
+    )
+    return root
+
+
+def _evidence(identity: Dataset, stack: "Stack", seg: EncodedObject | None) -> list[Dataset]:
+    """One small data set for each instance that the report rests on."""
+    references = [(s.sop_class_uid, s.sop_instance_uid, s.series_instance_uid) for s in stack.sources]
+    if seg is not None:
+        references.append((seg.sop_class_uid, seg.sop_instance_uid, seg.series_instance_uid))
+    evidence = []
+    for sop_class_uid, sop_instance_uid, series_instance_uid in dict.fromkeys(references):
+        item = Dataset()
+        item.update(identity)
+        item.SOPClassUID, item.SOPInstanceUID = sop_class_uid, sop_instance_uid
+        item.SeriesInstanceUID = series_instance_uid
+        evidence.append(item)
+    return evidence

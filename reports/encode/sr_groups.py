@@ -1,0 +1,201 @@
+"""The measurement groups of the structured report: one per structure, one per quality check, one for the status."""
+
+from typing import TYPE_CHECKING, Any
+
+from highdicom.sr import (
+    AlgorithmIdentification,
+    CodedConcept,
+    FindingSite,
+    Measurement,
+    MeasurementsAndQualitativeEvaluations,
+    QualitativeEvaluation,
+    ReferencedSegment,
+    RelationshipTypeValues,
+    SourceImageForMeasurementGroup,
+    SourceSeriesForSegmentation,
+    TextContentItem,
+    TrackingIdentifier,
+    VolumetricROIMeasurementsAndQualitativeEvaluations,
+)
+from pydicom.sr.coding import Code
+
+from imaging.provenance import Algorithm, deterministic_uid
+from imaging.volume import SourceInstance
+from qc.image.result import CheckResult, Grade, SeriesVerdict
+from reports.codes import code
+from reports.encode.encoded import EncodedObject
+from reports.encode.identity import algorithm_parameters, radgate_version
+from reports.model import Result
+from reports.numbers import format_volume_cc
+from reports.parts import Run, Structure
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["quality_groups", "status_groups", "structure_group"]
+
+QUALITY_CODES = {Grade.PASS: "quality_pass", Grade.WARN: "quality_limited", Grade.FAIL: "quality_limited"}
+"""A grade of ours never says unusable: that is for a person (specification of image quality, section 9)."""
+
+
+def structure_group(
+    structure: Structure, algorithm: Algorithm, seg: EncodedObject | None, source: SourceInstance
+) -> Any:
+    """TID 1411 of a structure with its segment; TID 1501 where no segmentation goes to this destination."""
+    name = structure.name
+    shared: dict[str, Any] = {
+        "tracking_identifier": TrackingIdentifier(uid=structure.tracking_uid, identifier=name.tg263),
+        "finding_category": name.category,
+        "finding_type": name.type,
+        "finding_sites": [FindingSite(anatomic_location=name.type, laterality=name.modifier)],
+        "algorithm_id": _algorithm(algorithm),
+        "measurements": [Measurement(name=code("volume"), value=structure.volume_cc, unit=code("cm3"))],
+    }
+    if seg is None:
+        group = MeasurementsAndQualitativeEvaluations(source_images=[_source_image(source)], **shared)
+    else:
+        group = VolumetricROIMeasurementsAndQualitativeEvaluations(
+            referenced_segment=ReferencedSegment(
+                sop_class_uid=seg.sop_class_uid,
+                sop_instance_uid=seg.sop_instance_uid,
+                segment_number=structure.number,
+                source_series=SourceSeriesForSegmentation(source.series_instance_uid),
+            ),
+            **shared,
+        )
+    text = f"{name.zh} / {name.en}: {format_volume_cc(structure.volume_cc)} cm3"
+    _say(group, text + (" (edited by a person)" if structure.edited else ""))
+    return group
+
+
+def status_groups(result: Result, source: SourceInstance) -> list[Any]:
+    """One TID 1501 group for the whole result, and one for each run that has no output, with its reason and action."""
+    groups = []
+    if result.status == "refused":
+        summary = ("summary_of_analyses", "not_attempted")
+    elif result.status == "partial":
+        summary = ("status", "status_partial_findings" if result.structures else "status_partial_none")
+    else:
+        summary = ("status", f"status_{result.status}")
+    whole = _group(result, "status", source, [QualitativeEvaluation(code(summary[0]), code(summary[1]))])
+    for line in status_sentences(result):
+        _say(whole, line)
+    groups.append(whole)
+    for run in result.runs:
+        if run.status == "ok":
+            continue
+        state = ("summary_of_analyses", "not_attempted") if run.status == "refused" else ("status", "status_failed")
+        evaluations = [QualitativeEvaluation(code(state[0]), code(state[1]))]
+        group = _group(result, f"run {run.id}", source, evaluations, _algorithm(run.algorithm))
+        for line in run_sentences(run):
+            _say(group, line)
+        groups.append(group)
+    return groups
+
+
+def status_sentences(result: Result) -> list[str]:
+    """What the status means, for people."""
+    scope = ", ".join(f"{r.algorithm.name} {r.algorithm.version}" for r in result.runs)
+    zh, en = {
+        "findings": ("分析完成，有结果", "Analysis complete, with findings"),
+        "none_found": (f"未检出（范围：{scope}）", f"Nothing found (scope: {scope})"),
+        "partial": ("部分分析未完成", "Part of the analysis was not completed"),
+        "failed": ("AI 未完成", "AI did not complete"),
+        "refused": ("未进行 AI 分析", "AI analysis was not attempted"),
+        "held": ("等待人工处理", "Waiting for a person"),
+    }[result.status]
+    return [f"{zh} / {en}"]
+
+
+def run_sentences(run: Run) -> list[str]:
+    """Why a run has no output and what to do."""
+    reason = f"{run.reason_zh} / {run.reason}" if run.reason_zh else run.reason
+    return [reason, run.action] if run.action else [reason]
+
+
+def quality_groups(verdict: SeriesVerdict, sources: "Sequence[SourceInstance]") -> list[Any]:
+    """TID 1501: one group for the series' grade, then one for each check."""
+    source = next((s for s in sources if s.series_instance_uid == verdict.series_instance_uid), sources[0])
+    parameters = [f"profile={verdict.profile_id}", f"profile_sha256={verdict.profile_sha256}"]
+    whole = _quality_group("qc.series", verdict.series_instance_uid, verdict.grade, source, parameters)
+    return [whole, *(_check_group(check, verdict, source, parameters) for check in verdict.results)]
+
+
+def _check_group(check: CheckResult, verdict: SeriesVerdict, source: SourceInstance, parameters: list[str]) -> Any:
+    measured = None
+    if isinstance(check.value, int | float):
+        unit = CodedConcept(check.unit or "1", "UCUM", check.unit or "no units")
+        measured = [Measurement(name=code("check_value"), value=float(check.value), unit=unit)]
+    uid = verdict.series_instance_uid
+    group = _quality_group(check.check_id, uid, check.grade, source, parameters, check.check_version, measured)
+    if check.grade is Grade.NOT_EVALUABLE:
+        _say(group, f"NOT_EVALUABLE: {check.reason}")
+    elif check.grade is not Grade.PASS:
+        _say(group, str(check.grade))
+    for part in (check.cause, check.action):
+        if part is not None and check.grade is not Grade.PASS:
+            _say(group, f"{part.zh} / {part.en}")
+    return group
+
+
+def _quality_group(
+    identifier: str,
+    series_uid: str,
+    grade: Grade,
+    source: SourceInstance,
+    parameters: list[str],
+    version: str = "",
+    measured: list[Measurement] | None = None,
+) -> Any:
+    quality = QUALITY_CODES.get(grade)
+    algorithm = AlgorithmIdentification(
+        name=f"radgate {identifier}", version=version or radgate_version(), parameters=parameters
+    )
+    return MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(deterministic_uid("qc", [series_uid, identifier]), identifier),
+        finding_type=code("image_quality"),
+        algorithm_id=algorithm,
+        measurements=measured,
+        qualitative_evaluations=[QualitativeEvaluation(code("quality_assessment"), code(quality))] if quality else None,
+        source_images=[_source_image(source)],
+    )
+
+
+def _group(
+    result: Result,
+    identifier: str,
+    source: SourceInstance,
+    evaluations: list[QualitativeEvaluation],
+    algorithm: AlgorithmIdentification | None = None,
+) -> Any:
+    return MeasurementsAndQualitativeEvaluations(
+        tracking_identifier=TrackingIdentifier(
+            deterministic_uid("status group", [result.uid_parts, identifier]), identifier
+        ),
+        algorithm_id=algorithm or AlgorithmIdentification(name="radgate", version=radgate_version()),
+        qualitative_evaluations=evaluations,
+        source_images=[_source_image(source)],
+    )
+
+
+def _algorithm(algorithm: Algorithm) -> AlgorithmIdentification:
+    family: Code | None = None if algorithm.deterministic else code("artificial_intelligence")
+    return AlgorithmIdentification(
+        name=algorithm.name,
+        version=algorithm.version,
+        parameters=list(algorithm_parameters(algorithm)) or None,
+        family=family,
+        manufacturer=algorithm.manufacturer,
+    )
+
+
+def _source_image(source: SourceInstance) -> SourceImageForMeasurementGroup:
+    frames = None if source.frame_number is None else [source.frame_number]
+    return SourceImageForMeasurementGroup(source.sop_class_uid, source.sop_instance_uid, frames)
+
+
+def _say(group: Any, text: str) -> None:
+    """Adds a comment to a group: the template allows text as a qualitative item."""
+    group[0].ContentSequence.append(
+        TextContentItem(name=code("comment"), value=text, relationship_type=RelationshipTypeValues.CONTAINS)
+    )

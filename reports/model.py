@@ -1,0 +1,195 @@
+"""The result of one version of one study: everything that radgate found out, as one immutable value.
+
+Encoders (`reports.encode`) only write down what stands here; `reports.json_form` is its JSON. Runs are kept sorted by id
+and structures by number, so that equal content gives equal bytes.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+
+from contouring.names import StructureName
+from imaging.geometry import Grid
+from imaging.provenance import Algorithm, deterministic_uid
+from imaging.volume import Region
+from reports.errors import InvalidResult
+from reports.json_form import SCHEMA, form_of, parts_of
+from reports.parts import InputVersion, Run, Structure, StudyRef, geometry_digest, mask_digest
+
+__all__ = ["Result", "Status", "measured_structure", "outcome"]
+
+Status = Literal["findings", "none_found", "partial", "failed", "refused", "held"]
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """Everything that radgate found out about one version of one study.
+
+    Parameters
+    ----------
+    qc
+        Verdicts of `qc` in their JSON form, as given.
+    review
+        "unreviewed" until a person signs.
+    supersedes
+        SOP instance UIDs, or the digest, of the result that this one replaces.
+    created_at
+        From the durable record of the run, with its time zone; encoders never read a clock.
+
+    Raises
+    ------
+    InvalidResult
+        The parts contradict each other: see the sentence.
+    """
+
+    study: StudyRef
+    input: InputVersion
+    runs: tuple[Run, ...]
+    status: Status
+    created_at: datetime
+    qc: tuple[Mapping[str, Any], ...] = ()
+    structures: tuple[Structure, ...] = ()
+    review: str = "unreviewed"
+    supersedes: str | None = None
+    schema: str = field(default=SCHEMA)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "runs", tuple(sorted(self.runs, key=lambda r: r.id)))
+        object.__setattr__(self, "structures", tuple(sorted(self.structures, key=lambda s: s.number)))
+        object.__setattr__(self, "qc", tuple(self.qc))
+        _check_result(self)
+
+    @property
+    def uid_parts(self) -> list[Any]:
+        """What the UIDs of this result's objects depend on: input, algorithms, settings, how the runs ended; no clock.
+
+        A failure has its reason among them, so that a later success never shares its UIDs.
+        """
+        runs = [
+            [r.id, r.algorithm.name, r.algorithm.version, list(r.algorithm.weights_sha256), r.algorithm.bundle_digest]
+            + [list(r.targets), r.settings_digest, r.status, r.gate, "" if r.status == "ok" else r.reason]
+            for r in self.runs
+        ]
+        masks = [[s.id, s.mask_sha256] for s in self.structures]
+        return [self.study.study_uid, self.input.digest, self.status, runs, masks, self.review, self.supersedes]
+
+    def run(self, run_id: str) -> Run:
+        """The run with this id."""
+        return next(r for r in self.runs if r.id == run_id)
+
+    def algorithm_of(self, structure: Structure) -> Algorithm:
+        """What made this structure."""
+        return self.run(structure.run).algorithm
+
+    def to_json(self) -> dict[str, Any]:
+        """The JSON form: plain values only, masks by their hash."""
+        return form_of(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], regions: Mapping[str, Region] | None = None) -> "Result":
+        """The result of a JSON form; `regions` brings the masks back, by structure id, checked by their hash.
+
+        Raises
+        ------
+        InvalidResult
+            Another schema, a missing or unknown field, or a mask that is not the one of the hash.
+        """
+        try:
+            return cls(**parts_of(data, regions or {}))
+        except (KeyError, TypeError, ValueError) as fault:
+            raise InvalidResult("The JSON form of the result is damaged; take it from the store again.") from fault
+
+
+def outcome(runs: Sequence[Run], structures: Sequence[Structure] = ()) -> Status:
+    """What a result with these runs and structures may say.
+
+    "none_found" only where every run ended well, the gate let it pass without a warning, and its scope was covered
+    completely; an empty output short of that is "partial". A refusal is not a failure: "failed" needs a run that tried.
+
+    Raises
+    ------
+    InvalidResult
+        There is no run.
+    """
+    if not runs:
+        raise InvalidResult("A result needs at least one run; a refusal before the run is a run with that status.")
+    states = {r.status for r in runs}
+    if "held" in states:
+        return "held"
+    if states == {"ok"}:
+        if structures:
+            return "findings"
+        return "none_found" if all(r.scope_covered and r.gate == "RUN" for r in runs) else "partial"
+    if "ok" in states:
+        return "partial"
+    return "failed" if "failed" in states else "refused"
+
+
+def measured_structure(
+    name: StructureName, region: Region, grid: Grid, *, run: Run, study_uid: str, number: int
+) -> Structure:
+    """The structure of a region: volume, hashes and a tracking UID from study, algorithm and name.
+
+    Raises
+    ------
+    InvalidResult
+        The region does not lie on the grid, or holds no voxel.
+    """
+    from contouring.volumes import volume_cc
+
+    if region.shape != grid.shape:
+        raise InvalidResult("The structure's mask has another shape than the series; no resampling is hidden here.")
+    if not region.voxel_count:
+        raise InvalidResult("A structure without a voxel is no finding; leave it out.")
+    return Structure(
+        id=f"{run.id}.{name.tg263}",
+        number=number,
+        name=name,
+        region=region,
+        mask_sha256=mask_digest(region),
+        geometry_digest=geometry_digest(grid),
+        volume_cc=volume_cc(region, grid),
+        run=run.id,
+        tracking_uid=deterministic_uid("tracking", [study_uid, list(run.targets), run.algorithm.name, name.tg263]),
+    )
+
+
+def _check_result(result: Result) -> None:
+    """Compares the parts with each other.
+
+    Raises
+    ------
+    InvalidResult
+        At the first contradiction.
+    """
+    if result.schema != SCHEMA:
+        raise InvalidResult(f"This is no '{SCHEMA}' result; convert it with the version that wrote it.")
+    if result.created_at.tzinfo is None:
+        raise InvalidResult("The time of a result needs its time zone.")
+    expected = outcome(result.runs, result.structures)
+    if result.status != expected:
+        raise InvalidResult(
+            f"The runs and structures of this result mean '{expected}', not '{result.status}'; use reports.outcome.",
+            expected=expected,
+            got=result.status,
+        )
+    runs = {r.id: r for r in result.runs}
+    if len(runs) != len(result.runs):
+        raise InvalidResult("Two runs have the same id.")
+    for what, values in (
+        ("ids", [s.id for s in result.structures]),
+        ("tracking UIDs", [s.tracking_uid for s in result.structures]),
+    ):
+        if len(set(values)) != len(values):
+            raise InvalidResult(f"Two structures share one of their {what}; each needs its own.")
+    if [s.number for s in result.structures] != list(range(1, len(result.structures) + 1)):
+        raise InvalidResult("Structures are numbered 1, 2, 3... without gaps: the numbers are those of the segments.")
+    for structure in result.structures:
+        run = runs.get(structure.run)
+        if run is None or run.status != "ok":
+            raise InvalidResult("A structure has to come from a run that ended well.", structure=structure.id)
+    stacks = {s.id for s in result.input.stacks}
+    for run in result.runs:
+        if not set(run.targets) <= stacks:
+            raise InvalidResult("A run names a stack that the input does not have.", run=run.id)

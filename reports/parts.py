@@ -1,0 +1,209 @@
+"""The parts of a result: study, input, runs, structures. Frozen, checked when made, free of any encoding."""
+
+import hashlib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal, get_args
+
+import numpy as np
+
+from contouring.names import StructureName
+from imaging.geometry import Grid
+from imaging.provenance import Algorithm, digest
+from imaging.volume import Region
+from reports.errors import InvalidResult
+
+__all__ = [
+    "GateDecision",
+    "InputVersion",
+    "RefusedPart",
+    "Run",
+    "RunStatus",
+    "StackRef",
+    "Structure",
+    "StudyRef",
+    "geometry_digest",
+    "input_version",
+    "mask_digest",
+]
+
+RunStatus = Literal["ok", "failed", "refused", "held"]
+GateDecision = Literal["RUN", "RUN_WITH_WARNING", "HOLD", "REFUSE"]
+
+
+@dataclass(frozen=True)
+class StudyRef:
+    """The study and its patient, as the source's header has them, decoded.
+
+    Parameters
+    ----------
+    study_uid
+        StudyInstanceUID.
+    patient_name
+        All component groups, as in ``Zhang^San=张^三``.
+    raw_patient_name
+        The bytes as received, for a peer that compares bytes; they mean what `character_set` says.
+    study_date, study_time, birth_date
+        As DICOM writes them (DA, TM), empty where unknown.
+    """
+
+    study_uid: str
+    accession: str = ""
+    study_date: str = ""
+    study_time: str = ""
+    description: str = ""
+    patient_name: str = ""
+    patient_id: str = ""
+    birth_date: str = ""
+    sex: str = ""
+    referring: str = ""
+    institution: str = ""
+    character_set: str = ""
+    raw_patient_name: bytes = b""
+
+
+@dataclass(frozen=True)
+class StackRef:
+    """One stack of planes that went in."""
+
+    id: str
+    series_uid: str
+    frame_of_reference: str
+    n: int
+    modality: str = ""
+    description: str = ""
+
+
+@dataclass(frozen=True)
+class RefusedPart:
+    """A part of the study that was not used, with the code of the refusal and its sentence."""
+
+    series_uid: str
+    code: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class InputVersion:
+    """What went in: `digest` is the sha256 over the sorted list of (SOP instance UID, sha256 of its file)."""
+
+    digest: str
+    stacks: tuple[StackRef, ...] = ()
+    refused: tuple[RefusedPart, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "stacks", tuple(sorted(self.stacks, key=lambda s: s.id)))
+        object.__setattr__(self, "refused", tuple(sorted(self.refused, key=lambda r: (r.series_uid, r.code))))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One algorithm on one or more stacks.
+
+    Parameters
+    ----------
+    targets
+        Ids of the stacks.
+    settings_digest
+        Hash of everything that was set by a person.
+    reason
+        One sentence: why a run has no output. Required unless `status` is "ok".
+    reason_zh
+        The same in Chinese, where there is one.
+    action
+        What a person can do about it, for a refused run.
+    gate
+        What image quality said before the run.
+    scope_covered
+        Whether the region of interest was completely inside the images. Without it "none found" is never said.
+    """
+
+    id: str
+    algorithm: Algorithm
+    status: RunStatus
+    targets: tuple[str, ...] = ()
+    settings_digest: str = ""
+    started: datetime | None = None
+    ended: datetime | None = None
+    device: str = "CPU"
+    reason: str = ""
+    reason_zh: str = ""
+    action: str = ""
+    warnings: tuple[str, ...] = ()
+    gate: GateDecision = "RUN"
+    scope_covered: bool = False
+
+    def __post_init__(self) -> None:
+        if self.status not in get_args(RunStatus):
+            raise InvalidResult(f"A run has no status '{self.status}'; use one of {', '.join(get_args(RunStatus))}.")
+        if self.status != "ok" and not self.reason:
+            raise InvalidResult("A run without output has to say why; give it a reason.", run=self.id)
+        if self.status == "ok" and self.gate in {"HOLD", "REFUSE"}:
+            raise InvalidResult(f"The gate said {self.gate}, so this run cannot have ended well.", run=self.id)
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """One structure that a run found.
+
+    Parameters
+    ----------
+    id
+        Unique in the result; stable for the same run and name.
+    number
+        Segment and ROI number, from 1.
+    region
+        Its voxels; None where the result came back from its JSON form without masks.
+    mask_sha256, geometry_digest
+        Hashes of the mask and of the grid it lies on.
+    volume_cc
+        Number of voxels x volume of a voxel, cm3.
+    run
+        Id of the run that made it.
+    tracking_uid
+        The same in every object and every later version.
+    edited
+        A person changed it.
+    """
+
+    id: str
+    number: int
+    name: StructureName
+    region: Region | None
+    mask_sha256: str
+    geometry_digest: str
+    volume_cc: float
+    run: str
+    tracking_uid: str
+    edited: bool = False
+
+    def __post_init__(self) -> None:
+        if self.number < 1:
+            raise InvalidResult(f"Structures are numbered from 1, not {self.number}.", structure=self.id)
+        if not self.volume_cc > 0:
+            raise InvalidResult("A structure without volume is no finding; leave it out.", structure=self.id)
+        if self.region is not None and mask_digest(self.region) != self.mask_sha256:
+            raise InvalidResult("The mask is not the one that was measured; measure it again.", structure=self.id)
+
+
+def geometry_digest(grid: Grid) -> str:
+    """sha256 of a grid: its voxel centres, in steps of 0.0001 mm, its shape and its frame of reference."""
+    corners = [
+        grid.points_lps(k, [[0, 0], [grid.columns - 1, 0], [0, grid.rows - 1]]).round(4).tolist()
+        for k in range(grid.shape[0])
+    ]
+    return digest([list(grid.shape), grid.frame_of_reference_uid, [[[x + 0.0 for x in p] for p in c] for c in corners]])
+
+
+def mask_digest(region: Region) -> str:
+    """sha256 of a mask: shape of the grid, place of the box, and its voxels packed to bits."""
+    head = f"{region.shape}{region.start}{region.crop.shape}".encode()
+    return hashlib.sha256(head + np.packbits(region.crop, axis=None).tobytes()).hexdigest()
+
+
+def input_version(
+    instances: Iterable[tuple[str, str]], stacks: Iterable[StackRef] = (), refused: Iterable[RefusedPart] = ()
+) -> InputVersion:
+    """The input of (SOP instance UID, sha256 of the file) pairs, in any order."""
+    return InputVersion(digest([list(pair) for pair in sorted(instances)]), tuple(stacks), tuple(refused))

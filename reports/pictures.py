@@ -1,0 +1,178 @@
+"""Key images: planes of a volume with the outlines of structures, as PNG, in the reader's convention.
+
+Axial pictures have the patient's right on their left; coronal and sagittal ones have the head up. An oblique volume is
+shown in the planes it was acquired in, nothing is resampled across planes, and the letters at the edges say how they lie.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from imaging.volume import Volume
+from reports.parts import Structure
+from reports.planes import Plane, Window, body_rows_columns, display_planes, window_of
+
+__all__ = ["Picture", "key_pictures"]
+
+LONG_SIDE_PX = 760
+"""About 230 dots per inch at half the width of a page."""
+
+LINE_PX = 2.2
+LETTER_PX, CAPTION_PX = 24, 19
+MOST_AXIAL = 4
+
+FONT_FILE = Path(__file__).with_name("fonts") / "radgate-sans-sc.ttf"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture with its captions; `name` is safe as a file name."""
+
+    name: str
+    png: bytes
+    caption_zh: str
+    caption_en: str
+
+
+def key_pictures(volume: Volume, structures: Sequence[Structure]) -> tuple[Picture, ...]:
+    """Axial, coronal and sagittal pictures that together show each structure at least once, as far as four axial ones do.
+
+    Parameters
+    ----------
+    volume
+        CT in HU is shown in the soft-tissue window (level 40, width 400); anything else from its 1st to 99th percentile.
+    structures
+        Those on this volume's grid; without one, the middle planes are shown.
+    """
+    shown = [s for s in structures if s.region is not None and s.region.shape == volume.array.shape]
+    window = window_of(volume)
+    axial, coronal, sagittal = display_planes(volume.grid)
+    pictures = [_picture(volume, shown, axial, index, window) for index in _axial_indices(shown, axial)]
+    for plane in (coronal, sagittal):
+        pictures.append(_picture(volume, shown, plane, _central_index(shown, plane), window))
+    return tuple(pictures)
+
+
+def _axial_indices(structures: Sequence[Structure], plane: Plane) -> list[int]:
+    """Planes that show most structures, each new one for those not yet shown; from head to foot."""
+    if not structures:
+        return [plane.count // 2]
+    areas = np.stack([plane.areas(s.region) for s in structures if s.region is not None])
+    share = areas / areas.max(axis=1, keepdims=True)
+    share[share < 0.25] = 0  # a sliver shows nothing of a structure
+    chosen: list[int] = []
+    missing = np.ones(len(areas), dtype=bool)
+    while missing.any() and len(chosen) < MOST_AXIAL:
+        index = int(share[missing].sum(axis=0).argmax())
+        chosen.append(index)
+        missing &= share[:, index] == 0
+    return sorted(chosen, reverse=plane.ascends)
+
+
+def _central_index(structures: Sequence[Structure], plane: Plane) -> int:
+    """The plane that shows most structures, large ones and small ones alike."""
+    if not structures:
+        return plane.count // 2
+    areas = np.stack([plane.areas(s.region) for s in structures if s.region is not None])
+    return int((areas / areas.max(axis=1, keepdims=True)).sum(axis=0).argmax())
+
+
+def _picture(volume: Volume, structures: Sequence[Structure], plane: Plane, index: int, window: Window) -> Picture:
+    """One plane with outlines, letters and position."""
+    values = plane.image(volume.array, index)
+    rows, columns = body_rows_columns(values, window)
+    height_mm = (rows.stop - rows.start) * plane.row_mm
+    width_mm = (columns.stop - columns.start) * plane.column_mm
+    scale = LONG_SIDE_PX / max(height_mm, width_mm)
+    size = (max(round(width_mm * scale), 1), max(round(height_mm * scale), 1))
+    grey = Image.fromarray(window.grey(values[rows, columns])).resize(size, Image.Resampling.BICUBIC)
+    canvas = np.repeat(np.asarray(grey, dtype=np.float32)[:, :, None], 3, axis=2)
+    seen = []
+    # the largest first, so that a small structure's outline lies on top
+    for structure in sorted(structures, key=lambda s: -s.volume_cc):
+        if structure.region is None:
+            continue
+        mask = plane.mask(structure.region, index)
+        if mask is not None:
+            seen.append(structure)
+            _outline(canvas, mask, (rows, columns), structure.name.colour_rgb)
+    picture = Image.fromarray(np.asarray(np.round(canvas), dtype=np.uint8))
+    position = plane.position(index)
+    _letter(picture, plane, position)
+    buffer = BytesIO()
+    picture.save(buffer, "PNG", compress_level=3)
+    names = [s.name for s in sorted(seen, key=lambda s: s.number)]
+    return Picture(
+        name=f"{plane.name}_{index + 1:04d}",
+        png=buffer.getvalue(),
+        caption_zh=f"{plane.zh} {position}：" + ("、".join(n.zh for n in names) or "无勾画"),
+        caption_en=f"{plane.en} {position}: " + (", ".join(n.tg263 for n in names) or "no structure"),
+    )
+
+
+def _outline(
+    canvas: NDArray[np.float32],
+    mask: tuple[NDArray[np.bool_], int, int],
+    part: tuple[slice, slice],
+    colour: tuple[int, int, int],
+) -> None:
+    """Blends a smooth line of constant width along the mask's edge into `canvas`.
+
+    The mask is enlarged linearly; its half level is the edge, and the level divided by its slope is the distance to it.
+    """
+    crop, first_row, first_column = mask
+    rows, columns = part
+    high, wide = rows.stop - rows.start, columns.stop - columns.start
+    padded = np.zeros((crop.shape[0] + 4, crop.shape[1] + 4), dtype=np.float32)
+    padded[2:-2, 2:-2] = crop
+    top, left = first_row - 2 - rows.start, first_column - 2 - columns.start
+    per_row, per_column = canvas.shape[0] / high, canvas.shape[1] / wide
+    # whole pixels of the canvas that the padded box touches
+    y0, y1 = _clipped(top * per_row, (top + padded.shape[0]) * per_row, canvas.shape[0])
+    x0, x1 = _clipped(left * per_column, (left + padded.shape[1]) * per_column, canvas.shape[1])
+    if y1 <= y0 or x1 <= x0:
+        return
+    box = (x0 / per_column - left, y0 / per_row - top, x1 / per_column - left, y1 / per_row - top)
+    level = np.asarray(
+        Image.fromarray(padded).resize((x1 - x0, y1 - y0), Image.Resampling.BILINEAR, box=box), dtype=np.float32
+    )
+    if min(level.shape) < 2:
+        return
+    slope = np.hypot(*np.gradient(level))
+    distance = np.abs(level - 0.5) / np.maximum(slope, 1e-6)
+    alpha = np.clip(LINE_PX / 2 + 0.5 - distance, 0, 1)[:, :, None]
+    alpha[slope < 1e-4] = 0
+    field = canvas[y0:y1, x0:x1]
+    field += alpha * (np.array(colour, dtype=np.float32) - field)
+
+
+def _clipped(first: float, last: float, size: int) -> tuple[int, int]:
+    """The whole pixels inside both the interval and the canvas."""
+    return max(int(np.ceil(first)), 0), min(int(np.floor(last)), size)
+
+
+def _letter(picture: Image.Image, plane: Plane, position: str) -> None:
+    """Letters of the patient's directions at the four edges, and the position in a corner."""
+    draw: Any = ImageDraw.Draw(picture)
+    big = ImageFont.truetype(str(FONT_FILE), LETTER_PX)
+    small = ImageFont.truetype(str(FONT_FILE), CAPTION_PX)
+    width, height = picture.size
+    places = {
+        "left": ((10, height / 2), "lm"),
+        "right": ((width - 10, height / 2), "rm"),
+        "top": ((width / 2, 8), "ma"),
+        "bottom": ((width / 2, height - 8), "md"),
+    }
+    for side, (place, anchor) in places.items():
+        _draw(draw, place, plane.letters[side], big, anchor, (255, 236, 140))
+    _draw(draw, (10, 8), f"{plane.name} {position}", small, "la", (235, 238, 242))
+
+
+def _draw(draw: Any, place: Any, text: str, font: Any, anchor: str, colour: tuple[int, int, int]) -> None:
+    draw.text(place, text, font=font, anchor=anchor, fill=colour, stroke_width=2, stroke_fill=(0, 0, 0))
