@@ -1,0 +1,33 @@
+"""`python -m bench [NAME...]`: all benchmarks, or the named ones; one that fails does not stop the others."""
+
+import importlib
+import pkgutil
+import sys
+import time
+import traceback
+
+import bench
+
+
+def main() -> int:
+    """Run them; the exit code counts the failures."""
+    there = sorted(m.name for m in pkgutil.iter_modules(bench.__path__) if not m.name.startswith("_"))
+    wanted = sys.argv[1:] or there
+    failures = 0
+    for name in wanted:
+        if name not in there:
+            print(f"there is no benchmark '{name}'; there are {', '.join(there)}")
+            return 1
+        print(f"\n=== {name}", flush=True)
+        began = time.monotonic()
+        try:
+            importlib.import_module(f"bench.{name}").main()
+        except Exception:  # noqa: BLE001 - the boundary between benchmarks: printed and counted
+            traceback.print_exc()
+            failures += 1
+        print(f"--- {name}: {time.monotonic() - began:.1f} s", flush=True)
+    return failures
+
+
+if __name__ == "__main__":
+    sys.exit(main())
