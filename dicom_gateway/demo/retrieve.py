@@ -15,7 +15,9 @@ def retrieve(web: str, study_uid: str, sop_uid: str) -> list[bytes]:
     httpx.HTTPStatusError
         The service does not have it.
     """
-    found = httpx.get(f"{web}/dicomweb/instances", params={"SOPInstanceUID": sop_uid}, timeout=60).raise_for_status().json()
+    found = (
+        httpx.get(f"{web}/dicomweb/instances", params={"SOPInstanceUID": sop_uid}, timeout=60).raise_for_status().json()
+    )
     series_uid = found[0]["0020000E"]["Value"][0]
     answer = httpx.get(
         f"{web}/dicomweb/studies/{study_uid}/series/{series_uid}/instances/{sop_uid}",

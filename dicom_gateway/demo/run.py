@@ -86,7 +86,16 @@ class Demonstration:
         ready = self._folder / "ready.json"
         with (self._folder / "service.log").open("wb") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "dicom_gateway.cli", "serve", "--config", str(config), "--ready-file", str(ready)],
+                [
+                    sys.executable,
+                    "-m",
+                    "dicom_gateway.cli",
+                    "serve",
+                    "--config",
+                    str(config),
+                    "--ready-file",
+                    str(ready),
+                ],
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
@@ -102,7 +111,9 @@ class Demonstration:
         self._engine = open_engine(load_settings(config))
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if self._process is not None and self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             try:
@@ -140,13 +151,21 @@ class Demonstration:
         )
 
     def wait(self) -> bool:
-        """Wait until every sent study has settled; whether all of them were delivered and every object is in the store."""
+        """Wait until every sent study has settled; whether all were delivered and every object is in the store.
+
+        Raises
+        ------
+        GatewayError
+            The service stopped by itself.
+        """
         until = time.monotonic() + self._timeout_s
         with self._console.status("working") as status:
             while time.monotonic() < until:
                 states = self._states()
                 running = self._rows(tables.step_log, state="running")
-                status.update(", ".join(sorted({row["step"] for row in running})) or "waiting for the study to be complete")
+                status.update(
+                    ", ".join(sorted({row["step"] for row in running})) or "waiting for the study to be complete"
+                )
                 if self._process is not None and self._process.poll() is not None:
                     raise GatewayError("The service stopped by itself; see service.log in the demonstration's folder.")
                 if states and all(state in SETTLED for state in states.values()) and set(states) >= self._studies:
@@ -204,9 +223,7 @@ class Demonstration:
 
         rows = [row for row in self._rows(tables.encoded_object) if row["outlet"] == "seg"]
         by_id = {row["id"]: row["study_uid"] for row in self._rows(tables.result)}
-        return [
-            data for row in rows for data in retrieve(self.web, by_id[row["result_id"]], row["sop_uid"])
-        ]
+        return [data for row in rows for data in retrieve(self.web, by_id[row["result_id"]], row["sop_uid"])]
 
     def _empty_folder(self) -> None:
         if self._folder.exists():

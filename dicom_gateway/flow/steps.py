@@ -4,8 +4,8 @@ A step may be run twice: it writes the same files again. `radgate run` calls the
 wraps each in a durable step; neither adds anything to what happens here.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -18,10 +18,27 @@ from dicom_gateway.flow.kept import keep_bytes, keep_json, keep_regions, kept_js
 from dicom_gateway.flow.plan import JobPlan
 from dicom_gateway.flow.study_files import StudyFiles
 from imaging.errors import ImagingError, RadgateError
-from imaging.provenance import Algorithm
+from imaging.provenance import Algorithm, digest
 from imaging.series import Stack
 from imaging.volume import Region, Volume
 from monai_bundles import Bundle, BundleOutput, misfits, verify
+from reports import (
+    Capability,
+    RefusedPart,
+    Result,
+    Run,
+    StackRef,
+    Structure,
+    encode_all,
+    input_version,
+    measured_structure,
+    outcome,
+    study_ref,
+)
+from reports.document import report_pdf
+from reports.errors import InvalidObject
+from reports.pictures import Picture, key_pictures
+from reports.validate import check_objects
 
 __all__ = ["STEPS", "Job", "Tools", "algorithm_of", "encode", "grade", "measure", "segment", "validate"]
 
@@ -38,13 +55,21 @@ class Tools:
         Registered bundles by name.
     run
         Runs a bundle on a volume and reports its progress: a warm worker process, or the same process.
-    settings
-        What a person set and that changes results; part of every UID.
+    destinations
+        What each destination accepts, by its name.
     """
 
     bundles: Mapping[str, Bundle]
     run: Runner
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    destinations: Mapping[str, Capability] = field(default_factory=dict)
+
+    def capabilities(self, names: Sequence[str]) -> tuple[Capability, ...]:
+        """What the named destinations accept, each kind once; without a destination, what everybody accepts.
+
+        Every object is written whatever outlets a destination takes, because the embedded store keeps them all.
+        """
+        everything = [replace(self.destinations[name], outlets=Capability().outlets) for name in names]
+        return tuple(dict.fromkeys(everything)) or (Capability(),)
 
 
 @dataclass(frozen=True)
@@ -122,7 +147,9 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
         return {"status": "refused", "reason": job.refusal.message, "code": job.refusal.code}
     volume = job.files.volume(job.plan.stack)
     stopped = [
-        check for check in verdict["results"] if check["check_id"] in bundle.required_checks and check["grade"] == "FAIL"
+        check
+        for check in verdict["results"]
+        if check["check_id"] in bundle.required_checks and check["grade"] == "FAIL"
     ]
     if stopped:
         action = stopped[0].get("action") or {}
@@ -156,11 +183,9 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
 
 def measure(job: Job, step: Step) -> None:
     """The result: runs, measured structures, status; and its pictures."""
-    from reports.model import Result, Run, measured_structure, outcome
-    from reports.pictures import key_pictures
-
     verdict = kept_json(job.folder / "qc.json")
-    runs, structures = [], []
+    runs: list[Run] = []
+    structures: list[Structure] = []
     for number, name in enumerate(job.plan.bundles):
         kept = kept_json(job.folder / f"run-{number}.json")
         run = Run(
@@ -168,7 +193,7 @@ def measure(job: Job, step: Step) -> None:
             algorithm=algorithm_of(job, name),
             status=kept["status"],
             targets=(job.plan.stack,),
-            settings_digest=_settings_digest(job),
+            settings_digest=digest({"profile": job.plan.profile, "bundles": list(job.plan.bundles)}),
             started=job.created_at,
             device=kept.get("device", "CPU"),
             reason=kept["reason"],
@@ -177,32 +202,40 @@ def measure(job: Job, step: Step) -> None:
             gate=kept.get("gate", "RUN"),
         )
         runs.append(run)
-        if run.status == "ok" and job.volume is not None:
+        if run.status == "ok":
             taken = {s.name.tg263 for s in structures}
-            structures += [
-                measured_structure(
-                    lookup(structure),
-                    region,
-                    job.volume.grid,
-                    run=run,
-                    study_uid=job.plan.study_uid,
-                    number=len(structures) + 1 + offset,
+            for found, region in _new(kept_regions(job.folder / f"regions-{number}.npz"), taken):
+                structures.append(
+                    measured_structure(
+                        lookup(found),
+                        region,
+                        job.stack.grid,
+                        run=run,
+                        study_uid=job.plan.study_uid,
+                        number=len(structures) + 1,
+                    )
                 )
-                for offset, (structure, region) in enumerate(_new(kept_regions(job.folder / f"regions-{number}.npz"), taken))
-            ]
     result = Result(
-        study=_study_ref(job),
-        input=_input_version(job),
+        study=study_ref(job.stack.header),
+        input=input_version(
+            [(i.sop_uid, i.sha256) for i in job.files.inputs],
+            [_stack_ref(job.stack)],
+            [
+                RefusedPart(series_uid=item.series_instance_uid, code=item.reason.code, reason=item.reason.message)
+                for item in job.files.leftovers_of(job.plan.study_uid)
+            ],
+        ),
         runs=tuple(runs),
         status=outcome(runs, structures),
         created_at=job.created_at,
         qc=(verdict,),
         structures=tuple(structures),
+        supersedes=job.plan.supersedes or None,
     )
     keep_json(job.folder / "result.json", result.to_json())
-    pictures = [] if job.volume is None else key_pictures(job.volume, result.structures)
+    volume = job.volume
     listed = []
-    for picture in pictures:
+    for picture in () if volume is None else key_pictures(volume, result.structures):
         keep_bytes(job.folder / "pictures" / f"{picture.name}.png", picture.png)
         listed.append({"name": picture.name, "caption_zh": picture.caption_zh, "caption_en": picture.caption_en})
     keep_json(job.folder / "pictures.json", listed)
@@ -210,10 +243,20 @@ def measure(job: Job, step: Step) -> None:
     step.message = result.status
 
 
+def _stack_ref(stack: Stack) -> StackRef:
+    return StackRef(
+        id=stack.id,
+        series_uid=stack.series_instance_uid,
+        frame_of_reference=stack.frame_of_reference_uid,
+        n=len(stack.sources),
+        modality=stack.modality,
+        description=str(stack.header.get("SeriesDescription") or ""),
+    )
+
+
 def _new(regions: list[tuple[str, Region]], taken: set[str]) -> list[tuple[str, Region]]:
     """Regions with voxels whose structure no earlier bundle of the route has delivered."""
     return [(name, region) for name, region in regions if region.voxel_count and name not in taken]
-
 
 
 def encode(job: Job, step: Step) -> None:
@@ -269,8 +312,7 @@ def _write_objects(job: Job, result: Result) -> None:
                 "warnings": list(item.warnings),
                 "profile": [capability.rt_profile, capability.seg],
             }
-            if item.outlet == "pdf":
-                keep_bytes(job.folder / "report.pdf", plain_pdf(item))
+    keep_bytes(job.folder / "report.pdf", report_pdf(result, pictures))
     keep_json(job.folder / "objects.json", list(listed.values()))
 
 
@@ -313,11 +355,6 @@ def _pictures(job: Job) -> tuple[Picture, ...]:
         )
         for entry in kept_json(job.folder / "pictures.json")
     )
-
-
-def _settings_digest(job: Job) -> str:
-    """Digest of what a person set and that changes the result."""
-    return digest({"profile": job.plan.profile, "bundles": list(job.plan.bundles), **job.tools.settings})
 
 
 STEPS: tuple[tuple[str, Callable[[Job, Step], None]], ...] = (
