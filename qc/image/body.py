@@ -14,7 +14,7 @@ from scipy import ndimage
 from imaging.volume import Volume
 from qc.image.pixels import evenly_chosen
 
-__all__ = ["BodySection", "body_sections", "field_of_view_radius_mm"]
+__all__ = ["BodySection", "body_sections", "field_of_view_mask", "field_of_view_radius_mm"]
 
 SKIN_HU = -300.0
 """Matter above this is body: halfway between air and fat would be -550, but foam and masks lie there."""
@@ -115,11 +115,7 @@ def field_of_view_radius_mm(volume: Volume, sections: tuple[BodySection, ...]) -
         used |= array[plane] != corners[0]
     if used[[0, 0, -1, -1], [0, -1, 0, -1]].any():
         return math.inf
-    dy, dx = volume.grid.pixel_spacing_mm
-    rows, columns = used.shape
-    y = (np.arange(rows) - (rows - 1) / 2) * dy
-    x = (np.arange(columns) - (columns - 1) / 2) * dx
-    distance = np.hypot(y[:, None], x[None, :])
+    distance = _distance_from_centre_mm(volume)
     if not used.any():
         return math.inf
     # A burned-in mark in a corner is no field: the radius holds 99.9 % of the points used.
@@ -127,3 +123,18 @@ def field_of_view_radius_mm(volume: Volume, sections: tuple[BodySection, ...]) -
     inside = distance <= radius
     is_circle = np.count_nonzero(used & inside) > 0.9 * np.count_nonzero(inside)
     return radius if is_circle and radius < 0.97 * float(distance.max()) else math.inf
+
+
+def field_of_view_mask(volume: Volume, sections: tuple[BodySection, ...]) -> NDArray[np.bool_]:
+    """Pixels of a plane that lie inside the reconstruction circle by more than two pixels."""
+    radius_mm = field_of_view_radius_mm(volume, sections)
+    inside: NDArray[np.bool_] = _distance_from_centre_mm(volume) < radius_mm - 2 * max(volume.grid.pixel_spacing_mm)
+    return inside
+
+
+def _distance_from_centre_mm(volume: Volume) -> NDArray[np.float64]:
+    dy, dx = volume.grid.pixel_spacing_mm
+    rows, columns = volume.array.shape[1:]
+    y = (np.arange(rows) - (rows - 1) / 2) * dy
+    x = (np.arange(columns) - (columns - 1) / 2) * dx
+    return np.asarray(np.hypot(y[:, None], x[None, :]))

@@ -61,19 +61,20 @@ def truncation(inputs: Inputs) -> Measured | NotEvaluable:
     worst = int(smooth.argmax())
     p_mm = volume.grid.plane_positions_mm
     hit = [float(p_mm[s.plane]) for s, share in zip(inputs.body, smooth, strict=True) if share > 0]
+    longest_mm = float(max(arcs))
     side = _side(towards[worst] if shares[worst] else np.sum(towards, axis=0))
     where = (
         Location("slices", {"p_mm": hit[:200]}),
-        Location("side", {"side": side, "arc_mm": round(max(arcs), 1)}),
+        Location("side", {"side": side, "arc_mm": round(longest_mm, 1)}),
     )
     return Measured(
         float(smooth[worst]),
         where=where if hit else (),
-        params={"side_zh": SIDES_ZH[side], "side_en": SIDES_EN[side], "arc_mm": max(arcs)},
+        params={"side_zh": SIDES_ZH[side], "side_en": SIDES_EN[side], "arc_mm": longest_mm},
         evidence={
             "planes_used": float(len(shares)),
             "planes_cut": float(len(hit)),
-            "arc_mm": max(arcs),
+            "arc_mm": longest_mm,
             "field_radius_mm": radius_mm if math.isfinite(radius_mm) else 0.0,
         },
     )

@@ -47,19 +47,19 @@ def clipped(inputs: Inputs) -> Measured | NotEvaluable:
     if inputs.volume is None:
         return NotEvaluable("no_volume")
     bits, sign = inputs.number("BitsStored"), inputs.number("PixelRepresentation")
-    if bits is None or sign is None:
+    if bits is None or sign is None or len(inputs.headers) != len(inputs.volume.array):
         return NotEvaluable("missing_tag")
     low, high = (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if sign else (0.0, 2**bits - 1)
-    slopes = [s[0] if s else 1.0 for s in inputs.numbers("RescaleSlope")]
-    intercepts = [i[0] if i else 0.0 for i in inputs.numbers("RescaleIntercept")]
-    if len({(s, i) for s, i in zip(slopes, intercepts, strict=True)}) > 1:
-        return NotEvaluable("unsupported", {"varying_rescale": 1.0})
-    top, bottom = high * slopes[0] + intercepts[0], low * slopes[0] + intercepts[0]
+    slopes = [v[0] if v else 1.0 for v in inputs.numbers("RescaleSlope")]
+    intercepts = [v[0] if v else 0.0 for v in inputs.numbers("RescaleIntercept")]
     chosen = evenly_chosen(len(inputs.volume.array), MOST_PLANES)
     both_ends = inputs.modality in PROJECTIONS
     shares = []
+    order = np.arange(len(inputs.headers)) if inputs.planes is None else inputs.planes.order
     for plane in chosen:
-        pixels = inputs.volume.array[plane]
+        pixels, header = inputs.volume.array[plane], order[plane]
+        top = high * slopes[header] + intercepts[header]
+        bottom = low * slopes[header] + intercepts[header]
         count = np.count_nonzero(pixels >= top) + (np.count_nonzero(pixels <= bottom) if both_ends else 0)
         shares.append(count / pixels.size)
     value = float(np.mean(shares)) * 100
@@ -68,5 +68,5 @@ def clipped(inputs: Inputs) -> Measured | NotEvaluable:
         value,
         advice="clipped" if inputs.modality == "CT" else "range",
         where=(Location("slices", {"p_mm": hit[:200]}),) if hit else (),
-        evidence={"top": top, "planes_used": float(len(chosen)), "largest_share": float(np.max(shares)) * 100},
+        evidence={"stored_top": float(high), "planes_used": float(len(chosen)), "largest_share": float(np.max(shares)) * 100},
     )

@@ -34,8 +34,9 @@ SIGNAL_SHARE = 0.01
 def empty(inputs: Inputs) -> Measured | NotEvaluable:
     """Number of empty planes.
 
-    A constant plane is empty anywhere. A plane without signal is empty between planes with signal, and everywhere
-    where no plane has any; beyond the ends of the body it is only air, and evidence.
+    A plane without signal is empty between planes with signal, and everywhere where no plane has any; beyond the ends
+    of the body it is only air, and evidence. A constant plane of a CT is empty there too, because a scanner's air is
+    never without noise; other modalities write zeros beyond the ends.
     """
     statistics = inputs.plane_statistics
     if statistics is None or inputs.volume is None:
@@ -48,7 +49,7 @@ def empty(inputs: Inputs) -> Measured | NotEvaluable:
         inner[with_signal[0] : with_signal[-1] + 1] = True
     else:
         inner[:] = True
-    bad = np.flatnonzero(constant | (without & inner))
+    bad = np.flatnonzero((constant | without) & inner | constant & (inputs.modality == "CT"))
     p_mm = inputs.volume.grid.plane_positions_mm
     return Measured(
         float(len(bad)),
