@@ -71,7 +71,15 @@ class Store:
         self._index = Index(engine)
         self._clock_ns = clock_ns
 
-    def receive(self, data: bytes | BinaryIO, *, peer: str, association: str = "", origin: str = "received") -> Receipt:
+    def receive(
+        self,
+        data: bytes | BinaryIO,
+        *,
+        peer: str,
+        association: str = "",
+        origin: str = "received",
+        strict: bool = False,
+    ) -> Receipt:
         """Store one object; when this returns, a power cut can no longer lose it.
 
         Parameters
@@ -84,6 +92,9 @@ class Store:
             Any id of the connection it came by.
         origin
             "received", or "result" for an object that radgate made (which does not make a study start again).
+        strict
+            Whether file meta information and data set must name the same object. It is what C-STORE announced there;
+            in files of other origin it is wrong too often.
 
         Returns
         -------
@@ -106,6 +117,8 @@ class Store:
         else:
             file, read = self._take_stream(data, received_ns)
         sender = (peer, association, origin)
+        if strict and isinstance(read, Header):
+            read = _as_announced(read, file.path)
         if isinstance(read, Unreadable):
             return self._set_aside(file.path, file, sender, str(read.fields["reason"]), read.message, read.fields)
         return self._index_file(file, read, sender)
@@ -304,3 +317,17 @@ class Store:
     def _rows(self, query: Select[Any]) -> list[dict[str, Any]]:
         with self.engine.connect() as connection:
             return [dict(row) for row in connection.execute(query).mappings()]
+
+
+def _as_announced(header: Header, path: Path) -> Header | Unreadable:
+    """The header, unless its UIDs are not those of the file meta information."""
+    frame = open_frame(mapped(path))
+    if (frame.sop_uid, frame.sop_class_uid) == (header.sop_uid, header.sop_class_uid):
+        return header
+    return Unreadable(
+        "The object is not the one that was announced (UIDs differ); repair the sender.",
+        reason="uid_mismatch",
+        sop_uid=header.sop_uid,
+        series_uid=header.series_uid,
+        study_uid=header.study_uid,
+    )
