@@ -10,7 +10,7 @@ from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pydicom.charset import encode_string
+from pydicom.charset import convert_encodings
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
@@ -253,14 +253,14 @@ def _add_segments(
 
 
 def _can_say(text: str, ds: Dataset) -> bool:
-    """Whether the character set of the source can encode the text."""
-    if not ds.get("SpecificCharacterSet"):
-        return text.isascii()
-    try:
-        encode_string(text, ds._character_set)
-    except UnicodeEncodeError:
-        return False
-    return True
+    """Whether one of the source's character sets can encode the whole text."""
+    for encoding in convert_encodings(ds.get("SpecificCharacterSet") or None):
+        try:
+            text.encode(encoding)
+        except UnicodeEncodeError:
+            continue
+        return True
+    return False
 
 
 def _add_pixels(ds: Dataset, rois: Sequence[Roi], frames: Sequence[Frame], kind: SegmentationKind, grid: Grid) -> None:
