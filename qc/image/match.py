@@ -12,6 +12,9 @@ __all__ = ["Choice", "choose_profile", "fitting"]
 FALLBACK = "any_base"
 """Profile of a modality that has no base of its own: it looks at geometry and headers only."""
 
+WEIGHTS = {"modality": 1, "body_part": 2, "text": 4, "intent": 8}
+"""What a series is meant for says more than its body part: a planning CT of the chest is a planning CT."""
+
 TEXT_ATTRIBUTES = ("SeriesDescription", "ProtocolName", "StudyDescription")
 
 
@@ -47,7 +50,7 @@ def choose_profile(profiles: Mapping[str, Profile], inputs: Inputs, wanted: str 
 
 
 def most_specific(profiles: Mapping[str, Profile], inputs: Inputs, intent: str = "") -> Profile | None:
-    """The fitting profile with the most criteria, or None where only a base fits.
+    """The fitting profile with the most special criteria, or None where only a base fits.
 
     Raises
     ------
@@ -70,21 +73,27 @@ def most_specific(profiles: Mapping[str, Profile], inputs: Inputs, intent: str =
 
 
 def fitting(profiles: Mapping[str, Profile], inputs: Inputs, intent: str = "") -> dict[str, int]:
-    """Profiles (not bases) whose every criterion holds, with the number of criteria."""
+    """Profiles (not bases) that fit, with how special the criteria are that hold.
+
+    Modality and body part must hold where a profile names them; of text and intent, one is enough.
+    """
     text = " ".join(inputs.text(keyword) for keyword in TEXT_ATTRIBUTES).casefold()
     part = inputs.text("BodyPartExamined").upper().replace(" ", "")
     found: dict[str, int] = {}
     for profile in profiles.values():
         match = profile.match
-        criteria = [
-            (match.modality, inputs.modality in match.modality),
-            (match.body_part, part in match.body_part),
-            (match.text, any(_stands_in(word.casefold(), text) for word in match.text)),
-            (match.intent, intent in match.intent),
-        ]
-        asked = [holds for words, holds in criteria if words]
-        if not profile.is_base and asked and all(asked):
-            found[profile.id] = len(asked)
+        must = [(match.modality, inputs.modality), (match.body_part, part)]
+        if profile.is_base or not all(value in words for words, value in must if words):
+            continue
+        holds = {
+            "modality": bool(match.modality),
+            "body_part": bool(match.body_part),
+            "text": any(_stands_in(word.casefold(), text) for word in match.text),
+            "intent": intent in match.intent,
+        }
+        if (match.text or match.intent) and not (holds["text"] or holds["intent"]):
+            continue
+        found[profile.id] = sum(WEIGHTS[name] for name, is_met in holds.items() if is_met)
     return found
 
 

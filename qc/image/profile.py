@@ -58,7 +58,7 @@ class Expectation:
 
 @dataclass(frozen=True)
 class Match:
-    """Which series a profile is made for: every criterion that is not empty must hold.
+    """Which series a profile is made for: modality and body part where they are named, and text or intent.
 
     Parameters
     ----------
@@ -187,7 +187,7 @@ def _read(path: Path) -> _Source:
         ) from error
     source = _Source(path, text, content)
     if not isinstance(content.get("id"), str) or not re.fullmatch(r"[a-z][a-z0-9_]*", content["id"]):
-        raise source.fault("id", "needs lower-case letters, digits and underscores, such as \"ct_rt_sim\"")
+        raise source.fault("id", 'needs lower-case letters, digits and underscores, such as "ct_rt_sim"')
     _check_words(source)
     _check_limits(source)
     _check_expect(source)

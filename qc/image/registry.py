@@ -246,7 +246,7 @@ def discover() -> Mapping[str, CheckSpec]:
     CheckInvalid
         A module of the folder registers no check.
     """
-    from qc.image import checks  # noqa: PLC0415 - the folder's modules import this one
+    from qc.image import checks  # late: the folder's modules import this one
 
     for module in pkgutil.iter_modules(checks.__path__, f"{checks.__name__}."):
         importlib.import_module(module.name)
@@ -267,5 +267,3 @@ def render(template: str, params: Mapping[str, float | str]) -> str:
         return template.format_map(dict(params))
     except KeyError as missing:
         raise CheckInvalid(f"A text names {missing} but the check gave no such number.") from missing
-
-

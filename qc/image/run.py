@@ -278,4 +278,3 @@ def _verdict(results: Sequence[CheckResult], profile: Profile, skipped: Sequence
         if result is None or result.grade is Grade.NOT_EVALUABLE:
             grades.append(Grade.FAIL if profile.strict else Grade.WARN)
     return worst(grades)
-

@@ -47,7 +47,9 @@ def metal(inputs: Inputs) -> Measured | NotEvaluable:
     value = float(counts.sum()) * voxel_mm3 / 1000
     planes = np.flatnonzero(counts)
     p_mm = volume.grid.plane_positions_mm
-    streaks = [_streak_hu(inputs, int(k)) for k in planes[evenly_chosen(len(planes), MOST_PLANES)]] if len(planes) else []
+    streaks = (
+        [_streak_hu(inputs, int(k)) for k in planes[evenly_chosen(len(planes), MOST_PLANES)]] if len(planes) else []
+    )
     streak = float(np.median(streaks)) if streaks else 0.0
     return Measured(
         value,

@@ -9,7 +9,15 @@ PARALLEL_COSINE = 0.9999
 """Two directions with a smaller cosine (0.8 degrees) are not parallel (specification, 3.1)."""
 
 GEOMETRY = ("PixelSpacing", "Rows", "Columns", "FrameOfReferenceUID")
-TECHNIQUE = ("KVP", "ConvolutionKernel", "FilterType", "EchoTime", "RepetitionTime", "FlipAngle", "ReconstructionDiameter")
+TECHNIQUE = (
+    "KVP",
+    "ConvolutionKernel",
+    "FilterType",
+    "EchoTime",
+    "RepetitionTime",
+    "FlipAngle",
+    "ReconstructionDiameter",
+)
 NUMERIC_TOLERANCE = 1e-4
 """Relative; the last digits of decimal strings are text noise."""
 

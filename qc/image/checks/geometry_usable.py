@@ -12,27 +12,45 @@ RESEND = ("resend", "technician", "请从设备或 PACS 重新发送该序列", 
 SELECT = ("select_stack", "technician", "请只发送一个完整的断层序列", "Send one complete stack of slices only")
 
 CAUSES = {
-    "not_dicom": _advice(
-        "transfer", "文件不是 DICOM 文件", "A file is no DICOM file", *RESEND
-    ),
+    "not_dicom": _advice("transfer", "文件不是 DICOM 文件", "A file is no DICOM file", *RESEND),
     "truncated_file": _advice(
         "transfer", "文件不完整，传输中断", "A file is cut off: the transfer was interrupted", *RESEND
     ),
     "missing_attribute": _advice(
-        "transfer", "缺少图像几何或像素所需的属性", "An attribute that geometry or pixels need is missing",
-        "export_original", "IT", "请从原设备重新导出未经处理的原始序列", "Export the original series again from its scanner",
+        "transfer",
+        "缺少图像几何或像素所需的属性",
+        "An attribute that geometry or pixels need is missing",
+        "export_original",
+        "IT",
+        "请从原设备重新导出未经处理的原始序列",
+        "Export the original series again from its scanner",
     ),
     "undecodable_pixels": _advice(
-        "transfer", "像素数据无法解码", "The pixel data cannot be decoded",
-        "resend_uncompressed", "IT", "请以未压缩或标准压缩格式重新发送", "Send it again uncompressed or in a standard compression",
+        "transfer",
+        "像素数据无法解码",
+        "The pixel data cannot be decoded",
+        "resend_uncompressed",
+        "IT",
+        "请以未压缩或标准压缩格式重新发送",
+        "Send it again uncompressed or in a standard compression",
     ),
     "localiser": _advice(
-        "protocol", "该序列为定位像，不作三维分析", "The series is a localiser and is not analysed in three dimensions",
-        "none_needed", "technician", "无需处理；请确认断层序列已发送", "Nothing to do; make sure that the slices were sent",
+        "protocol",
+        "该序列为定位像，不作三维分析",
+        "The series is a localiser and is not analysed in three dimensions",
+        "none_needed",
+        "technician",
+        "无需处理；请确认断层序列已发送",
+        "Nothing to do; make sure that the slices were sent",
     ),
     "not_an_image_stack": _advice(
-        "protocol", "该序列不是带空间位置的断层图像", "The series holds no slices with a position in space",
-        "none_needed", "technician", "无需处理；请确认断层序列已发送", "Nothing to do; make sure that the slices were sent",
+        "protocol",
+        "该序列不是带空间位置的断层图像",
+        "The series holds no slices with a position in space",
+        "none_needed",
+        "technician",
+        "无需处理；请确认断层序列已发送",
+        "Nothing to do; make sure that the slices were sent",
     ),
     "mixed_orientation": _advice(
         "protocol", "序列内切面方向不一致", "The slices of the series differ in orientation", *SELECT
@@ -43,29 +61,47 @@ CAUSES = {
     "mixed_grid": _advice(
         "protocol", "序列内矩阵或像素间距不一致", "The slices differ in matrix or pixel spacing", *SELECT
     ),
-    "duplicate_planes": _advice(
-        "transfer", "同一位置有多幅图像", "Several images lie at the same position", *SELECT
-    ),
+    "duplicate_planes": _advice("transfer", "同一位置有多幅图像", "Several images lie at the same position", *SELECT),
     "duplicate_instance": _advice(
-        "transfer", "同一实例收到两次", "The same instance was received twice",
-        "check_sender", "IT", "请检查发送端是否重复发送；内容不同时请重新导出", "Check the sender; if the contents differ, export again",
+        "transfer",
+        "同一实例收到两次",
+        "The same instance was received twice",
+        "check_sender",
+        "IT",
+        "请检查发送端是否重复发送；内容不同时请重新导出",
+        "Check the sender; if the contents differ, export again",
     ),
     "four_dimensional": _advice(
-        "protocol", "一个序列含多个期相或回波", "One series holds several phases or echoes",
-        "split_series", "technician", "请按期相或回波拆分为单独序列后发送", "Split it into one series per phase or echo",
+        "protocol",
+        "一个序列含多个期相或回波",
+        "One series holds several phases or echoes",
+        "split_series",
+        "technician",
+        "请按期相或回波拆分为单独序列后发送",
+        "Split it into one series per phase or echo",
     ),
     "gantry_tilt": _advice(
-        "protocol", "机架倾斜，切面与扫描轴不垂直", "The gantry was tilted: slices are not perpendicular to the scan axis",
-        "reconstruct_untilted", "technician", "请以零倾角重新重建或重扫", "Reconstruct or scan again without tilt",
+        "protocol",
+        "机架倾斜，切面与扫描轴不垂直",
+        "The gantry was tilted: slices are not perpendicular to the scan axis",
+        "reconstruct_untilted",
+        "technician",
+        "请以零倾角重新重建或重扫",
+        "Reconstruct or scan again without tilt",
     ),
     "missing_slices": _advice(
-        "transfer", "层间距不一致，可能缺层", "The slice distance is not constant: slices may be missing",
-        "resend_slices", "technician", "请补发缺失层面，或重建为等间距序列", "Send the missing slices, or reconstruct evenly spaced",
+        "transfer",
+        "层间距不一致，可能缺层",
+        "The slice distance is not constant: slices may be missing",
+        "resend_slices",
+        "technician",
+        "请补发缺失层面，或重建为等间距序列",
+        "Send the missing slices, or reconstruct evenly spaced",
     ),
     "refused": _advice(
         "unknown", "该序列无法作为三维图像使用", "The series cannot be used as a three-dimensional image", *RESEND
     ),
-}  # fmt: skip
+}
 
 HARMLESS = ("localiser", "not_an_image_stack", "duplicate_instance")
 """Such instances belong to many studies; nothing is lost and nobody has to act at once, so they are not FAIL."""

@@ -68,5 +68,9 @@ def clipped(inputs: Inputs) -> Measured | NotEvaluable:
         value,
         advice="clipped" if inputs.modality == "CT" else "range",
         where=(Location("slices", {"p_mm": hit[:200]}),) if hit else (),
-        evidence={"stored_top": float(high), "planes_used": float(len(chosen)), "largest_share": float(np.max(shares)) * 100},
+        evidence={
+            "stored_top": float(high),
+            "planes_used": float(len(chosen)),
+            "largest_share": float(np.max(shares)) * 100,
+        },
     )

@@ -33,7 +33,9 @@ def protocol(inputs: Inputs) -> Measured | NotEvaluable:
     present = {k: e for k, e in inputs.expect.items() if any(inputs.texts(k))}
     if not present:
         return NotEvaluable("missing_tag", {"expected": float(len(inputs.expect))})
-    wrong = [k for k, e in sorted(present.items()) if not all(_fits(inputs, k, n, e) for n in range(len(inputs.headers)))]
+    wrong = [
+        k for k, e in sorted(present.items()) if not all(_fits(inputs, k, n, e) for n in range(len(inputs.headers)))
+    ]
     evidence: dict[str, float | str] = {
         "expected": float(len(inputs.expect)),
         "present": float(len(present)),

@@ -41,9 +41,7 @@ IDENTITY = ("PatientID", "AccessionNumber", "PatientSex", "PatientBirthDate")
 )
 def order(inputs: Inputs) -> Measured | NotEvaluable:
     """Which attributes differ from the order; those that the header leaves empty are not compared."""
-    differing = [
-        name for name, wanted in sorted(inputs.order.items()) if {*inputs.texts(name)} - {"", wanted.strip()}
-    ]
+    differing = [name for name, wanted in sorted(inputs.order.items()) if {*inputs.texts(name)} - {"", wanted.strip()}]
     compared = [name for name in inputs.order if any(inputs.texts(name))]
     if not compared:
         return NotEvaluable("missing_tag")

@@ -36,7 +36,11 @@ def plausible(inputs: Inputs) -> Measured | NotEvaluable:
     """How many of the values present cannot be true; absent ones are not counted."""
     study, birth = _day(inputs.text("StudyDate")), _day(inputs.text("PatientBirthDate"))
     acquired = _day(inputs.text("AcquisitionDate") or inputs.text("AcquisitionDateTime"))
-    age, weight, height = _age_years(inputs.text("PatientAge")), inputs.number("PatientWeight"), inputs.number("PatientSize")
+    age, weight, height = (
+        _age_years(inputs.text("PatientAge")),
+        inputs.number("PatientWeight"),
+        inputs.number("PatientSize"),
+    )
     sex = inputs.text("PatientSex").upper()
     tests = {
         "PatientAge": None if age is None else AGE_YEARS[0] <= age <= AGE_YEARS[1],

@@ -1,0 +1,184 @@
+"""`radgate qc`: the quality of images, asked of files, without a server."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from qc.image import SeriesVerdict
+
+__all__ = ["app"]
+
+EXIT_CODES = {"PASS": 0, "WARN": 10, "FAIL": 11, "NOT_EVALUABLE": 12}
+COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red", "NOT_EVALUABLE": "dim"}
+
+app = typer.Typer(help="Image quality.", no_args_is_help=True)
+profiles_app = typer.Typer(help="Protocol profiles: which checks, which limits.", no_args_is_help=True)
+app.add_typer(profiles_app, name="profiles")
+
+Folders = Annotated[
+    list[Path] | None, typer.Option("--profiles", help="Folder or file of site profiles; may be repeated.", exists=True)
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.command()
+def image(
+    study: Annotated[Path, typer.Argument(help="Folder or file of images.", exists=True)],
+    profile: Annotated[str, typer.Option(help="Id of a profile, or auto.")] = "auto",
+    profiles: Folders = None,
+    as_json: AsJson = False,
+    html: Annotated[Path | None, typer.Option(help="Write a page for the technician to this file.")] = None,
+) -> None:
+    """Judge every series of a folder; exit code 0 PASS, 10 WARN, 11 FAIL, 12 NOT_EVALUABLE (the worst of all)."""
+    verdicts = _verdicts(study, profile, tuple(profiles or ()))
+    if html is not None:
+        from qc.image.page import render_page
+
+        html.write_text(render_page(verdicts), encoding="utf-8")
+    if as_json:
+        typer.echo(json.dumps([v.to_json() for v in verdicts], ensure_ascii=False, indent=1, allow_nan=False))
+    else:
+        _print(verdicts)
+    raise typer.Exit(EXIT_CODES[_overall(verdicts)])
+
+
+@profiles_app.command("list")
+def list_profiles(profiles: Folders = None, as_json: AsJson = False) -> None:
+    """List the profiles that ship and those of the site."""
+    from qc.image.profile import load_profiles
+
+    found = load_profiles(*(profiles or ()))
+    rows = [
+        {
+            "id": p.id,
+            "title_zh": p.title_zh,
+            "title_en": p.title_en,
+            "extends": list(p.lineage),
+            "checks": len(p.limits),
+            "sha256": p.sha256,
+        }
+        for p in found.values()
+    ]
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    for row in rows:
+        typer.echo(f"{row['id']:<16} {row['checks']:>3} checks  {row['title_zh']} / {row['title_en']}")
+
+
+@profiles_app.command()
+def check(
+    file: Annotated[Path, typer.Argument(help="Profile file, or a folder of them.", exists=True)],
+    as_json: AsJson = False,
+) -> None:
+    """Check profile files; the first fault is named with file, line and key."""
+    from qc.image.profile import load_profiles
+
+    shipped = load_profiles()
+    found = [p for p in load_profiles(file).values() if p.id not in shipped]
+    if as_json:
+        typer.echo(json.dumps({"ok": True, "profiles": [p.id for p in found]}))
+    else:
+        typer.echo(f"{', '.join(p.id for p in found)}: no error.")
+
+
+@profiles_app.command()
+def explain(
+    series: Annotated[Path, typer.Argument(help="Folder or file of a series.", exists=True)],
+    profiles: Folders = None,
+    intent: Annotated[str, typer.Option(help="What the series is meant for, as a route would say it.")] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Say which profile each series gets, how it was found, and the limits that would be used."""
+    from imaging.series import scan
+    from qc.image.inputs import Inputs
+    from qc.image.match import choose_profile, fitting
+    from qc.image.profile import load_profiles
+
+    loaded = load_profiles(*(profiles or ()))
+    rows = []
+    for stack in scan([series]).stacks:
+        inputs = Inputs(stack.headers)
+        choice = choose_profile(loaded, inputs, intent=intent)
+        rows.append({
+            "series_instance_uid": stack.series_instance_uid,
+            "modality": stack.modality,
+            "profile": choice.profile.id,
+            "how": choice.how,
+            "fitting": fitting(loaded, inputs, intent),
+            "required": list(choice.profile.required),
+            "limits": {
+                key: {"warn": _ends(v.warn), "fail": _ends(v.fail), "role": v.role, "source": v.limit_source}
+                for key, v in choice.profile.limits.items()
+            },
+        })
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
+        return
+    for row in rows:
+        typer.echo(f"{row['series_instance_uid']} ({row['modality']}): {row['profile']} ({row['how']})")
+
+
+def _ends(interval: tuple[float, float] | None) -> list[str] | None:
+    return None if interval is None else [f"{v:g}" for v in interval]
+
+
+def _verdicts(study: Path, profile: str, folders: tuple[Path, ...]) -> list["SeriesVerdict"]:
+    """One verdict for each stack, and one for each leftover that a person should know of."""
+    from imaging.errors import RadgateError
+    from imaging.series import load_volume, scan
+    from qc.image import check_refused, check_series
+
+    scanned = scan([study])
+    verdicts = []
+    for stack in scanned.stacks:
+        volume, refusal = None, None
+        try:
+            volume = load_volume(stack)
+        except RadgateError as reason:
+            refusal = reason
+        verdicts.append(check_series(stack, volume, profile, refusal=refusal, profile_folders=folders))
+    for leftover in scanned.leftovers:
+        if leftover.series_instance_uid:
+            verdicts.append(
+                check_refused(
+                    (),
+                    leftover.reason,
+                    series_instance_uid=leftover.series_instance_uid,
+                    modality=leftover.modality,
+                    profile_folders=folders,
+                )
+            )
+    return verdicts
+
+
+def _overall(verdicts: list["SeriesVerdict"]) -> str:
+    from qc.image.result import worst
+
+    return str(worst([v.grade for v in verdicts]))
+
+
+def _print(verdicts: list["SeriesVerdict"]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    for verdict in verdicts:
+        subject = verdict.results[0].subject if verdict.results else None
+        what = f"{subject.modality}, {subject.planes} planes" if subject else ""
+        colour = COLOURS[str(verdict.grade)]
+        console.print(f"[{colour}]{verdict.grade}[/{colour}]  {what}  {verdict.series_instance_uid}", highlight=False)
+        console.print(f"      profile {verdict.profile_id}, {len(verdict.results)} checks", highlight=False)
+        findings = verdict.findings()
+        if not findings:
+            continue
+        table = Table("grade", "check", "cause", "action", box=None, padding=(0, 2))
+        for r in findings:
+            cause = f"{r.cause.zh}\n{r.cause.en}" if r.cause else ""
+            action = f"{r.action.zh}\n{r.action.en}" if r.action else ""
+            shade = COLOURS[str(r.grade)]
+            table.add_row(f"[{shade}]{r.grade}[/{shade}]", r.check_id, cause, action)
+        console.print(table, highlight=False)
