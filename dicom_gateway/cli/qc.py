@@ -141,17 +141,17 @@ def _verdicts(study: Path, profile: str, folders: tuple[Path, ...]) -> list["Ser
         except RadgateError as reason:
             refusal = reason
         verdicts.append(check_series(stack, volume, profile, refusal=refusal, profile_folders=folders))
-    for leftover in scanned.leftovers:
-        if leftover.series_instance_uid:
-            verdicts.append(
-                check_refused(
-                    (),
-                    leftover.reason,
-                    series_instance_uid=leftover.series_instance_uid,
-                    modality=leftover.modality,
-                    profile_folders=folders,
-                )
-            )
+    verdicts.extend(
+        check_refused(
+            (),
+            left.reason,
+            series_instance_uid=left.series_instance_uid,
+            modality=left.modality,
+            profile_folders=folders,
+        )
+        for left in scanned.leftovers
+        if left.series_instance_uid
+    )
     return verdicts
 
 

@@ -49,7 +49,7 @@ class BodySection:
 
 
 def body_sections(volume: Volume) -> tuple[BodySection, ...]:
-    """The body in at most 100 evenly chosen planes; planes without a body (less than 5 square centimetres) are left out.
+    """The body in at most 100 evenly chosen planes, of those planes that hold more than 5 square centimetres of it.
 
     Per plane: matter above -300 HU, connections thinner than 5 mm cut, the largest piece, holes filled.
     """

@@ -12,6 +12,11 @@ def grade_value(value: float, uncertainty: float, limits: Limits) -> Grade:
     Inside `warn` is PASS, outside WARN. FAIL needs the whole interval value +- uncertainty outside `fail`, so that a
     gate never turns on the noise of our own measurement. A value equal to a bound gets the better grade. A note is
     WARN at most.
+
+    Raises
+    ------
+    ValueError
+        The limits are those of a categorical check.
     """
     if limits.warn is None or limits.fail is None:
         raise ValueError("a number needs limits warn and fail")

@@ -114,7 +114,7 @@ class Inputs:
     volume: Volume | None = None
     refusal: RadgateError | None = None
     pixel_digests: tuple[str, ...] | None = None
-    known: Subject = Subject()
+    known: Subject = field(default_factory=Subject)
     expect: Mapping[str, Expected] = field(default_factory=dict)
     order: Mapping[str, str] = field(default_factory=dict)
     today: date | None = None

@@ -37,7 +37,8 @@ def _series(verdict: SeriesVerdict) -> str:
     subject = verdict.results[0].subject if verdict.results else None
     what = f"{escape(subject.modality)} · {subject.planes} 层 / slices" if subject else ""
     head = (
-        f"<section><h2>{_badge(str(verdict.grade))} {what} <span class=en>{escape(verdict.series_instance_uid)}</span></h2>"
+        f"<section><h2>{_badge(str(verdict.grade))} {what} "
+        f"<span class=en>{escape(verdict.series_instance_uid)}</span></h2>"
         f"<div class=en>{escape(verdict.profile_id)} · sha256 {escape(verdict.profile_sha256[:12])}</div>"
     )
     findings = verdict.findings()
@@ -49,7 +50,8 @@ def _series(verdict: SeriesVerdict) -> str:
     )
     numbers = "".join(_numbers(r) for r in verdict.results)
     table = f"<table><tr><th>grade<th>check<th>value<th>unit<th>warn<th>fail<th>reason</tr>{numbers}</table>"
-    return f"{head}{body}<details><summary>全部结果 / all results ({len(verdict.results)})</summary>{table}</details></section>"
+    summary = f"<summary>全部结果 / all results ({len(verdict.results)})</summary>"
+    return f"{head}{body}<details>{summary}{table}</details></section>"
 
 
 def _finding(result: CheckResult) -> str:

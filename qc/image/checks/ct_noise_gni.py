@@ -1,5 +1,7 @@
 """Noise of a CT in the patient: the most frequent local standard deviation in soft tissue (global noise index)."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -70,7 +72,7 @@ def noise(inputs: Inputs) -> Measured | NotEvaluable:
     )
 
 
-def _mode_of_plane(pixels: NDArray[np.generic], window: list[int]) -> float | None:
+def _mode_of_plane(pixels: NDArray[Any], window: list[int]) -> float | None:
     """Mode of the local standard deviation in flat soft tissue, or None where there is too little of it."""
     matter = pixels > -200
     rows, columns = np.flatnonzero(matter.any(axis=1)), np.flatnonzero(matter.any(axis=0))

@@ -29,12 +29,12 @@ SHORTEST_RUN = 3
     uncertainty=0.2,
     modalities=("CT",),
     needs=("headers", "pixels"),
-    source="Radgate: share of the body's outline within 1.5 pixels of the reconstruction circle or the picture's border",
+    source="Radgate: share of the body's outline within 1.5 pixels of the reconstruction circle or the border",
     causes={
         "cut": Advice(
             "positioning",
             "{side_zh}体表超出重建视野（轮廓的 {value:.1f}%，约 {arc_mm:.0f} mm）",
-            "Skin on the {side_en} lies outside the reconstructed field ({value:.1f} % of the outline, {arc_mm:.0f} mm)",
+            "Skin on the {side_en} is outside the reconstructed field ({value:.1f} % of the outline, {arc_mm:.0f} mm)",
             "recentre",
             "technician",
             "请将患者居中，或用扩展视野重建",

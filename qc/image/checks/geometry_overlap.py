@@ -19,7 +19,7 @@ from qc.image.registry import Advice, Measured, NotEvaluable, check
         "gap": Advice(
             "protocol",
             "层间有 {value:.1f} mm 未被采集（层厚 {thickness_mm:.1f} mm，间距 {step_mm:.1f} mm）",
-            "{value:.1f} mm between slices were not imaged (thickness {thickness_mm:.1f} mm, distance {step_mm:.1f} mm)",
+            "{value:.1f} mm between slices is not imaged (thickness {thickness_mm:.1f} mm, distance {step_mm:.1f} mm)",
             "reconstruct_contiguous",
             "technician",
             "请以间距不大于层厚的方式重建",

@@ -4,7 +4,8 @@ from qc.image.inputs import Inputs
 from qc.image.registry import Advice, Measured, NotEvaluable, check
 
 CODES = frozenset({
-    "HFP", "HFS", "HFDR", "HFDL", "FFDR", "FFDL", "FFP", "FFS", "LFP", "LFS", "RFP", "RFS", "AFDR", "AFDL", "PFDR", "PFDL",
+    "HFP", "HFS", "HFDR", "HFDL", "FFDR", "FFDL", "FFP", "FFS",
+    "LFP", "LFS", "RFP", "RFS", "AFDR", "AFDL", "PFDR", "PFDL",
 })  # fmt: skip
 """DICOM PS3.3 C.7.3.1.1.2."""
 
