@@ -1,7 +1,7 @@
 """The result of one version of one study: everything that radgate found out, as one immutable value.
 
-Encoders (`reports.encode`) only write down what stands here; `reports.json_form` is its JSON. Runs are kept sorted by id
-and structures by number, so that equal content gives equal bytes.
+Encoders (`reports.encode`) only write down what stands here; `reports.json_form` is its JSON. Runs are kept sorted
+by id and structures by number, so that equal content gives equal bytes.
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,8 +67,10 @@ class Result:
         A failure has its reason among them, so that a later success never shares its UIDs.
         """
         runs = [
-            [r.id, r.algorithm.name, r.algorithm.version, list(r.algorithm.weights_sha256), r.algorithm.bundle_digest]
-            + [list(r.targets), r.settings_digest, r.status, r.gate, "" if r.status == "ok" else r.reason]
+            [
+                [r.id, list(r.targets), r.settings_digest, r.status, r.gate, "" if r.status == "ok" else r.reason],
+                [r.algorithm.name, r.algorithm.version, list(r.algorithm.weights_sha256), r.algorithm.bundle_digest],
+            ]
             for r in self.runs
         ]
         masks = [[s.id, s.mask_sha256] for s in self.structures]

@@ -2,7 +2,7 @@
 
 from decimal import ROUND_HALF_EVEN, Decimal
 
-__all__ = ["format_number", "format_volume_cc"]
+__all__ = ["format_number", "format_significant", "format_volume_cc"]
 
 
 def format_number(value: float, decimals: int) -> str:
@@ -21,3 +21,17 @@ def format_volume_cc(volume_cc: float) -> str:
     """A volume with a precision that suits its size: 0.123, 4.56, 78.9 and 1234 cm3."""
     decimals = 3 if volume_cc < 1 else 2 if volume_cc < 10 else 1 if volume_cc < 1000 else 0
     return format_number(volume_cc, decimals)
+
+
+def format_significant(value: float, digits: int) -> str:
+    """`value` with so many significant digits, without an exponent; whole numbers are never shortened.
+
+    Examples
+    --------
+    >>> format_significant(0.0123456, 3), format_significant(-31.415, 3), format_significant(12345.6, 3)
+    ('0.0123', '-31.4', '12346')
+    """
+    number = Decimal(repr(float(value)))
+    if number == number.to_integral_value():
+        return format_number(value, 0)
+    return format_number(value, max(digits - 1 - number.adjusted(), 0))

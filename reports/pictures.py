@@ -1,7 +1,7 @@
 """Key images: planes of a volume with the outlines of structures, as PNG, in the reader's convention.
 
-Axial pictures have the patient's right on their left; coronal and sagittal ones have the head up. An oblique volume is
-shown in the planes it was acquired in, nothing is resampled across planes, and the letters at the edges say how they lie.
+Axial pictures have the patient's right on their left; coronal and sagittal ones have the head up. An oblique volume
+is shown in the planes it was acquired in: nothing is resampled across planes, and letters at the edges name directions.
 """
 
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
 
 from imaging.volume import Volume
 from reports.parts import Structure
@@ -23,7 +24,9 @@ __all__ = ["Picture", "key_pictures"]
 LONG_SIDE_PX = 760
 """About 230 dots per inch at half the width of a page."""
 
-LINE_PX = 2.2
+LINE_SIGMA_PX, LINE_GAIN = 0.9, 2.2
+"""An edge of one to two pixels, blurred and amplified, is a smooth line of about three."""
+
 LETTER_PX, CAPTION_PX = 24, 19
 MOST_AXIAL = 4
 
@@ -41,22 +44,21 @@ class Picture:
 
 
 def key_pictures(volume: Volume, structures: Sequence[Structure]) -> tuple[Picture, ...]:
-    """Axial, coronal and sagittal pictures that together show each structure at least once, as far as four axial ones do.
+    """Axial, coronal and sagittal pictures; as far as four axial ones can, they show each structure at least once.
 
     Parameters
     ----------
     volume
-        CT in HU is shown in the soft-tissue window (level 40, width 400); anything else from its 1st to 99th percentile.
+        CT in HU is shown in the soft-tissue window (level 40, width 400), others from their 1st to 99th percentile.
     structures
         Those on this volume's grid; without one, the middle planes are shown.
     """
     shown = [s for s in structures if s.region is not None and s.region.shape == volume.array.shape]
     window = window_of(volume)
     axial, coronal, sagittal = display_planes(volume.grid)
-    pictures = [_picture(volume, shown, axial, index, window) for index in _axial_indices(shown, axial)]
-    for plane in (coronal, sagittal):
-        pictures.append(_picture(volume, shown, plane, _central_index(shown, plane), window))
-    return tuple(pictures)
+    chosen = [(axial, index) for index in _axial_indices(shown, axial)]
+    chosen += [(plane, _central_index(shown, plane)) for plane in (coronal, sagittal)]
+    return tuple(_picture(volume, shown, plane, index, window) for plane, index in chosen)
 
 
 def _axial_indices(structures: Sequence[Structure], plane: Plane) -> list[int]:
@@ -86,7 +88,9 @@ def _central_index(structures: Sequence[Structure], plane: Plane) -> int:
 def _picture(volume: Volume, structures: Sequence[Structure], plane: Plane, index: int, window: Window) -> Picture:
     """One plane with outlines, letters and position."""
     values = plane.image(volume.array, index)
-    rows, columns = body_rows_columns(values, window)
+    external = next((s.region for s in structures if s.name.interpreted_type == "EXTERNAL"), None)
+    body = plane.mask(external, index) if external is not None else None
+    rows, columns = body_rows_columns(values, window, body)
     height_mm = (rows.stop - rows.start) * plane.row_mm
     width_mm = (columns.stop - columns.start) * plane.column_mm
     scale = LONG_SIDE_PX / max(height_mm, width_mm)
@@ -146,10 +150,10 @@ def _outline(
         return
     slope = np.hypot(*np.gradient(level))
     distance = np.abs(level - 0.5) / np.maximum(slope, 1e-6)
-    alpha = np.clip(LINE_PX / 2 + 0.5 - distance, 0, 1)[:, :, None]
-    alpha[slope < 1e-4] = 0
+    edge = np.where(slope < 1e-4, 0, np.clip(1.25 - distance, 0, 1))
+    alpha = np.clip(ndimage.gaussian_filter(edge, LINE_SIGMA_PX) * LINE_GAIN, 0, 1)
     field = canvas[y0:y1, x0:x1]
-    field += alpha * (np.array(colour, dtype=np.float32) - field)
+    field += alpha[:, :, None] * (np.array(colour, dtype=np.float32) - field)
 
 
 def _clipped(first: float, last: float, size: int) -> tuple[int, int]:

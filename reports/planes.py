@@ -1,9 +1,11 @@
-"""The three ways to look at a volume: which axis of the array runs where on the picture, and what the directions are."""
+"""The three ways to look at a volume: which axis of the array runs where on the picture, and in what direction."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from imaging.geometry import Grid
 from imaging.volume import Region, Volume
@@ -51,12 +53,12 @@ class Plane:
     ascends: bool
     positions: tuple[NDArray[np.float64], str]
 
-    def image(self, array: NDArray[np.generic], index: int) -> NDArray[np.generic]:
+    def image(self, array: NDArray[Any], index: int) -> NDArray[Any]:
         """The plane as it is to be shown."""
         return self._turned(np.take(array, index, axis=self.through))
 
     def mask(self, region: Region, index: int) -> tuple[NDArray[np.bool_], int, int] | None:
-        """The region's crop on this plane with its first row and column on the whole picture; None where there is none."""
+        """The region's crop on this plane, with its first row and column on the picture; None where it is not there."""
         local = index - region.start[self.through]
         if not 0 <= local < region.crop.shape[self.through]:
             return None
@@ -80,7 +82,7 @@ class Plane:
         values, axis = self.positions
         return f"{axis} = {format_number(float(values[index]), 1)} mm"
 
-    def _turned(self, plane: NDArray[np.generic]) -> NDArray[np.generic]:
+    def _turned(self, plane: NDArray[Any]) -> NDArray[Any]:
         shown = plane if self.down < self.across else plane.T
         shown = shown[::-1] if self.flip_down else shown
         return shown[:, ::-1] if self.flip_across else shown
@@ -163,30 +165,46 @@ def display_planes(grid: Grid) -> tuple[Plane, Plane, Plane]:
 
 
 def direction_letters(direction: NDArray[np.float64]) -> str:
-    """A direction of the patient in letters (L, R, A, P, H, F), the strongest first; a second one from 20 degrees off."""
+    """A direction in letters (L, R, A, P, H, F), the strongest first; a second one from 20 degrees off."""
     pairs = ("RL", "AP", "FH")
     order = np.argsort(-np.abs(direction), kind="stable")
     chosen = [axis for n, axis in enumerate(order) if n == 0 or abs(direction[axis]) > OBLIQUE_COSINE]
     return "".join(pairs[axis][int(direction[axis] > 0)] for axis in chosen[:2])
 
 
-def body_rows_columns(values: NDArray[np.generic], window: Window) -> tuple[slice, slice]:
+def body_rows_columns(
+    values: NDArray[Any], window: Window, body: tuple[NDArray[np.bool_], int, int] | None = None
+) -> tuple[slice, slice]:
     """Rows and columns that hold the body, with a little margin; everything where there is none.
 
-    A line counts where at least 2 % of it lies above the body's threshold, so that a thin couch does not widen the box
-    and noise does not either.
+    Parameters
+    ----------
+    values
+        A plane as it is shown.
+    window
+        Says what belongs to the body.
+    body
+        The body's own mask on this plane with its first row and column, where a structure of the result is it. Without
+        it, the largest connected part above the threshold, on every fourth pixel: a couch beside it is left out.
     """
-    inside = np.asarray(values, dtype=np.float32) > window.body
-    parts = []
-    for axis in (1, 0):
-        filled = np.flatnonzero(inside.mean(axis=axis) > 0.02)
-        size = inside.shape[1 - axis]
-        if len(filled) < size // 8:
-            parts.append(slice(0, size))
-        else:
-            margin = max(2, size // 50)
-            parts.append(slice(max(int(filled[0]) - margin, 0), min(int(filled[-1]) + 1 + margin, size)))
-    return parts[0], parts[1]
+    step = 4
+    if body is None:
+        inside = ndimage.binary_opening(np.asarray(values[::step, ::step], dtype=np.float32) > window.body)
+        labels, count = ndimage.label(inside)
+        if not count:
+            return slice(0, values.shape[0]), slice(0, values.shape[1])
+        part = labels == 1 + int(np.bincount(labels.ravel())[1:].argmax())
+        first = (0, 0)
+    else:
+        part, first, step = body[0], body[1:], 1
+    slices = []
+    for axis in (0, 1):
+        filled = np.flatnonzero(part.any(axis=1 - axis))
+        size = values.shape[axis]
+        margin = max(3, size // 40)
+        low, high = first[axis] + int(filled[0]) * step, first[axis] + (int(filled[-1]) + 1) * step
+        slices.append(slice(max(low - margin, 0), min(high + margin, size)))
+    return slices[0], slices[1]
 
 
 def _nearest_axes(directions: NDArray[np.float64]) -> dict[int, int]:

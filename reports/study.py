@@ -1,4 +1,4 @@
-"""The study and patient of a source's header, decoded strictly."""
+"""The study and patient of a source's header, decoded strictly, and how people read them."""
 
 from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName
@@ -6,7 +6,7 @@ from pydicom.valuerep import PersonName
 from reports.errors import UndecodableText
 from reports.parts import StudyRef
 
-__all__ = ["study_ref"]
+__all__ = ["display_date", "display_name", "display_sex", "study_ref"]
 
 
 def study_ref(header: Dataset) -> StudyRef:
@@ -37,8 +37,37 @@ def study_ref(header: Dataset) -> StudyRef:
     )
 
 
+def display_name(patient_name: str) -> str:
+    """A name as people write it: ideographs without a space, then the alphabetic form, then the phonetic one.
+
+    Examples
+    --------
+    >>> display_name("Zhang^San=张^三"), display_name("Müller^Anna^^Dr.")
+    ('张三  Zhang San', 'Müller Anna Dr.')
+    """
+    alphabetic, ideographic, phonetic = ([*patient_name.split("="), "", ""])[:3]
+    spaced = [" ".join(part for part in group.split("^") if part) for group in (alphabetic, phonetic)]
+    return "  ".join(text for text in (ideographic.replace("^", ""), *spaced) if text)
+
+
+def display_sex(code: str) -> str:
+    """PatientSex in both languages; other values as they are."""
+    return {"M": "男 M", "F": "女 F", "O": "其他 O"}.get(code, code)
+
+
+def display_date(date: str) -> str:
+    """A DICOM date as year-month-day, which reads the same everywhere; other text as it is."""
+    return f"{date[:4]}-{date[4:6]}-{date[6:8]}" if len(date) == 8 and date.isdigit() else date
+
+
 def _text(header: Dataset, keyword: str) -> str:
-    """A value as text, "" where there is none."""
+    """A value as text, "" where there is none.
+
+    Raises
+    ------
+    UndecodableText
+        A character was lost in decoding.
+    """
     value = header.get(keyword)
     text = "" if value is None else str(value)
     if "\ufffd" in text:

@@ -5,6 +5,7 @@ from io import BytesIO
 
 from reportlab.pdfgen.canvas import Canvas
 
+from reports.document.palette import INK, MUTED, RULE
 from reports.document.record import record_section
 from reports.document.sections import (
     algorithm_section,
@@ -13,12 +14,12 @@ from reports.document.sections import (
     structure_section,
     study_section,
 )
-from reports.document.sheets import HEAD_PT, INK, MARGIN_PT, MUTED, PAGE_PT, RULE, Sheets, draw_text
+from reports.document.sheets import MARGIN_PT, PAGE_PT, Sheets, draw_text
 from reports.document.typeset import lines_of, width_pt
-from reports.document.wording import TITLE
-from reports.encode.identity import REVIEW_SENTENCE, radgate_version, unique_algorithms
 from reports.model import Result
 from reports.pictures import Picture
+from reports.study import display_name
+from reports.wording import REVIEW_SENTENCE, TITLE, radgate_version, unique_algorithms
 
 __all__ = ["report_pdf"]
 
@@ -53,11 +54,13 @@ def _head_and_foot(canvas: Canvas, result: Result, number: int, total: int) -> N
     if number > 1:
         study = result.study
         top = PAGE_PT[1] - MARGIN_PT - 8
-        who = "  ·  ".join(part for part in (study.patient_name, study.patient_id, study.accession) if part)
+        who = "  ·  ".join(
+            part for part in (display_name(study.patient_name), study.patient_id, study.accession) if part
+        )
         draw_text(canvas, MARGIN_PT, top, TITLE[0], 9, INK, bold=True)
         line = lines_of(who, 8.5, 330, most=1)[0]
         draw_text(canvas, right - width_pt(line, 8.5), top, line, 8.5, MUTED)
-        _line(canvas, PAGE_PT[1] - MARGIN_PT - HEAD_PT + 32)
+        _line(canvas, PAGE_PT[1] - MARGIN_PT - 15)
     _line(canvas, MARGIN_PT + 24)
     draw_text(canvas, MARGIN_PT, MARGIN_PT + 11, REVIEW_SENTENCE, 8.5, INK, bold=True)
     page = f"{number} / {total}"

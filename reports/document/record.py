@@ -1,8 +1,9 @@
 """The end of the report: hashes in full, identifiers, times, intended use; what an engineer or an auditor looks up."""
 
-from reports.document.sheets import INK, SMALL_PT, Sheets
-from reports.encode.identity import unique_algorithms
+from reports.document.palette import INK
+from reports.document.sheets import SMALL_PT, Sheets
 from reports.model import Result
+from reports.wording import unique_algorithms
 
 __all__ = ["record_section"]
 

@@ -2,17 +2,19 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from io import BytesIO
 
 from PIL import Image
 
 from qc.image.result import CheckResult, Grade, SeriesVerdict
-from reports.document.sheets import BODY_PT, INK, MARGIN_PT, MUTED, SMALL_PT, Cell, Sheets
+from reports.document.palette import GRADE_INK, INK, MUTED, STATUS_COLOURS
+from reports.document.sheets import BODY_PT, MARGIN_PT, SMALL_PT, Cell, Sheets
 from reports.document.typeset import lines_of, width_pt
-from reports.document.wording import BANNERS, GRADES, TITLE, plain_date, sex
-from reports.encode.identity import unique_algorithms
 from reports.model import Result
-from reports.numbers import format_volume_cc
+from reports.numbers import format_significant, format_volume_cc
 from reports.pictures import Picture
+from reports.study import display_date, display_name, display_sex
+from reports.wording import GRADE_WORDS, STATUS_WORDS, TITLE, reason_words, run_sentences, scope, unique_algorithms
 
 __all__ = [
     "algorithm_section",
@@ -23,7 +25,8 @@ __all__ = [
 ]
 
 PICTURE_GAP_PT = 13.0
-PICTURE_MOST_PT = 250.0
+PICTURE_MOST_PT = 178.0
+"""Three rows with their captions fill a page."""
 
 
 def study_section(sheets: Sheets, result: Result) -> None:
@@ -35,16 +38,16 @@ def study_section(sheets: Sheets, result: Result) -> None:
     sheets.y -= 10
     sheets.rectangle(MARGIN_PT, sheets.y, sheets.width, 1.4, INK)
     sheets.y -= 5
-    born = plain_date(study.birth_date)
+    born = display_date(study.birth_date)
     stacks = "; ".join(f"{s.modality} {s.description} ({s.n})".replace("  ", " ").strip() for s in result.input.stacks)
     _fields(
         sheets,
         [
-            ("姓名 Name", study.patient_name),
+            ("姓名 Name", display_name(study.patient_name)),
             ("检查号 Accession", study.accession),
             ("病历号 ID", study.patient_id),
-            ("检查日期 Study date", plain_date(study.study_date)),
-            ("性别 Sex / 出生 Born", " / ".join(part for part in (sex(study.sex), born) if part)),
+            ("检查日期 Study date", display_date(study.study_date)),
+            ("性别 Sex / 出生 Born", " / ".join(part for part in (display_sex(study.sex), born) if part)),
             ("检查 Study", study.description),
             ("机构 Institution", study.institution),
             ("序列 Series (n)", stacks),
@@ -58,7 +61,7 @@ def structure_section(sheets: Sheets, result: Result) -> None:
     if not result.structures:
         return
     sheets.heading("勾画结构", "Contoured structures")
-    numbers = {a: n for n, a in enumerate(map(_key, unique_algorithms(result)), start=1)}
+    algorithms = unique_algorithms(result)
     rows = [
         [
             Cell(str(s.number), MUTED),
@@ -66,7 +69,7 @@ def structure_section(sheets: Sheets, result: Result) -> None:
             Cell(s.name.zh),
             Cell(s.name.en, MUTED),
             Cell(format_volume_cc(s.volume_cc), right=True),
-            Cell(f"A{numbers[_key(result.algorithm_of(s))]}" + ("，人工修改 edited" if s.edited else ""), MUTED),
+            Cell(f"A{algorithms.index(result.algorithm_of(s)) + 1}" + ("，人工修改 edited" if s.edited else ""), MUTED),
         ]
         for s in result.structures
     ]
@@ -82,9 +85,9 @@ def quality_section(sheets: Sheets, result: Result) -> None:
     sheets.heading("图像质量", "Image quality")
     described = {s.series_uid: f"{s.modality} {s.description}".strip() for s in result.input.stacks}
     for verdict in map(SeriesVerdict.from_json, result.qc):
-        counts = Counter(str(r.grade) for r in verdict.results)
-        zh, colour = GRADES[str(verdict.grade)]
-        line = "  ·  ".join(f"{GRADES[g][0]} {g} {counts[g]}" for g in GRADES if counts[g])
+        counts = Counter(r.grade for r in verdict.results)
+        zh, colour = GRADE_WORDS[verdict.grade], GRADE_INK[verdict.grade]
+        line = "  ·  ".join(f"{word} {grade} {counts[grade]}" for grade, word in GRADE_WORDS.items() if counts[grade])
         sheets.y -= 15
         sheets.text_at(MARGIN_PT, sheets.y, f"{zh} {verdict.grade}", 10, colour, bold=True)
         x = MARGIN_PT + width_pt(f"{zh} {verdict.grade}", 10) + 12
@@ -100,7 +103,7 @@ def quality_section(sheets: Sheets, result: Result) -> None:
         ]
         if rows:
             heads = [Cell(t) for t in ("检查项 Check", "结果 Value", "评级 Grade", "原因 Cause", "处理 Action")]
-            sheets.table(heads, rows, (21, 13, 13, 27, 31))
+            sheets.table(heads, rows, (20, 11, 17, 27, 31))
 
 
 def algorithm_section(sheets: Sheets, result: Result) -> None:
@@ -129,9 +132,6 @@ def picture_pages(sheets: Sheets, pictures: Sequence[Picture]) -> None:
     """Key images, two in a row, each with its caption."""
     if not pictures:
         return
-    sheets.new_page()
-    sheets.y += 20
-    sheets.heading("关键图像", "Key images")
     width = (sheets.width - PICTURE_GAP_PT) / 2
     for row in range(0, len(pictures), 2):
         pair = pictures[row : row + 2]
@@ -141,7 +141,9 @@ def picture_pages(sheets: Sheets, pictures: Sequence[Picture]) -> None:
             (lines_of(p.caption_zh, BODY_PT, width, 2), lines_of(p.caption_en, SMALL_PT, width, 3)) for p in pair
         ]
         under = max(len(zh) * BODY_PT * 1.3 + len(en) * SMALL_PT * 1.3 for zh, en in captions) + 8
-        sheets.need(height + under + 8)
+        sheets.need(height + under + (45 if row == 0 else 8))
+        if row == 0:
+            sheets.heading("关键图像", "Key images")
         sheets.y -= 8
         for column, (picture, (w, h), (zh, en)) in enumerate(zip(pair, sizes, captions, strict=True)):
             x = MARGIN_PT + column * (width + PICTURE_GAP_PT)
@@ -171,15 +173,14 @@ def _fields(sheets: Sheets, fields: Sequence[tuple[str, str]]) -> None:
 
 def _banner(sheets: Sheets, result: Result) -> None:
     """The status in a coloured field, with reasons and actions of what did not run."""
-    zh, en, ground, ink = BANNERS[result.status]
+    (zh, en), (ground, ink) = STATUS_WORDS[result.status], STATUS_COLOURS[result.status]
     lines: list[tuple[str, float]] = []
-    scope = ", ".join(f"{a.name} {a.version}" for a in unique_algorithms(result))
     if result.status == "none_found":
-        lines.append((f"范围 Scope: {scope}", BODY_PT))
+        lines.append((f"范围 Scope: {scope(result)}", BODY_PT))
     for run in result.runs:
         if run.status != "ok":
-            lines += [(f"{run.algorithm.name}: {t}", BODY_PT) for t in (run.reason_zh, run.reason) if t]
-            lines += [(f"处理 Action: {run.action}", BODY_PT)] if run.action else []
+            lines.append((f"{run.algorithm.name} {run.algorithm.version}", SMALL_PT))
+            lines += [(text, BODY_PT) for text in run_sentences(run)]
     lines += [(f"未使用 Not used: {part.reason}", SMALL_PT) for part in result.input.refused]
     broken = [(line, size) for text, size in lines for line in lines_of(text, size, sheets.width - 28, 4)]
     height = 27 + sum(size * 1.4 for _, size in broken) + (4 if broken else 0)
@@ -196,15 +197,16 @@ def _banner(sheets: Sheets, result: Result) -> None:
 
 
 def _check_row(check: CheckResult) -> list[Cell]:
-    zh, colour = GRADES[str(check.grade)]
-    value = "—" if check.value is None else f"{check.value:.4g}" if isinstance(check.value, float) else str(check.value)
-    unit = "" if check.unit in {"", "1"} else f" {'HU' if check.unit == '[hnsf' + chr(39) + 'U]' else check.unit}"
-    cause = f"{check.cause.zh} {check.cause.en}" if check.cause else check.reason
-    action = f"{check.action.zh} {check.action.en}" if check.action else "—"
+    zh, colour = GRADE_WORDS[check.grade], GRADE_INK[check.grade]
+    value = "—" if check.value is None else check.value
+    shown = value if isinstance(value, str) else format_significant(value, 3)
+    unit = {"": "", "1": "", "[hnsf'U]": " HU"}.get(check.unit, f" {check.unit}")
+    cause = f"{check.cause.zh}\n{check.cause.en}" if check.cause else "\n".join(reason_words(check.reason))
+    action = f"{check.action.zh}\n{check.action.en}" if check.action else "—"
     return [
         Cell(check.check_id),
-        Cell(value + unit),
-        Cell(f"{zh} {check.grade}", colour, bold=True),
+        Cell(shown + unit),
+        Cell(f"{zh}\n{check.grade}", colour, bold=True),
         Cell(cause or "—"),
         Cell(action),
     ]
@@ -212,8 +214,6 @@ def _check_row(check: CheckResult) -> list[Cell]:
 
 def _fitted_size(picture: Picture, width: float) -> tuple[float, float]:
     """Size on paper: the whole width, or less where the picture would be too high."""
-    from io import BytesIO
-
     with Image.open(BytesIO(picture.png)) as image:
         columns, rows = image.size
     height = min(width * rows / columns, PICTURE_MOST_PT)
@@ -222,8 +222,3 @@ def _fitted_size(picture: Picture, width: float) -> tuple[float, float]:
 
 def _unit_colour(rgb: tuple[int, int, int]) -> tuple[float, float, float]:
     return rgb[0] / 255, rgb[1] / 255, rgb[2] / 255
-
-
-def _key(algorithm: object) -> str:
-    """Algorithms hold a mapping and so cannot be keys themselves."""
-    return repr(algorithm)

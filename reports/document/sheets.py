@@ -7,24 +7,21 @@ from io import BytesIO
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen.canvas import Canvas
 
+from reports.document.palette import INK, MUTED, RULE, SHADE, Colour
 from reports.document.typeset import FONT, lines_of, printable, width_pt
 
-__all__ = ["BODY_PT", "INK", "MARGIN_PT", "MUTED", "PAGE_PT", "RULE", "SMALL_PT", "Cell", "Colour", "Sheets"]
-
-Colour = tuple[float, float, float]
+__all__ = ["BODY_PT", "HEAD_PT", "MARGIN_PT", "PAGE_PT", "SMALL_PT", "Cell", "Sheets", "draw_text"]
 
 PAGE_PT = (595.28, 841.89)
 """A4."""
 
 MARGIN_PT = 42.0
-HEAD_PT, FOOT_PT = 46.0, 58.0
+HEAD_PT, FOOT_PT = 24.0, 48.0
 LEADING = 1.36
 BODY_PT, SMALL_PT = 9.0, 7.5
 
-INK: Colour = (0.11, 0.14, 0.18)
-MUTED: Colour = (0.42, 0.46, 0.52)
-RULE: Colour = (0.82, 0.85, 0.88)
-SHADE: Colour = (0.955, 0.963, 0.972)
+SWATCH_PT = 15.0
+"""Room for a colour before the text of a cell."""
 
 BOLD_STROKE = 0.028
 """Width of the outline that makes text bold, in em: the shipped font has one weight."""
@@ -32,7 +29,7 @@ BOLD_STROKE = 0.028
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table: its text, and how it looks."""
+    """One cell of a table: its text, of one or more lines, and how it looks."""
 
     text: str
     colour: Colour = INK
@@ -123,8 +120,8 @@ class Sheets:
         if head:
             self.rectangle(MARGIN_PT, self.y, self.width, height, SHADE)
         for cell, width in zip(cells, widths, strict=True):
-            indent = 15.0 if cell.swatch else 0.0
-            lines = lines_of(cell.text, size, width - 8 - indent)
+            indent = SWATCH_PT if cell.swatch else 0.0
+            lines = _cell_lines(cell, size, width)
             for number, line in enumerate(lines):
                 y = top - 4 - size * 1.02 - number * size * 1.26
                 left = x + width - 4 - width_pt(line, size) if cell.right else x + 4 + indent
@@ -153,7 +150,10 @@ def draw_text(
 
 def _row_height(cells: Sequence[Cell], widths: Sequence[float], size: float) -> float:
     """Height of the tallest cell with its padding."""
-    counts = [
-        len(lines_of(c.text, size, w - 8 - (15.0 if c.swatch else 0.0))) for c, w in zip(cells, widths, strict=True)
-    ]
-    return max(counts) * size * 1.26 + 6.5
+    return max(len(_cell_lines(c, size, w)) for c, w in zip(cells, widths, strict=True)) * size * 1.26 + 6.5
+
+
+def _cell_lines(cell: Cell, size: float, width: float) -> list[str]:
+    """The lines of a cell: its own, broken where they are too long."""
+    limit = width - 8 - (SWATCH_PT if cell.swatch else 0.0)
+    return [line for text in cell.text.split("\n") for line in lines_of(text, size, limit)]

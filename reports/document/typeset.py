@@ -29,8 +29,8 @@ def _font() -> TTFont:
 def printable(text: str) -> str:
     """`text` on one line, with what the font cannot show written as its code point.
 
-    A character of a name that is not in the font becomes "[U+20BB7]": nobody may read a name with a hole in it. The same
-    holds for characters that turn or hide others.
+    A character of a name that is not in the font becomes "[U+20BB7]": nobody may read a name with a hole in it. The
+    same holds for characters that turn or hide others.
     """
     shown = []
     for character in unicodedata.normalize("NFC", text):

@@ -6,7 +6,7 @@ from io import BytesIO
 from typing import Literal
 
 from pydicom.dataset import Dataset, FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
+from pydicom.uid import UID, ExplicitVRLittleEndian
 
 from imaging.provenance import deterministic_uid
 from reports.errors import TextTooLong
@@ -89,8 +89,8 @@ def finished(
     meta.MediaStorageSOPClassUID = ds.SOPClassUID
     meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     meta.TransferSyntaxUID = syntax
-    meta.ImplementationClassUID = deterministic_uid("implementation", "radgate")
-    meta.ImplementationVersionName = "RADGATE"
+    meta.ImplementationClassUID = UID(deterministic_uid("implementation class", "radgate"))
+    meta.ImplementationVersionName = "radgate"
     ds.file_meta = meta
     ds.preamble = b"\x00" * 128
     buffer = BytesIO()

@@ -1,7 +1,6 @@
 """What every object of a result says about itself: patient and study, its own UIDs, dates, equipment, algorithm."""
 
 from datetime import datetime
-from importlib.metadata import version
 from typing import Any
 
 from pydicom.dataset import Dataset
@@ -12,25 +11,21 @@ from reports.codes import PRIVATE_SCHEME, code
 from reports.encode.encoded import Outlet
 from reports.errors import UndecodableText
 from reports.model import Result
+from reports.wording import radgate_version, unique_algorithms
 
 __all__ = [
     "MANUFACTURER",
-    "REVIEW_SENTENCE",
     "algorithm_parameters",
     "coded",
     "declare_private_scheme",
     "equip",
     "mark_items",
     "object_uid",
-    "radgate_version",
     "source_identity",
 ]
 
 MANUFACTURER = "radgate"
 MODEL_NAME = "radgate"
-
-REVIEW_SENTENCE = "AI 结果，供医师审核，不替代诊断 / AI result for review by a physician"
-"""Stands on every object that people read."""
 
 SERIES_NUMBERS: dict[Outlet, int] = {"sr": 9103, "pdf": 9104}
 """From the range of series numbers reserved for results, after those that `contouring` gives."""
@@ -39,19 +34,15 @@ ENCODER_VERSION = 1
 """Part of every UID: to be raised when the same result gives other bytes."""
 
 PATIENT_AND_STUDY = (
-    "PatientName PatientID IssuerOfPatientID PatientBirthDate PatientSex PatientAge PatientSize PatientWeight "
-    "PatientComments StudyInstanceUID StudyDate StudyTime AccessionNumber StudyID StudyDescription "
-    "ReferringPhysicianName"
-).split()
+    "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "PatientAge", "PatientSize",
+    "PatientWeight", "StudyInstanceUID", "StudyDate", "StudyTime", "AccessionNumber", "StudyID", "StudyDescription",
+    "ReferringPhysicianName",
+)  # fmt: skip
 EMPTY_WHEN_UNKNOWN = (
-    "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime AccessionNumber StudyID ReferringPhysicianName"
-).split()
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber",
+    "StudyID", "ReferringPhysicianName",
+)  # fmt: skip
 """Attributes of type 2."""
-
-
-def radgate_version() -> str:
-    """Version of this installation."""
-    return version("radgate")
 
 
 def object_uid(kind: str, result: Result, outlet: Outlet, profile: str = "") -> str:
@@ -97,15 +88,6 @@ def equip(ds: Dataset, result: Result, outlet: Outlet) -> None:
     ds.SoftwareVersions = [radgate_version()]
     ds.DeviceSerialNumber = deterministic_uid("device", [MODEL_NAME])
     ds.ContributingEquipmentSequence = [_contribution(a, result.created_at) for a in algorithms]
-
-
-def unique_algorithms(result: Result) -> tuple[Algorithm, ...]:
-    """The algorithms of a result, each once, in the order of its runs."""
-    found: list[Algorithm] = []
-    for run in result.runs:
-        if run.algorithm not in found:
-            found.append(run.algorithm)
-    return tuple(found)
 
 
 def algorithm_parameters(algorithm: Algorithm) -> tuple[str, ...]:

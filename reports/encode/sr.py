@@ -9,16 +9,15 @@ from reports.codes import code
 from reports.encode.encoded import Capability, EncodedObject, finished
 from reports.encode.identity import (
     MANUFACTURER,
-    REVIEW_SENTENCE,
     declare_private_scheme,
     equip,
     mark_items,
     object_uid,
-    radgate_version,
     source_identity,
 )
 from reports.errors import NotForSending
 from reports.model import Result
+from reports.wording import REVIEW_SENTENCE, radgate_version
 
 if TYPE_CHECKING:
     from imaging.series import Stack
@@ -126,6 +125,8 @@ def _evidence(identity: Dataset, stack: "Stack", seg: EncodedObject | None) -> l
     for sop_class_uid, sop_instance_uid, series_instance_uid in dict.fromkeys(references):
         item = Dataset()
         item.update(identity)
+        # highdicom warns about a name of one component, which is the source's to choose; `identity` is written later
+        item.PatientName = ""
         item.SOPClassUID, item.SOPInstanceUID = sop_class_uid, sop_instance_uid
         item.SeriesInstanceUID = series_instance_uid
         evidence.append(item)

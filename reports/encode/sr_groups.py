@@ -24,10 +24,11 @@ from imaging.volume import SourceInstance
 from qc.image.result import CheckResult, Grade, SeriesVerdict
 from reports.codes import code
 from reports.encode.encoded import EncodedObject
-from reports.encode.identity import algorithm_parameters, radgate_version
+from reports.encode.identity import algorithm_parameters
 from reports.model import Result
 from reports.numbers import format_volume_cc
-from reports.parts import Run, Structure
+from reports.parts import Structure
+from reports.wording import STATUS_WORDS, radgate_version, reason_words, run_sentences, scope
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -78,8 +79,8 @@ def status_groups(result: Result, source: SourceInstance) -> list[Any]:
     else:
         summary = ("status", f"status_{result.status}")
     whole = _group(result, "status", source, [QualitativeEvaluation(code(summary[0]), code(summary[1]))])
-    for line in status_sentences(result):
-        _say(whole, line)
+    zh, en = STATUS_WORDS[result.status]
+    _say(whole, f"{zh} / {en} / 范围 scope: {scope(result)}")
     groups.append(whole)
     for run in result.runs:
         if run.status == "ok":
@@ -91,26 +92,6 @@ def status_groups(result: Result, source: SourceInstance) -> list[Any]:
             _say(group, line)
         groups.append(group)
     return groups
-
-
-def status_sentences(result: Result) -> list[str]:
-    """What the status means, for people."""
-    scope = ", ".join(f"{r.algorithm.name} {r.algorithm.version}" for r in result.runs)
-    zh, en = {
-        "findings": ("分析完成，有结果", "Analysis complete, with findings"),
-        "none_found": (f"未检出（范围：{scope}）", f"Nothing found (scope: {scope})"),
-        "partial": ("部分分析未完成", "Part of the analysis was not completed"),
-        "failed": ("AI 未完成", "AI did not complete"),
-        "refused": ("未进行 AI 分析", "AI analysis was not attempted"),
-        "held": ("等待人工处理", "Waiting for a person"),
-    }[result.status]
-    return [f"{zh} / {en}"]
-
-
-def run_sentences(run: Run) -> list[str]:
-    """Why a run has no output and what to do."""
-    reason = f"{run.reason_zh} / {run.reason}" if run.reason_zh else run.reason
-    return [reason, run.action] if run.action else [reason]
 
 
 def quality_groups(verdict: SeriesVerdict, sources: "Sequence[SourceInstance]") -> list[Any]:
@@ -129,7 +110,7 @@ def _check_group(check: CheckResult, verdict: SeriesVerdict, source: SourceInsta
     uid = verdict.series_instance_uid
     group = _quality_group(check.check_id, uid, check.grade, source, parameters, check.check_version, measured)
     if check.grade is Grade.NOT_EVALUABLE:
-        _say(group, f"NOT_EVALUABLE: {check.reason}")
+        _say(group, f"NOT_EVALUABLE ({check.reason}): " + " / ".join(reason_words(check.reason)))
     elif check.grade is not Grade.PASS:
         _say(group, str(check.grade))
     for part in (check.cause, check.action):

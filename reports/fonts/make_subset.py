@@ -45,7 +45,7 @@ def make_subset(source: Path, target: Path = TARGET) -> int:
 
     faces = TTCollection(str(source), lazy=True).fonts
     font = next(face for face in faces if face["name"].getDebugName(1) == "Noto Sans CJK SC")
-    options = Options(layout_features=[], hinting=False, desubroutinize=True, notdef_outline=True, glyph_names=False)
+    options = Options(layout_features=[], hinting=False, desubroutinize=True, notdef_outline=True, name_IDs=["*"])
     options.drop_tables += ["vhea", "vmtx", "VORG", "BASE", "GPOS", "GSUB", "GDEF", "DSIG"]
     subsetter = Subsetter(options)
     subsetter.populate(unicodes=covered_characters())
@@ -54,7 +54,9 @@ def make_subset(source: Path, target: Path = TARGET) -> int:
     for record in font["name"].names:
         if record.nameID in {1, 3, 4, 6, 16}:
             record.string = "RadgateSansSC" if record.nameID == 6 else "Radgate Sans SC"
-    font["name"].names = [r for r in font["name"].names if r.nameID in {0, 1, 2, 3, 4, 5, 6, 13, 14}]
+    font["name"].names = [
+        r for r in font["name"].names if r.langID == 0x409 and r.nameID in {0, 1, 2, 3, 4, 5, 6, 13, 14}
+    ]
     font["head"].created = font["head"].modified = 0
     font.recalcTimestamp = False
     font.save(str(target))
