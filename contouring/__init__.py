@@ -3,7 +3,25 @@
 from contouring.names import NameTable, StructureName, lookup
 from contouring.overlap import dice, jaccard
 from contouring.roi import Generation, Roi
+from contouring.rtstruct_read import ReadRoi, ReadRtstruct, grid_of, read_rtstruct
+from contouring.rtstruct_write import WrittenRtstruct, write_rtstruct
 from contouring.seg_write import write_seg
 from contouring.volumes import volume_cc
 
-__all__ = ["Generation", "NameTable", "Roi", "StructureName", "dice", "jaccard", "lookup", "volume_cc", "write_seg"]
+__all__ = [
+    "Generation",
+    "NameTable",
+    "ReadRoi",
+    "ReadRtstruct",
+    "Roi",
+    "StructureName",
+    "WrittenRtstruct",
+    "dice",
+    "grid_of",
+    "jaccard",
+    "lookup",
+    "read_rtstruct",
+    "volume_cc",
+    "write_rtstruct",
+    "write_seg",
+]

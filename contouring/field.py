@@ -94,9 +94,7 @@ def _squares_to(target: NDArray[np.bool_], cap: int) -> NDArray[np.uint8]:
     return squares
 
 
-def lead_at(
-    region: Region, rivals: Sequence[Region], planes: IndexArray, columns_rows: IndexArray
-) -> FloatArray:
+def lead_at(region: Region, rivals: Sequence[Region], planes: IndexArray, columns_rows: IndexArray) -> FloatArray:
     """Probability of the region at some pixels, minus the largest of its rivals' (0.5 where there are none).
 
     Outside the box of a region its probability counts as 0.

@@ -110,9 +110,7 @@ def _steps_of(region: Region, cracks: Rings, rivals: Sequence[Region] | None) ->
         field_inside = lead_at(region, rivals or (), planes, inside)
         field_outside = lead_at(region, rivals or (), planes, outside)
     else:
-        both = smoothed_distance_at(
-            region, np.repeat(planes, 2), np.stack([inside, outside], axis=1).reshape(-1, 2)
-        )
+        both = smoothed_distance_at(region, np.repeat(planes, 2), np.stack([inside, outside], axis=1).reshape(-1, 2))
         field_inside, field_outside = both[0::2], both[1::2]
     return _Steps(
         inside.astype(np.float64), (outside - inside).astype(np.float64), starts, planes, cracks.planes,

@@ -1,0 +1,120 @@
+"""Coordinates to decimal strings of DICOM, a whole structure at a time: fixed point, at most 16 characters."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contouring.errors import UnwritableNumber
+
+__all__ = ["contour_data", "decimal_text"]
+
+FloatArray = NDArray[np.float64]
+
+LONGEST = 16
+"""Characters of a DS value (PS3.5, 6.2)."""
+
+BACKSLASH = ord("\\")
+
+
+def decimal_text(value: float) -> str:
+    """A number as DS: shortest form that reads back as the same float, or as many decimals as 16 characters hold.
+
+    Raises
+    ------
+    UnwritableNumber
+        The number is not finite, or its integer part alone is longer than 16 characters.
+    """
+    if not np.isfinite(value):
+        raise UnwritableNumber("A coordinate is not a finite number; check the geometry of the series.")
+    text = np.format_float_positional(value, trim="-")
+    digits = LONGEST
+    while len(text) > LONGEST and digits > 0:
+        digits -= 1
+        text = np.format_float_positional(value, precision=digits, unique=True, fractional=True, trim="-")
+    if len(text) > LONGEST:
+        raise UnwritableNumber("A coordinate has more than 16 characters before its point; check the geometry.")
+    return "0" if text in {"-0", ""} else text
+
+
+def contour_data(
+    points_lps: FloatArray, starts: NDArray[np.intp], decimals: int, fixed: Sequence[Sequence[str] | None]
+) -> list[bytes]:
+    """Values of ContourData, one per contour, padded to even length.
+
+    Parameters
+    ----------
+    points_lps
+        Points of all contours, shape (M, 3), mm.
+    starts
+        Index of each contour's first point, and M at the end.
+    decimals
+        Digits after the point; trailing zeros, a bare point and the sign of zero are left out.
+    fixed
+        For each of x, y, z the text of each contour's constant coordinate, or None where it varies.
+
+    Raises
+    ------
+    UnwritableNumber
+        A coordinate is not finite or needs more than 16 characters.
+    """
+    parts = [
+        _digits(points_lps[:, axis], decimals) if texts is None else _constants(texts, np.diff(starts))
+        for axis, texts in enumerate(fixed)
+    ]
+    characters = np.concatenate([p[0] for p in parts], axis=1)
+    used = np.concatenate([p[1] for p in parts], axis=1)
+    joined = characters[used].tobytes()
+    ends = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
+    values: list[bytes] = []
+    for first, last in zip(ends[starts[:-1]].tolist(), ends[starts[1:]].tolist(), strict=True):
+        value = joined[first : last - 1]
+        values.append(value + b" " if len(value) % 2 else value)
+    return values
+
+
+def _digits(values: FloatArray, decimals: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Characters of each number in fixed columns, with its separator, and which of them to use."""
+    if not np.isfinite(values).all():
+        raise UnwritableNumber("A coordinate is not a finite number; check the geometry of the series.")
+    scaled = np.rint(values * 10.0**decimals)
+    largest = float(np.abs(scaled).max(initial=0))
+    whole_digits = max(len(f"{largest:.0f}") - decimals, 1)
+    if whole_digits + decimals + (decimals > 0) + bool((scaled < 0).any()) > LONGEST:
+        raise UnwritableNumber(
+            f"A coordinate needs more than {LONGEST} characters with {decimals} decimals; use fewer decimals.",
+            decimals=decimals,
+        )
+    kind = np.uint32 if largest < 2**32 else np.uint64
+    size = np.abs(scaled).astype(kind)
+    width = 1 + whole_digits + (1 + decimals if decimals else 0) + 1
+    characters = np.empty((len(values), width), dtype=np.uint8)
+    used = np.empty((len(values), width), dtype=np.bool_)
+    characters[:, 0], used[:, 0] = ord("-"), scaled < 0
+    characters[:, -1], used[:, -1] = BACKSLASH, True
+    rest = size
+    pending = np.zeros(len(values), dtype=np.bool_)
+    for place in range(decimals):
+        rest, digit = np.divmod(rest, kind(10))
+        pending |= digit != 0
+        column = width - 2 - place
+        characters[:, column], used[:, column] = digit + ord("0"), pending
+    if decimals:
+        characters[:, 1 + whole_digits], used[:, 1 + whole_digits] = ord("."), pending
+    for place in range(whole_digits):
+        column = whole_digits - place
+        used[:, column] = True if place == 0 else rest != 0
+        rest, digit = np.divmod(rest, kind(10))
+        characters[:, column] = digit + ord("0")
+    return characters, used
+
+
+def _constants(texts: Sequence[str], counts: NDArray[np.intp]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """The text of each contour repeated for each of its points, in the form of `_digits`."""
+    encoded = [t.encode("ascii") + b"\\" for t in texts]
+    width = max((len(e) for e in encoded), default=1)
+    table = np.zeros((len(encoded), width), dtype=np.uint8)
+    for line, value in zip(table, encoded, strict=True):
+        line[: len(value)] = np.frombuffer(value, dtype=np.uint8)
+    repeated = np.repeat(table, counts, axis=0)
+    return repeated, repeated != 0

@@ -1,0 +1,5 @@
+"""What treatment planning systems accept: one TOML file each, and the validator that holds a structure set against it."""
+
+from contouring.profiles.load import Profile, Rule, load_profile, profile_names
+
+__all__ = ["Profile", "Rule", "load_profile", "profile_names"]

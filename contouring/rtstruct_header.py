@@ -1,0 +1,102 @@
+"""What a structure set takes over from its image series: patient, study, character set, references. Byte for byte."""
+
+import warnings
+from typing import Any
+
+from pydicom.charset import convert_encodings, encode_string
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
+from pydicom.tag import Tag
+
+from imaging.headers import text
+from imaging.series import Stack
+
+__all__ = ["copy_patient_and_study", "encodable", "encodings_of", "referenced_frame_of_reference"]
+
+TYPE_2 = (
+    "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName",
+    "PatientName", "PatientID", "PatientBirthDate", "PatientSex", "StudyID",
+)  # fmt: skip
+"""Written empty where the images lack them."""
+
+COPIED = (
+    "SpecificCharacterSet", "StudyDescription", "TimezoneOffsetFromUTC", "IssuerOfPatientID", "PatientAge",
+    "PatientSize", "PatientWeight", "PatientIdentityRemoved", "DeidentificationMethod", "StudyInstanceUID",
+    "FrameOfReferenceUID", "PositionReferenceIndicator",
+)  # fmt: skip
+"""Written as the images have them, else left out."""
+
+DETACHED_STUDY = "1.2.840.10008.3.1.2.3.1"
+"""The retired SOP class that RTReferencedStudySequence still names by custom; PS3.3 C.8.8.5 asks for some class."""
+
+
+def copy_patient_and_study(header: Dataset, target: Dataset) -> None:
+    """Copy the attributes of patient, study and frame of reference without decoding them."""
+    for keyword in (*TYPE_2, *COPIED):
+        tag = Tag(tag_for_keyword(keyword) or 0)
+        element = header.get_item(tag) if tag in header else None
+        if element is None:
+            if keyword in TYPE_2:
+                target[tag] = DataElement(tag, dictionary_VR(tag), "")
+            continue
+        target[tag] = _copy(element)
+
+
+def _copy(element: DataElement | RawDataElement) -> DataElement | RawDataElement:
+    if not isinstance(element, RawDataElement):
+        return DataElement(element.tag, element.VR, element.value, already_converted=True)
+    value = element.value or b""
+    return RawDataElement(element.tag, dictionary_VR(element.tag), len(value), value, 0, False, True)
+
+
+def encodings_of(header: Dataset) -> list[str] | None:
+    """Python's names of the character sets of the images; None where the header names one that nobody knows."""
+    value = text(header, "SpecificCharacterSet")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            return [*convert_encodings(value.split("\\") if "\\" in value else value or None)]
+        except (LookupError, UserWarning):
+            return None
+
+
+def encodable(value: str, encodings: list[str] | None) -> bool:
+    """Whether a text can be written in these character sets without loss."""
+    if value.isascii():
+        return True
+    if not encodings:
+        return False
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        try:
+            encode_string(value, encodings)
+        except (LookupError, UnicodeError, UserWarning, ValueError):
+            return False
+    return True
+
+
+def referenced_frame_of_reference(stack: Stack) -> DicomSequence:
+    """ReferencedFrameOfReferenceSequence: frame, study, series and every image in the order of the planes."""
+    images: dict[str, Dataset] = {}
+    for source in stack.sources:
+        images.setdefault(
+            source.sop_instance_uid,
+            _item(ReferencedSOPClassUID=source.sop_class_uid, ReferencedSOPInstanceUID=source.sop_instance_uid),
+        )
+    series = _item(SeriesInstanceUID=stack.series_instance_uid, ContourImageSequence=DicomSequence(images.values()))
+    study = _item(
+        ReferencedSOPClassUID=DETACHED_STUDY,
+        ReferencedSOPInstanceUID=stack.study_instance_uid,
+        RTReferencedSeriesSequence=DicomSequence([series]),
+    )
+    frame = _item(FrameOfReferenceUID=stack.frame_of_reference_uid, RTReferencedStudySequence=DicomSequence([study]))
+    return DicomSequence([frame])
+
+
+def _item(**attributes: Any) -> Dataset:
+    item = Dataset()
+    for keyword, value in attributes.items():
+        setattr(item, keyword, value)
+    return item

@@ -1,0 +1,277 @@
+"""A structure set's ROIs and contours as arrays, before any image is looked at."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.sr.coding import Code
+from pydicom.uid import RTStructureSetStorage
+
+from contouring.contours import Contours
+from contouring.errors import ContouringError, CorruptContourData, DuplicateRoiNumber, NotAStructureSet
+from imaging.headers import PARSER_FAULTS, read_header, text
+
+__all__ = ["ParsedRoi", "ParsedStructureSet", "open_structure_set", "parse_structure_set"]
+
+CONTOUR_DATA = 0x30060050
+NUMBER_OF_POINTS = 0x30060046
+NUMERALS = b"0123456789+-.eE\\ "
+
+
+@dataclass(frozen=True, eq=False)
+class ParsedRoi:
+    """One ROI as the structure set describes it.
+
+    Parameters
+    ----------
+    number, name, description, generation
+        ROINumber, ROIName, ROIDescription, ROIGenerationAlgorithm.
+    interpreted_type
+        RTROIInterpretedType, "" where there is none.
+    code
+        First item of RTROIIdentificationCodeSequence.
+    colour_rgb
+        ROIDisplayColor.
+    frame_of_reference_uid
+        ReferencedFrameOfReferenceUID.
+    contours
+        All contours; none for an ROI without ContourSequence.
+    miscounted
+        Contours whose NumberOfContourPoints differs from their data.
+    fault
+        Why the contours cannot be used, where that is so.
+    """
+
+    number: int
+    name: str
+    description: str
+    generation: str
+    interpreted_type: str
+    code: Code | None
+    colour_rgb: tuple[int, int, int] | None
+    frame_of_reference_uid: str
+    contours: Contours
+    miscounted: int
+    fault: ContouringError | None
+
+
+@dataclass(frozen=True, eq=False)
+class ParsedStructureSet:
+    """A structure set.
+
+    Parameters
+    ----------
+    rois
+        In the order of StructureSetROISequence.
+    label
+        StructureSetLabel.
+    referenced_series_uids
+        Series named in ReferencedFrameOfReferenceSequence.
+    strays
+        Numbers that have contours but no entry in StructureSetROISequence.
+    """
+
+    rois: tuple[ParsedRoi, ...]
+    label: str
+    referenced_series_uids: tuple[str, ...]
+    strays: tuple[int, ...]
+
+
+def open_structure_set(source: Dataset | Path) -> Dataset:
+    """A structure set from a file, or the data set itself.
+
+    Raises
+    ------
+    NotDicom
+        The file is no DICOM file.
+    TruncatedFile
+        The file ends before its data set does.
+    NotAStructureSet
+        The object is of another kind.
+    """
+    dataset = source if isinstance(source, Dataset) else read_header(source).dataset
+    if text(dataset, "SOPClassUID") != RTStructureSetStorage:
+        raise NotAStructureSet("The object is no RT structure set; give the RTSTRUCT file.")
+    return dataset
+
+
+def parse_structure_set(source: Dataset | Path) -> ParsedStructureSet:
+    """All ROIs of a structure set with their contours; faults of one ROI stay with that ROI.
+
+    Raises
+    ------
+    NotDicom
+        The file is no DICOM file.
+    TruncatedFile
+        The file ends before its data set does.
+    NotAStructureSet
+        The object is of another kind, or its sequences cannot be read.
+    """
+    dataset = open_structure_set(source)
+    try:
+        contours_of: dict[int, list[Dataset]] = {}
+        for item in _items(dataset, "ROIContourSequence"):
+            contours_of.setdefault(_whole(item, "ReferencedROINumber"), []).append(item)
+        observations = {_whole(o, "ReferencedROINumber"): o for o in _items(dataset, "RTROIObservationsSequence")}
+        definitions = _items(dataset, "StructureSetROISequence")
+        numbers = [_whole(d, "ROINumber") for d in definitions]
+        rois = tuple(
+            _roi(d, n, contours_of.get(n, []), observations.get(n), is_duplicate=numbers.count(n) > 1)
+            for d, n in zip(definitions, numbers, strict=True)
+        )
+        return ParsedStructureSet(
+            rois=rois,
+            label=text(dataset, "StructureSetLabel"),
+            referenced_series_uids=_series_uids(dataset),
+            strays=tuple(sorted(set(contours_of) - set(numbers))),
+        )
+    except PARSER_FAULTS as fault:
+        raise NotAStructureSet(
+            "The sequences of the structure set cannot be read; export it again.", reason=type(fault).__name__
+        ) from fault
+
+
+def _items(dataset: Dataset, keyword: str) -> list[Dataset]:
+    return list(dataset.get(keyword) or ())
+
+
+def _whole(item: Dataset, keyword: str) -> int:
+    value = text(item, keyword)
+    return int(float(value))
+
+
+def _series_uids(dataset: Dataset) -> tuple[str, ...]:
+    return tuple(
+        text(series, "SeriesInstanceUID")
+        for frame in _items(dataset, "ReferencedFrameOfReferenceSequence")
+        for study in _items(frame, "RTReferencedStudySequence")
+        for series in _items(study, "RTReferencedSeriesSequence")
+    )
+
+
+def _roi(
+    definition: Dataset,
+    number: int,
+    contour_items: Sequence[Dataset],
+    observation: Dataset | None,
+    *,
+    is_duplicate: bool,
+) -> ParsedRoi:
+    fault: ContouringError | None = None
+    contours, miscounted = Contours.of([]), 0
+    try:
+        contours, miscounted = _contours([c for item in contour_items for c in _items(item, "ContourSequence")])
+    except ContouringError as refusal:
+        fault = refusal
+    if is_duplicate:
+        fault = DuplicateRoiNumber(
+            f"ROINumber {number} is used by more than one structure; export the structure set again with unique numbers.",
+            number=number,
+        )
+    observed = observation if observation is not None else Dataset()
+    colour = text(contour_items[0], "ROIDisplayColor").split("\\") if contour_items else []
+    return ParsedRoi(
+        number=number,
+        name=_decoded(definition, "ROIName"),
+        description=_decoded(definition, "ROIDescription"),
+        generation=text(definition, "ROIGenerationAlgorithm"),
+        interpreted_type=text(observed, "RTROIInterpretedType"),
+        code=_code(observed),
+        colour_rgb=_rgb(colour),
+        frame_of_reference_uid=text(definition, "ReferencedFrameOfReferenceUID"),
+        contours=contours,
+        miscounted=miscounted,
+        fault=fault,
+    )
+
+
+def _decoded(item: Dataset, keyword: str) -> str:
+    """Text in the object's character set."""
+    return str(item.get(keyword) or "")
+
+
+def _rgb(parts: Sequence[str]) -> tuple[int, int, int] | None:
+    try:
+        r, g, b = (int(float(p)) for p in parts)
+    except ValueError:
+        return None
+    return (r, g, b)
+
+
+def _code(observation: Dataset) -> Code | None:
+    for item in _items(observation, "RTROIIdentificationCodeSequence"):
+        value, scheme = text(item, "CodeValue"), text(item, "CodingSchemeDesignator")
+        if value and scheme:
+            return Code(value, scheme, _decoded(item, "CodeMeaning"))
+    return None
+
+
+def _contours(items: Sequence[Dataset]) -> tuple[Contours, int]:
+    """Contours of one ROI from the raw bytes of their data, and how many state a wrong number of points.
+
+    Raises
+    ------
+    CorruptContourData
+        A value is no finite number, or their count is no multiple of three.
+    """
+    data = [_bytes(item.get_item(CONTOUR_DATA)) for item in items]
+    counts = np.array([d.count(b"\\") + 1 if d else 0 for d in data], dtype=np.intp)
+    uneven = np.flatnonzero(counts % 3)
+    if len(uneven):
+        raise CorruptContourData(
+            f"Contour {int(uneven[0]) + 1} holds {int(counts[uneven[0]])} values, which is no multiple of three; "
+            "export the structure set again.",
+            contour=int(uneven[0]) + 1,
+            values=int(counts[uneven[0]]),
+        )
+    stated = [text(item, "NumberOfContourPoints") for item in items]
+    miscounted = sum(s != str(n // 3) for s, n in zip(stated, counts.tolist(), strict=True))
+    images = [_items(item, "ContourImageSequence") for item in items]
+    return Contours(
+        points_lps=_numbers(b"\\".join(d for d in data if d)).reshape(-1, 3),
+        starts=np.concatenate([[0], np.cumsum(counts // 3)]).astype(np.intp),
+        types=tuple(text(item, "ContourGeometricType").upper() for item in items),
+        referenced_uids=tuple(text(i[0], "ReferencedSOPInstanceUID") if i else "" for i in images),
+        referenced_frames=tuple(_frame(i[0]) if i else 0 for i in images),
+    ), miscounted
+
+
+def _frame(image: Dataset) -> int:
+    value = text(image, "ReferencedFrameNumber")
+    return int(value) if value.isdecimal() else 0
+
+
+def _bytes(element: Any) -> bytes:
+    """Value of ContourData as it was written; a decoded one is spelled out again."""
+    value = None if element is None else element.value
+    if value is None or isinstance(value, bytes):
+        return (value or b"").strip(b" \0")
+    values = [value] if isinstance(value, str | float | int) else value
+    return "\\".join(repr(float(v)) for v in values).encode()
+
+
+def _numbers(joined: bytes) -> NDArray[np.float64]:
+    """Numbers of backslash-separated decimal strings.
+
+    Raises
+    ------
+    CorruptContourData
+        Something is no number.
+    """
+    if not joined:
+        return np.empty(0)
+    values = None
+    if not joined.translate(None, NUMERALS):
+        try:
+            values = np.array(joined.split(b"\\"), dtype=np.float64)
+        except ValueError:
+            values = None
+    if values is None or not np.isfinite(values).all():
+        raise CorruptContourData(
+            "ContourData holds something that is no finite number; export the structure set again."
+        )
+    return values
