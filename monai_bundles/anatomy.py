@@ -13,19 +13,22 @@ from monai_bundles.orientation import anatomical_axes
 __all__ = ["HeadExtent", "head_extent", "shows_head_and_neck"]
 
 COARSE_MM = 4.0
-SKULL_HU = 160.0
+SKULL_HU = 120.0
 SUTURE_MM = 8.0
 """Gaps in the skull that are closed before its inside is measured: orbits, foramina, thin bone."""
 
-BRAIN_MM2 = (3500.0, 26000.0)
+BRAIN_MM2 = (2000.0, 26000.0)
 """Area inside the skull in one axial plane, from a small child's or a low plane to a large adult's."""
 
 BRAIN_HU = (-15.0, 90.0)
 
-BRAIN_SHARE = (0.28, 0.92)
-"""Area inside the skull as a share of the body's section: a pelvis or a thorax encloses less."""
+BRAIN_SHARE = (0.12, 0.92)
+"""Area inside the skull as a share of the head's section, from the posterior fossa below the face to the vertex."""
 
-LEAST_BRAIN_MM, LEAST_BELOW_MM = 12.0, 50.0
+HEAD_MM2 = 48000.0
+"""Largest section of a head; a pelvis, which can enclose as much, is larger."""
+
+LEAST_BRAIN_MM, LEAST_BELOW_MM = 6.0, 50.0
 """Least extents along the body of brain, and of the patient below it: the brainstem and the upper neck."""
 
 
@@ -63,6 +66,7 @@ def head_extent(volume: Volume) -> HeadExtent:
     share = area / np.maximum(section_mm2[plane_of], 1.0)
     brain = (area >= BRAIN_MM2[0]) & (area <= BRAIN_MM2[1]) & (mean > BRAIN_HU[0]) & (mean < BRAIN_HU[1])
     brain &= (share >= BRAIN_SHARE[0]) & (share <= BRAIN_SHARE[1]) & ~is_open
+    brain &= section_mm2[plane_of] <= HEAD_MM2
     brain[0] = False
     planes = np.unique(plane_of[brain])
     if not len(planes):

@@ -7,7 +7,7 @@ from imaging.errors import RadgateError
 from imaging.volume import Region, Volume
 from monai_bundles.bundle import Bundle, BundleOutput, SegmentedStructure
 from monai_bundles.completeness import completeness_warnings
-from monai_bundles.errors import BundleFailed, WrongOutput
+from monai_bundles.errors import BundleFailed, VolumeOutsideRange, WrongOutput
 from monai_bundles.registry import check_weights
 from monai_bundles.segmenter import load_segmenter
 
@@ -36,15 +36,20 @@ def run_bundle(
     Raises
     ------
     BundleError
-        Weights are missing or not the recorded ones, the network cannot be built, or the bundle's code raised.
+        The volume has another unit, weights are missing or not the recorded ones, the network cannot be built, or the bundle's code raised.
     """
     began = time.monotonic()
     tell = progress or _silent
     tell(0.0, "check")
+    if bundle.accepts.units and volume.unit not in bundle.accepts.units:
+        raise VolumeOutsideRange(
+            f"Bundle {bundle.name} needs values in {' or '.join(bundle.accepts.units)}; give it an image in that unit.",
+            unit=volume.unit,
+        )
     check_weights(bundle)
     try:
         if bundle.needs_network:
-            from monai_bundles.network import segment_with_network
+            from monai_bundles.inference import segment_with_network
 
             regions, used_device = segment_with_network(bundle, volume, tell, device)
         else:

@@ -107,9 +107,7 @@ def main() -> None:
     network = build_network().to(device, memory_format=torch.channels_last_3d)
     average = build_network().to(device, memory_format=torch.channels_last_3d)
     average.load_state_dict(network.state_dict())
-    optimiser = torch.optim.AdamW(
-        network.parameters(), lr=config["learning_rate"], weight_decay=config["weight_decay"]
-    )
+    optimiser = torch.optim.AdamW(network.parameters(), lr=config["learning_rate"], weight_decay=config["weight_decay"])
     step, best = 0, 0.0
     last = options.work / "last.pt"
     if last.exists():
@@ -118,9 +116,7 @@ def main() -> None:
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         step, best = state["step"], state["best"]
-    sampler = Sampler(
-        load_patients(options.data, "train"), config, np.random.default_rng([config["seed"], step])
-    )
+    sampler = Sampler(load_patients(options.data, "train"), config, np.random.default_rng([config["seed"], step]))
     tuning = load_patients(options.data, "validation")
     log = (options.work / "log.jsonl").open("a", encoding="utf-8")
 

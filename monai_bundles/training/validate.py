@@ -30,7 +30,9 @@ def tuning_dice(
         zoom = np.array(patient.spacing_mm) / np.array(spacing_mm)
         shape = np.maximum(np.round(np.array(ct.shape) * zoom).astype(int), 1)
         back = np.array(ct.shape) / shape
-        resampled = ndimage.affine_transform(ct, back, (back - 1) / 2, output_shape=tuple(shape), order=1, mode="nearest")
+        resampled = ndimage.affine_transform(
+            ct, back, (back - 1) / 2, output_shape=tuple(shape), order=1, mode="nearest"
+        )
         batch = two_windows(torch.from_numpy(resampled)[None, None].to(device))
         probability = torch.sigmoid(inferer(batch, network))[0].cpu().numpy()  # type: ignore[index]
         for index, name in enumerate(STRUCTURES):

@@ -1,0 +1,254 @@
+"""Runs a bundle's network on a volume: preprocessing of its own config, sliding window, and back to the source grid."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+from numpy.typing import NDArray
+
+from imaging.volume import Region, Volume
+from monai_bundles.body.coarse import block_means
+from monai_bundles.body.outline import body_outline
+from monai_bundles.bundle import Bundle
+from monai_bundles.cleanup import CleanupRules, clean, cleanup_rules
+from monai_bundles.errors import WrongOutput
+from monai_bundles.network import NetworkParts, load_network
+from monai_bundles.orientation import anatomical_axes
+from monai_bundles.restore import grid_map, restore
+
+__all__ = ["segment_with_network"]
+
+Progress = Callable[[float, str], None]
+
+LPS_TO_RAS = np.diag([-1.0, -1.0, 1.0, 1.0])
+"""MONAI's affines map to RAS; this is the only place where radgate writes one."""
+
+BODY_MM = 4.0
+BODY_MARGIN_MM = 12.0
+"""Kept around the body when the volume is cropped to it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """The part of the volume a network sees, on anatomical axes, and its body mask.
+
+    Parameters
+    ----------
+    values
+        float32, axes superior, posterior, left.
+    affine_lps
+        4x4 of these values.
+    body, body_affine_lps
+        The outline on its own, coarser grid.
+    """
+
+    values: NDArray[np.float32]
+    affine_lps: NDArray[np.float64]
+    body: NDArray[np.bool_]
+    body_affine_lps: NDArray[np.float64]
+
+
+def segment_with_network(
+    bundle: Bundle, volume: Volume, tell: Progress, device: str
+) -> tuple[dict[str, Region], str]:
+    """Regions by TG-263 name on the volume's grid, with probabilities, and the name of the device used.
+
+    Raises
+    ------
+    BundleError
+        See `load_network`; `WrongOutput` if the network's output has another shape than declared.
+    """
+    chosen = _device(device)
+    parts = load_network(bundle, chosen)
+    rules = cleanup_rules(bundle.postprocessing)
+    tell(0.05, "preprocessing")
+    prepared = _prepare(volume, parts, rules)
+    image = _preprocess(prepared, parts)
+    tell(0.1, "network")
+    probabilities = _infer(bundle, image, parts, tell, chosen)
+    tell(0.85, "source grid")
+    regions = _to_source(bundle, volume, prepared, probabilities, _affine_of(image), rules)
+    return regions, chosen
+
+
+def _device(wanted: str) -> str:
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def _prepare(volume: Volume, parts: NetworkParts, rules: CleanupRules) -> Prepared:
+    """Anatomical axes, cropped to the body, and averaged over blocks where the network's grid is far coarser.
+
+    Linear interpolation alone would pick single noisy voxels of a fine CT.
+    """
+    axes = anatomical_axes(volume.grid)
+    fine = axes.view(volume.array)
+    affine = _anatomical_affine(volume)
+    outline = block_means(fine, axes.spacing_mm, BODY_MM)
+    body = body_outline(outline) if rules.within_body or rules.crop_to_body else np.ones(outline.hu.shape, dtype=bool)
+    body_affine = _blocked(affine, np.array(outline.factors))
+    start, stop = np.zeros(3, dtype=int), np.array(fine.shape)
+    if rules.crop_to_body and body.any():
+        hits = np.argwhere(body)
+        margin = np.ceil(BODY_MARGIN_MM / np.array(axes.spacing_mm)).astype(int)
+        start = np.maximum(hits.min(axis=0) * outline.factors - margin, 0)
+        stop = np.minimum((hits.max(axis=0) + 1) * outline.factors + margin, fine.shape)
+    part = fine[tuple(slice(int(a), int(b)) for a, b in zip(start, stop, strict=True))]
+    affine = affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ start
+    factors = np.ones(3, dtype=int)
+    if parts.spacing_mm is not None and len(parts.spacing_mm) == 3:
+        # Preprocessing turns to axes of its own; the smallest target is safe for each.
+        factors = np.maximum(1, np.floor(min(parts.spacing_mm) / np.array(axes.spacing_mm)).astype(int))
+    if (factors > 1).any():
+        spacing = axes.spacing_mm
+        blocks = block_means(part, (spacing[0], spacing[1], spacing[2]), _exact_target(factors, spacing))
+        factors = np.array(blocks.factors)
+        values, affine = blocks.hu, _blocked(affine, factors)
+    else:
+        values = np.ascontiguousarray(part, dtype=np.float32)
+    return Prepared(values=values, affine_lps=affine, body=body, body_affine_lps=body_affine)
+
+
+def _exact_target(factors: NDArray[np.intp], spacing_mm: tuple[float, float, float]) -> float:
+    """A block size that gives no axis more than its factor."""
+    return float(min((f + 0.49) * s for f, s in zip(factors, spacing_mm, strict=True) if f > 1))
+
+
+def _anatomical_affine(volume: Volume) -> NDArray[np.float64]:
+    """4x4 from indices on anatomical axes to LPS mm."""
+    axes = anatomical_axes(volume.grid)
+    turn = np.zeros((4, 4))
+    turn[3, 3] = 1.0
+    for new, (old, flip) in enumerate(zip(axes.order, axes.flipped, strict=True)):
+        turn[old, new] = -1.0 if flip else 1.0
+        turn[old, 3] = volume.array.shape[old] - 1 if flip else 0.0
+    return volume.affine_lps @ turn
+
+
+def _blocked(affine: NDArray[np.float64], factors: NDArray[np.intp]) -> NDArray[np.float64]:
+    """The affine of block means: centres of blocks instead of voxels."""
+    blocked = affine.copy()
+    blocked[:3, 3] += affine[:3, :3] @ ((factors - 1) / 2)
+    blocked[:3, :3] = affine[:3, :3] * factors
+    return blocked
+
+
+def _preprocess(prepared: Prepared, parts: NetworkParts) -> MetaTensor:
+    """The bundle's own preprocessing on the values in memory: channels first, affine in RAS."""
+    tensor = torch.from_numpy(prepared.values)[None]
+    image = MetaTensor(tensor, affine=torch.from_numpy(LPS_TO_RAS @ prepared.affine_lps))
+    result: MetaTensor = parts.preprocessing({parts.image_key: image})[parts.image_key]
+    return result
+
+
+def _affine_of(image: MetaTensor) -> NDArray[np.float64]:
+    """LPS affine of a preprocessed image."""
+    affine: NDArray[np.float64] = LPS_TO_RAS @ np.asarray(image.affine, dtype=np.float64)
+    return affine
+
+
+def _infer(bundle: Bundle, image: MetaTensor, parts: NetworkParts, tell: Progress, device: str) -> NDArray[np.float32]:
+    """Probabilities, shape (structures, z, y, x), on the preprocessed grid.
+
+    Raises
+    ------
+    WrongOutput
+        The network gave another shape, or something that is no number.
+    """
+    batch = image.as_tensor()[None].to(device=device, dtype=torch.float32)
+    total = _window_count(tuple(batch.shape[2:]), parts.inferer)
+    done = 0
+
+    def predict(window: torch.Tensor) -> torch.Tensor:
+        nonlocal done
+        done += 1
+        output: torch.Tensor = parts.network(window)
+        tell(0.1 + 0.75 * min(done / total, 1.0), "network")
+        return output
+
+    with torch.inference_mode():
+        output = parts.inferer(batch, predict)
+        expected = (1, len(bundle.structures), *batch.shape[2:])
+        if not isinstance(output, torch.Tensor) or tuple(output.shape) != expected:
+            got = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
+            raise WrongOutput(
+                f"The network of bundle {bundle.name} gave an output of another shape than its structures and input; "
+                "correct its configuration.",
+                expected=list(expected),
+                got=got,
+            )
+        if parts.sigmoid:
+            output = torch.sigmoid(output)
+        if not bool(torch.isfinite(output).all()):
+            raise WrongOutput(f"The network of bundle {bundle.name} gave values that are no numbers; check its weights.")
+        probabilities: NDArray[np.float32] = output[0].float().cpu().numpy()
+    return probabilities
+
+
+def _window_count(shape: tuple[int, ...], inferer: Any) -> int:
+    """Number of calls of the network that a sliding window makes; 1 for other inferers."""
+    roi, overlap = getattr(inferer, "roi_size", None), getattr(inferer, "overlap", 0.0)
+    if roi is None or not isinstance(overlap, float):
+        return 1
+    counts = [max(1, math.ceil((n - r) / max(1, int(r * (1 - overlap)))) + 1) for n, r in zip(shape, roi, strict=True)]
+    return max(1, math.ceil(math.prod(counts) / getattr(inferer, "sw_batch_size", 1)))
+
+
+def _to_source(
+    bundle: Bundle,
+    volume: Volume,
+    prepared: Prepared,
+    probabilities: NDArray[np.float32],
+    affine_lps: NDArray[np.float64],
+    rules: CleanupRules,
+) -> dict[str, Region]:
+    """Each structure cleaned up on the network's grid and brought to the source's voxels."""
+    shape = probabilities.shape[1:]
+    voxel_cc = abs(float(np.linalg.det(affine_lps[:3, :3]))) / 1000.0
+    inside = _looked_up(prepared.body, prepared.body_affine_lps, affine_lps, shape) if rules.within_body else None
+    left = _left_of_middle(prepared, affine_lps, shape) if rules.sides else None
+    to_network = grid_map(volume.affine_lps, affine_lps)
+    full = (volume.array.shape[0], volume.array.shape[1], volume.array.shape[2])
+    regions: dict[str, Region] = {}
+    for structure in bundle.structures:
+        probability = probabilities[structure.label - 1]
+        if inside is not None:
+            probability = np.where(inside, probability, np.float32(0.0))
+        cleaned = clean(structure.name, probability, voxel_cc, left, rules)
+        region = None if cleaned is None else restore(cleaned, to_network, full, rules.threshold)
+        if region is not None:
+            regions[structure.name] = region
+    return regions
+
+
+def _looked_up(
+    mask: NDArray[np.bool_],
+    mask_affine: NDArray[np.float64],
+    affine: NDArray[np.float64],
+    shape: tuple[int, ...],
+) -> NDArray[np.bool_]:
+    """The mask at the nearest voxel of another grid."""
+    to_mask = grid_map(affine, mask_affine)
+    indices = np.indices(shape, dtype=np.float32).reshape(3, -1)
+    nearest = np.rint(to_mask.matrix.astype(np.float32) @ indices + to_mask.offset.astype(np.float32)[:, None])
+    clipped = [np.clip(row, 0, n - 1).astype(np.intp) for row, n in zip(nearest, mask.shape, strict=True)]
+    return mask[tuple(clipped)].reshape(shape)
+
+
+def _left_of_middle(prepared: Prepared, affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """True on the patient's left of the body's middle, plane by plane of the outline (a lying head may be turned)."""
+    columns = np.arange(prepared.body.shape[2])
+    sums = prepared.body.sum(axis=(1, 2))
+    middles = (prepared.body * columns).sum(axis=(1, 2)) / np.maximum(sums, 1)
+    filled = sums > 0
+    planes = np.arange(len(middles))
+    middles = np.interp(planes, planes[filled], middles[filled]) if filled.any() else np.full(len(middles), columns.mean())
+    is_left = columns[None, None, :] > middles[:, None, None]
+    return _looked_up(np.broadcast_to(is_left, prepared.body.shape), prepared.body_affine_lps, affine, shape)
+
