@@ -1,4 +1,4 @@
-"""The running service: listener, store, completeness, workflow, delivery, DICOMweb and pages, started and stopped as one."""
+"""The running service: listener, store, completeness, workflow, delivery, DICOMweb and pages as one."""
 
 import logging
 import threading
@@ -75,9 +75,7 @@ class Service:
         worker = Worker()
         closing.callback(worker.close)
         threading.Thread(target=worker.warm, name="warm worker", daemon=True).start()
-        courier = Courier(
-            store, engine, settings, on_settled=lambda study_uid: record.settle_study(engine, study_uid)
-        )
+        courier = Courier(store, engine, settings, on_settled=lambda study_uid: record.settle_study(engine, study_uid))
         tools = Tools(bundles_of(settings), runner(worker))
         flow = launch(
             engine,
@@ -115,7 +113,13 @@ def resume(engine: "Engine", flow: StudyFlow) -> None:
 
 
 def serve_pages(settings: Settings, engine: "Engine", store: Store, closing: ExitStack, courier: Courier) -> int:
-    """Serve pages and DICOMweb in a thread; returns the port."""
+    """Serve pages and DICOMweb in a thread; returns the port.
+
+    Raises
+    ------
+    ListenError
+        The port is taken.
+    """
     app = create_app(settings, engine, store, resend=courier.resend)
     config = uvicorn.Config(
         app, host=settings.web.host, port=settings.web.port, log_level="warning", access_log=False, lifespan="off"

@@ -46,7 +46,13 @@ class Journal:
 
     @contextmanager
     def step(self, name: str, job_id: str = "") -> Iterator[Step]:
-        """Record a step: an error ends it as failed, with its sentence, and goes on upwards."""
+        """Record a step: an error ends it as failed, with its sentence, and goes on upwards.
+
+        Raises
+        ------
+        RadgateError
+            And anything else that the body raises.
+        """
         entry = Step(name=name, job_id=job_id)
         self.steps.append(entry)
         self.begun(entry)

@@ -32,7 +32,8 @@ class JobPlan:
     series_uid
         The series that the stack belongs to.
     route, bundles, profile, deliver
-        The route's name (several with + between them), its bundles in order, the protocol profile of image QC, the destinations' names.
+        The route's name (several with + between them), its bundles in order, the protocol profile of image QC, the
+        destinations' names.
     input_digest
         Digest of all received objects of this study version.
     created_at

@@ -260,7 +260,13 @@ def _new(regions: list[tuple[str, Region]], taken: set[str]) -> list[tuple[str, 
 
 
 def encode(job: Job, step: Step) -> None:
-    """The objects of the result; where a result cannot be written, the failure is, so that people see it."""
+    """The objects of the result; where a result cannot be written, the failure is, so that people see it.
+
+    Raises
+    ------
+    RadgateError
+        Not even the failure can be written.
+    """
     result = _result(job)
     try:
         _write_objects(job, result)
