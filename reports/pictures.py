@@ -21,8 +21,8 @@ from reports.planes import Plane, Window, body_rows_columns, display_planes, win
 
 __all__ = ["Picture", "key_pictures"]
 
-LONG_SIDE_PX = 760
-"""About 230 dots per inch at half the width of a page."""
+FRAME_PX = (760, 540)
+"""Width and height that every picture fits into: about 220 dots per inch at half the width of a page."""
 
 LINE_SIGMA_PX, LINE_GAIN = 0.9, 2.2
 """An edge of one to two pixels, blurred and amplified, is a smooth line of about three."""
@@ -93,7 +93,7 @@ def _picture(volume: Volume, structures: Sequence[Structure], plane: Plane, inde
     rows, columns = body_rows_columns(values, window, body)
     height_mm = (rows.stop - rows.start) * plane.row_mm
     width_mm = (columns.stop - columns.start) * plane.column_mm
-    scale = LONG_SIDE_PX / max(height_mm, width_mm)
+    scale = min(FRAME_PX[0] / width_mm, FRAME_PX[1] / height_mm)
     size = (max(round(width_mm * scale), 1), max(round(height_mm * scale), 1))
     grey = Image.fromarray(window.grey(values[rows, columns])).resize(size, Image.Resampling.BICUBIC)
     canvas = np.repeat(np.asarray(grey, dtype=np.float32)[:, :, None], 3, axis=2)

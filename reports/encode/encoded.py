@@ -75,30 +75,28 @@ class Capability:
 
 
 def finished(
-    outlet: Outlet, ds: Dataset, *, warnings: tuple[str, ...] = (), max_object_mb: float = 200.0
+    outlet: Outlet,
+    ds: Dataset,
+    *,
+    data: bytes | None = None,
+    warnings: tuple[str, ...] = (),
+    max_object_mb: float = 200.0,
 ) -> EncodedObject:
-    """The file of a data set, in the transfer syntax that its meta information names, else Explicit VR Little Endian.
+    """The object of a data set.
+
+    Parameters
+    ----------
+    data
+        The file, where the writer has made it; else it is written in the transfer syntax that the meta information
+        names, or in Explicit VR Little Endian.
 
     Raises
     ------
     TextTooLong
         A value does not fit its attribute, or the attribute its transfer syntax.
     """
-    syntax = getattr(getattr(ds, "file_meta", None), "TransferSyntaxUID", ExplicitVRLittleEndian)
-    meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID = ds.SOPClassUID
-    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
-    meta.TransferSyntaxUID = syntax
-    meta.ImplementationClassUID = UID(deterministic_uid("implementation class", "radgate"))
-    meta.ImplementationVersionName = "radgate"
-    ds.file_meta = meta
-    ds.preamble = b"\x00" * 128
-    buffer = BytesIO()
-    try:
-        ds.save_as(buffer, enforce_file_format=True)
-    except (OverflowError, ValueError) as fault:
-        raise TextTooLong("A value does not fit its attribute; shorten the name it was made from.") from fault
-    data = buffer.getvalue()
+    if data is None:
+        data = _file(ds)
     if len(data) > max_object_mb * 1e6:
         warnings += (f"The object has {len(data) / 1e6:.0f} MB; the destination wants at most {max_object_mb:.0f} MB.",)
     return EncodedObject(
@@ -110,3 +108,27 @@ def finished(
         sha256=hashlib.sha256(data).hexdigest(),
         warnings=warnings,
     )
+
+
+def _file(ds: Dataset) -> bytes:
+    """Preamble, meta information and data set.
+
+    Raises
+    ------
+    TextTooLong
+        A value does not fit.
+    """
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID = ds.SOPClassUID
+    meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
+    meta.TransferSyntaxUID = getattr(getattr(ds, "file_meta", None), "TransferSyntaxUID", ExplicitVRLittleEndian)
+    meta.ImplementationClassUID = UID(deterministic_uid("implementation class", "radgate"))
+    meta.ImplementationVersionName = "radgate"
+    ds.file_meta = meta
+    ds.preamble = b"\x00" * 128
+    buffer = BytesIO()
+    try:
+        ds.save_as(buffer, enforce_file_format=True)
+    except (OverflowError, ValueError) as fault:
+        raise TextTooLong("A value does not fit its attribute; shorten the name it was made from.") from fault
+    return buffer.getvalue()

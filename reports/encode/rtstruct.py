@@ -38,7 +38,18 @@ def encode_rtstruct(
         settings_digest=settings_digest(result),
         definition_sources=_sources(result, seg),
     )
-    return finished("rtstruct", written.dataset, max_object_mb=capability.max_object_mb)
+    warnings = tuple(
+        f"{keyword} of {f'ROI {number}' if number else 'the structure set'} was left out: the images' character set "
+        "cannot hold it."
+        for number, keyword in written.report.left_out
+    )
+    return finished(
+        "rtstruct",
+        written.dataset,
+        data=written.encoded,
+        warnings=warnings,
+        max_object_mb=capability.max_object_mb,
+    )
 
 
 def _sources(result: Result, seg: EncodedObject | None) -> dict[int, tuple[str, str, int]] | None:
