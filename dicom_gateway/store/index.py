@@ -191,7 +191,7 @@ def _insert(connection: Connection, arrivals: Sequence[Arrival]) -> list[Added]:
                 studies_of[header.series_uid] = header.study_uid
             rows.append(_row(arrival, values))
             known[header.sop_uid] = arrival.sha256
-            for uid in (header.study_uid, header.series_uid):
+            for uid in (header.study_uid, header.series_uid) if arrival.origin == "received" else ():
                 seen[uid] = max(arrival.received, seen.get(uid, 0.0))
         answers.append(added)
     _write_rows(connection, new_studies, new_series, rows, seen)
@@ -247,7 +247,7 @@ def _write_rows(
         connection.execute(insert(series), list(new_series.values()))
     connection.execute(insert(instance), rows)
     for table, key, new in ((study, study.c.study_uid, new_studies), (series, series.c.series_uid, new_series)):
-        uids = {row[key.name] for row in rows} - set(new)
+        uids = ({row[key.name] for row in rows} & set(seen)) - set(new)
         for uid in uids:
             last = table.c.last_received
             connection.execute(update(table).where(key == uid, last < seen[uid]).values(last_received=seen[uid]))
