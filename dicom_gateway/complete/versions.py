@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, exists, func, insert, select, update
+from sqlalchemy import Connection, Engine, exists, insert, select, update
 
 from dicom_gateway.complete.engine import Decision
 from dicom_gateway.store.rows import InstanceRow
@@ -149,28 +149,22 @@ def unfinished(engine: Engine) -> tuple[list[Version], list[tuple[str, int]]]:
 
 def unstarted(engine: Engine) -> list[str]:
     """After a restart: studies with received instances that no version has seen, because the crash came in between."""
-    newest = (
-        select(func.max(study_version.c.version))
-        .where(study_version.c.study_uid == study.c.study_uid)
-        .scalar_subquery()
-    )
     received = exists().where(instance.c.study_uid == study.c.study_uid, instance.c.origin == "received")
+    versions = (study_version.c.study_uid, study_version.c.state, study_version.c.evidence)
     with engine.connect() as connection:
-        rows = connection.execute(
-            select(study.c.study_uid, study.c.last_received, study_version.c.evidence, study_version.c.state)
-            .join(
-                study_version,
-                (study_version.c.study_uid == study.c.study_uid) & (study_version.c.version == newest),
-                isouter=True,
-            )
-            .where(received)
-        ).all()
-    return [
-        row.study_uid
-        for row in rows
-        if row.state is None
-        or (row.state != "RECEIVING" and row.last_received > (row.evidence or {}).get("decided_at", float("inf")))
-    ]
+        studies = connection.execute(select(study.c.study_uid, study.c.last_received).where(received)).all()
+        newest = {
+            row.study_uid: (row.state, row.evidence)
+            for row in connection.execute(select(*versions).order_by(study_version.c.version))
+        }
+    return [uid for uid, last in studies if _has_unseen(newest.get(uid), last)]
+
+
+def _has_unseen(version: tuple[str, Any] | None, last_received: float) -> bool:
+    if version is None:
+        return True
+    state, evidence = version
+    return state != "RECEIVING" and last_received > (evidence or {}).get("decided_at", float("inf"))
 
 
 def _last(connection: Connection, study_uid: str) -> Any:
