@@ -2,8 +2,10 @@
 
 from monai_bundles.bundle import Accepts, Bundle, BundleOutput, BundleStructure, SegmentedStructure
 from monai_bundles.errors import BundleError
+from monai_bundles.fit import misfits
 from monai_bundles.registry import RefusedBundle, Survey, discover, find, survey, verify
 from monai_bundles.runner import run_bundle
+from monai_bundles.worker import Worker
 
 __all__ = [
     "Accepts",
@@ -14,8 +16,10 @@ __all__ = [
     "RefusedBundle",
     "SegmentedStructure",
     "Survey",
+    "Worker",
     "discover",
     "find",
+    "misfits",
     "run_bundle",
     "survey",
     "verify",

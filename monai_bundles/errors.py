@@ -18,6 +18,7 @@
         └── WorkerError
             ├── WorkerCrashed
             ├── WorkerTimedOut
+            ├── WorkerOutOfMemory
             └── WorkerCancelled
 """
 
@@ -37,6 +38,7 @@ __all__ = [
     "WorkerCancelled",
     "WorkerCrashed",
     "WorkerError",
+    "WorkerOutOfMemory",
     "WorkerTimedOut",
     "WrongHash",
     "WrongOutput",
@@ -101,6 +103,10 @@ class WorkerCrashed(WorkerError):
 
 class WorkerTimedOut(WorkerError):
     """A run took longer than it may."""
+
+
+class WorkerOutOfMemory(WorkerError):
+    """A run held more memory than it may."""
 
 
 class WorkerCancelled(WorkerError):

@@ -52,9 +52,7 @@ class Prepared:
     body_affine_lps: NDArray[np.float64]
 
 
-def segment_with_network(
-    bundle: Bundle, volume: Volume, tell: Progress, device: str
-) -> tuple[dict[str, Region], str]:
+def segment_with_network(bundle: Bundle, volume: Volume, tell: Progress, device: str) -> tuple[dict[str, Region], str]:
     """Regions by TG-263 name on the volume's grid, with probabilities, and the name of the device used.
 
     Raises
@@ -186,7 +184,9 @@ def _infer(bundle: Bundle, image: MetaTensor, parts: NetworkParts, tell: Progres
         if parts.sigmoid:
             output = torch.sigmoid(output)
         if not bool(torch.isfinite(output).all()):
-            raise WrongOutput(f"The network of bundle {bundle.name} gave values that are no numbers; check its weights.")
+            raise WrongOutput(
+                f"The network of bundle {bundle.name} gave values that are no numbers; check its weights."
+            )
         probabilities: NDArray[np.float32] = output[0].float().cpu().numpy()
     return probabilities
 
@@ -248,7 +248,8 @@ def _left_of_middle(prepared: Prepared, affine: NDArray[np.float64], shape: tupl
     middles = (prepared.body * columns).sum(axis=(1, 2)) / np.maximum(sums, 1)
     filled = sums > 0
     planes = np.arange(len(middles))
-    middles = np.interp(planes, planes[filled], middles[filled]) if filled.any() else np.full(len(middles), columns.mean())
+    middles = (
+        np.interp(planes, planes[filled], middles[filled]) if filled.any() else np.full(len(middles), columns.mean())
+    )
     is_left = columns[None, None, :] > middles[:, None, None]
     return _looked_up(np.broadcast_to(is_left, prepared.body.shape), prepared.body_affine_lps, affine, shape)
-

@@ -56,7 +56,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise BadMetadata(f"The bundle has no {name}; restore the file from its source.", file=name) from None
     except json.JSONDecodeError as error:
-        raise BadMetadata(f"{name} is no JSON: line {error.lineno}, {error.msg}; correct that line.", file=name) from error
+        raise BadMetadata(
+            f"{name} is no JSON: line {error.lineno}, {error.msg}; correct that line.", file=name
+        ) from error
     except UnicodeDecodeError as error:
         raise BadMetadata(f"{name} is not UTF-8; save it as UTF-8.", file=name) from error
     if not isinstance(content, dict):
@@ -104,8 +106,10 @@ def accepted_range(radgate: Mapping[str, Any]) -> Accepts:
     unknown = sorted(set(entry) - ACCEPTS_KEYS)
     if unknown or not entry.get("modalities"):
         wrong = f"unknown entry {unknown[0]!r}" if unknown else "no modalities"
-        raise BadMetadata(f"`accepts` in configs/radgate.json has {wrong}; known are {', '.join(sorted(ACCEPTS_KEYS))}.")
-    values = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+        raise BadMetadata(
+            f"`accepts` in configs/radgate.json has {wrong}; known are {', '.join(sorted(ACCEPTS_KEYS))}."
+        )
+    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
     if values.get("shows", "") not in {"", "head_neck"}:
         raise BadMetadata("`accepts.shows` in configs/radgate.json is neither empty nor 'head_neck'; correct it.")
     return Accepts(**values)
@@ -123,13 +127,15 @@ def structures_of(radgate: Mapping[str, Any], metadata: Mapping[str, Any]) -> tu
     for entry in radgate["structures"]:
         label, name = (entry.get("label"), entry.get("name")) if isinstance(entry, dict) else (None, None)
         if not isinstance(label, int) or label < 1 or not isinstance(name, str) or not name:
-            raise UnlabelledOutput("A structure in configs/radgate.json needs a label from 1 and a TG-263 name; add them.")
+            raise UnlabelledOutput(
+                "A structure in configs/radgate.json needs a label from 1 and a TG-263 name; add them."
+            )
         structures.append(BundleStructure(label, name))
     structures.sort(key=lambda s: s.label)
     labels = [s.label for s in structures]
     if labels != list(range(1, len(labels) + 1)) or len({s.name for s in structures}) != len(structures):
         raise UnlabelledOutput(
-            "The structures in configs/radgate.json need each label from 1 on, and each name, exactly once; correct them.",
+            "The structures in configs/radgate.json need each label from 1 and each name exactly once; correct them.",
             labels=labels,
         )
     declared = _declared_names(metadata)
@@ -156,7 +162,9 @@ def _check_types(content: Mapping[str, Any], required: Mapping[str, type], name:
     for key, kind in required.items():
         if not isinstance(content.get(key), kind):
             state = "of the wrong kind" if key in content else "missing"
-            raise BadMetadata(f"The entry {key!r} of {name} is {state}; it must be a JSON {JSON_NAMES[kind]}.", entry=key)
+            raise BadMetadata(
+                f"The entry {key!r} of {name} is {state}; it must be a JSON {JSON_NAMES[kind]}.", entry=key
+            )
 
 
 JSON_NAMES: dict[type, str] = {str: "string", dict: "object", list: "array"}

@@ -81,7 +81,13 @@ def load_network(bundle: Bundle, device: str) -> NetworkParts:
 
 @lru_cache(maxsize=4)
 def _loaded(name: str, root: Path, _digest: str, weights: tuple[str, ...], device: str) -> NetworkParts:
-    """The parts of a bundle; the digest is there so that changed files are loaded anew."""
+    """The parts of a bundle; the digest is there so that changed files are loaded anew.
+
+    Raises
+    ------
+    UnknownNetwork
+        The configuration describes something that cannot be built.
+    """
     import torch
     from monai.bundle import ConfigParser
 
@@ -105,7 +111,7 @@ def _loaded(name: str, root: Path, _digest: str, weights: tuple[str, ...], devic
     except Exception as error:
         # MONAI raises whatever the named class raises; every one of them means that the configuration is unusable.
         raise UnknownNetwork(
-            f"Bundle {name} describes a network, preprocessing or inferer that cannot be built with the installed MONAI; "
+            f"Bundle {name} describes a network, preprocessing or inferer that cannot be built with this MONAI; "
             "correct its configs/inference.json.",
             kind=type(error).__name__,
         ) from error
@@ -173,8 +179,8 @@ def _refuse_code(name: str, config: dict[str, Any]) -> None:
         foreign = key == "_target_" and "." in text and not text.startswith(ALLOWED_PREFIXES)
         if foreign or text.startswith(("$", "@", "%")):
             raise UnknownNetwork(
-                f"Bundle {name} describes its network or preprocessing with code of its own, which is not run; write it "
-                "with MONAI's classes and plain values.",
+                f"Bundle {name} describes its network or preprocessing with code of its own, which is not run; write "
+                "it with MONAI's classes and plain values.",
                 entry=key,
             )
 

@@ -6,6 +6,7 @@ superior, axis 1 to posterior, axis 2 to the patient's left (MONAI calls it "SPL
 
 from dataclasses import dataclass
 from itertools import permutations
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,12 +38,12 @@ class Anatomical:
     flipped: tuple[bool, bool, bool]
     spacing_mm: tuple[float, float, float]
 
-    def view(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+    def view(self, array: NDArray[Any]) -> NDArray[Any]:
         """The array seen along the anatomical axes, without a copy."""
         steps = tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)
         return array.transpose(self.order)[steps]
 
-    def back(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+    def back(self, array: NDArray[Any]) -> NDArray[Any]:
         """An array on anatomical axes seen along the source axes again; the inverse of `view`."""
         steps = tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)
         return array[steps].transpose(np.argsort(self.order))
@@ -52,7 +53,7 @@ class Anatomical:
         crop: NDArray[np.bool_],
         start: tuple[int, int, int],
         shape: tuple[int, int, int],
-        probability: NDArray[np.floating] | None = None,
+        probability: NDArray[np.floating[Any]] | None = None,
     ) -> Region:
         """The region of the source grid of a crop on anatomical axes; `start` and `shape` are anatomical too."""
         begins = [

@@ -68,7 +68,9 @@ def find(name: str, *folders: Path) -> Bundle:
     Raises
     ------
     BundleError
-        The one for which it was refused; `UnknownBundle` if there is none.
+        The one for which it was refused.
+    UnknownBundle
+        There is none.
     """
     found = survey(*folders)
     for bundle in found.bundles:
@@ -86,8 +88,12 @@ def load_bundle(root: Path) -> Bundle:
 
     Raises
     ------
-    BundleError
-        A file in `configs/` is missing or wrong, an output has no meaning, or the licence is absent.
+    BadMetadata
+        A file in `configs/` or the licence is missing or wrong.
+    UnlabelledOutput
+        An output has no meaning.
+    UnknownNetwork
+        The configuration names no network, or a segmenter from elsewhere.
     """
     metadata = read_metadata(root)
     radgate = read_radgate(root)
@@ -172,12 +178,14 @@ def check_weights(bundle: Bundle) -> None:
                 f"Bundle {bundle.name} has no weights at {path}; restore the file from the bundle's source.", file=path
             )
         if not expected:
-            raise MissingWeights(f"The weights {path} of bundle {bundle.name} are not sealed; run monai_bundles.seal on it.")
+            raise MissingWeights(
+                f"The weights {path} of bundle {bundle.name} are not sealed; run monai_bundles.seal on it."
+            )
         got = file_sha256(file)
         if got != expected:
             raise WrongHash(
-                f"The weights {path} of bundle {bundle.name} are not the recorded ones; restore them, or seal the bundle "
-                "again if the change was meant.",
+                f"The weights {path} of bundle {bundle.name} are not the recorded ones; restore them, or seal the "
+                "bundle again if the change was meant.",
                 file=path,
                 expected=expected,
                 got=got,

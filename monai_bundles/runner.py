@@ -17,9 +17,7 @@ Progress = Callable[[float, str], None]
 """Called with the share done (0 to 1) and a word on the step."""
 
 
-def run_bundle(
-    bundle: Bundle, volume: Volume, progress: Progress | None = None, device: str = "auto"
-) -> BundleOutput:
+def run_bundle(bundle: Bundle, volume: Volume, progress: Progress | None = None, device: str = "auto") -> BundleOutput:
     """What the bundle finds in the volume, on the volume's own grid. The same input gives the same output.
 
     Parameters
@@ -35,8 +33,14 @@ def run_bundle(
 
     Raises
     ------
-    BundleError
-        The volume has another unit, weights are missing or not the recorded ones, the network cannot be built, or the bundle's code raised.
+    VolumeOutsideRange
+        The volume has another unit.
+    RadgateError
+        Weights are missing or not the recorded ones, or the network cannot be built.
+    BundleFailed
+        The bundle's code raised, or memory ran out.
+    WrongOutput
+        The output is not what the bundle declares.
     """
     began = time.monotonic()
     tell = progress or _silent
@@ -54,13 +58,13 @@ def run_bundle(
             regions, used_device = segment_with_network(bundle, volume, tell, device)
         else:
             regions, used_device = load_segmenter(bundle)(volume, tell), "cpu"
-    except (RadgateError, MemoryError):
+    except RadgateError:
         raise
     except Exception as error:
         # The boundary to code of others: whatever it raises becomes a result that people see.
         raise BundleFailed(
-            f"Bundle {bundle.name} {bundle.version} failed with {type(error).__name__}; run radgate bundles verify, and "
-            "report it with the study's digest.",
+            f"Bundle {bundle.name} {bundle.version} failed with {type(error).__name__}; run radgate bundles verify, "
+            "and report it with the study's digest.",
             bundle=bundle.name,
             kind=type(error).__name__,
         ) from error
@@ -99,7 +103,7 @@ def _check_output(bundle: Bundle, volume: Volume, regions: dict[str, Region]) ->
     misplaced = sorted(name for name, region in regions.items() if region.shape != volume.array.shape)
     if undeclared or misplaced:
         raise WrongOutput(
-            f"Bundle {bundle.name} gave an output that it does not declare or on another grid; do not use it, report it.",
+            f"Bundle {bundle.name} gave an output that it does not declare, or on another grid; report it.",
             undeclared=undeclared,
             misplaced=misplaced,
         )

@@ -38,7 +38,7 @@ def load_segmenter(bundle: Bundle) -> Segmenter:
         segmenter: Segmenter = factory(**arguments)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise UnknownNetwork(
-            f"The segmenter of bundle {bundle.name} cannot be built; correct `segmenter` in its configs/inference.json.",
+            f"The segmenter of bundle {bundle.name} cannot be built; correct it in configs/inference.json.",
             target=target,
             reason=type(error).__name__,
         ) from error

@@ -6,6 +6,7 @@ single voxels, and only between what is certainly inside and what can be inside 
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class Coarse:
     hu: NDArray[np.float32]
     spacing_mm: tuple[float, float, float]
     factors: tuple[int, int, int]
-    fine: NDArray[np.generic]
+    fine: NDArray[Any]
 
     @property
     def voxel_cc(self) -> float:
@@ -47,7 +48,7 @@ class Coarse:
         return self.spacing_mm[1] * self.spacing_mm[2]
 
 
-def block_means(fine: NDArray[np.generic], spacing_mm: tuple[float, float, float], target_mm: float) -> Coarse:
+def block_means(fine: NDArray[Any], spacing_mm: tuple[float, float, float], target_mm: float) -> Coarse:
     """Means over blocks of about `target_mm` a side; axes already coarser than that are kept as they are."""
     factors = tuple(max(1, round(target_mm / s)) for s in spacing_mm)
     shape = tuple(-(-n // f) for n, f in zip(fine.shape, factors, strict=True))
@@ -73,7 +74,7 @@ def refine(
     coarse: Coarse,
     certain: BoolArray,
     possible: BoolArray,
-    is_inside: Callable[[NDArray[np.generic]], BoolArray],
+    is_inside: Callable[[NDArray[Any]], BoolArray],
 ) -> tuple[BoolArray, tuple[int, int, int]]:
     """A mask on the CT's own voxels: all of `certain`, and of the rest of `possible` what `is_inside` says.
 

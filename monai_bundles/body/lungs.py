@@ -48,8 +48,9 @@ def left_and_right_lung(
         occupied = np.flatnonzero(seeds.any(axis=(1, 2)))
         midline = midline_column(coarse, bone, slice(occupied[0], occupied[-1] + 1))
         columns = np.nonzero(seeds)[2]
-        share_left = np.bincount(labels[seeds], weights=columns > midline, minlength=labels.max() + 1)
-        share_left = share_left[chosen] / np.bincount(labels[seeds], minlength=labels.max() + 1)[chosen]
+        in_all = np.bincount(labels[seeds], minlength=labels.max() + 1)[chosen]
+        on_left = np.bincount(labels[seeds][columns > midline], minlength=labels.max() + 1)[chosen]
+        share_left = on_left / in_all
         if not ((share_left > 0.2) & (share_left < 0.8)).any():
             break
     left = np.isin(labels, chosen[share_left >= 0.5])

@@ -1,9 +1,9 @@
 """Binary morphology and connected parts on coarse masks, in millimetres.
 
 Erosion and dilation are built from shifted whole-array operations: on masks of a few million voxels several times
-faster than general structuring elements. Radii are rounded to whole voxels per axis; cross and box steps alternate, which
-approximates a ball by an octagonal solid. Outside the array a mask goes on as it is at the edge, so that what the edge
-of the scan cuts is not rounded off there.
+faster than general structuring elements. Radii are rounded to whole voxels per axis; cross and box steps alternate,
+which approximates a ball by an octagonal solid. Outside the array a mask goes on as it is at the edge, so that what the
+edge of the scan cuts is not rounded off there.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ def _grow(mask: BoolArray, source: BoolArray, axis: int) -> None:
 
 def dilate(mask: BoolArray, radius_mm: float, spacing_mm: Sequence[float]) -> BoolArray:
     """The mask grown by about `radius_mm`; at least one voxel along axes whose spacing is at most twice the radius."""
-    steps = [int(round(radius_mm / s)) for s in spacing_mm]
+    steps = [round(radius_mm / s) for s in spacing_mm]
     grown = mask.copy()
     for step in range(max(steps)):
         axes = [axis for axis in range(3) if step < steps[axis]]
@@ -49,7 +49,7 @@ def erode(mask: BoolArray, radius_mm: float, spacing_mm: Sequence[float]) -> Boo
 def close(mask: BoolArray, radius_mm: float, spacing_mm: Sequence[float]) -> BoolArray:
     """Gaps narrower than about twice the radius closed."""
     # Padding by the mask's own edge lets the erosion take back at the edges what the dilation has added there.
-    margins = [(int(round(radius_mm / s)),) * 2 for s in spacing_mm]
+    margins = [(round(radius_mm / s),) * 2 for s in spacing_mm]
     padded = np.pad(mask, margins, mode="edge")
     closed = erode(dilate(padded, radius_mm, spacing_mm), radius_mm, spacing_mm)
     inner = tuple(slice(before, size - after) for (before, after), size in zip(margins, closed.shape, strict=True))

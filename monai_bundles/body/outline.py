@@ -1,7 +1,7 @@
 """The patient's outline on the coarse grid: without couch, mask, head rest and clothes; airways and lungs filled.
 
-Couch shells, masks and clothes are thin: they vanish under an erosion that leaves a core of every part of the body. What
-is grown back from the cores, within tissue only, is the patient.
+Couch shells, masks and clothes are thin: they vanish under an erosion that leaves a core of every part of the body.
+What is grown back from the cores, within tissue only, is the patient.
 """
 
 import numpy as np
@@ -113,7 +113,9 @@ def _with_cut_lungs(coarse: Coarse, body: BoolArray) -> BoolArray:
         inside = labels == part
         if np.median(coarse.hu[inside]) < LUNG_MEDIAN_HU:
             continue
-        at_sides = sum(int(np.count_nonzero(e)) for e in (inside[:, 0], inside[:, -1], inside[:, :, 0], inside[:, :, -1]))
+        at_sides = sum(
+            int(np.count_nonzero(e)) for e in (inside[:, 0], inside[:, -1], inside[:, :, 0], inside[:, :, -1])
+        )
         surface = int(np.count_nonzero(dilate(inside, max(coarse.spacing_mm), coarse.spacing_mm) & body))
         if at_sides < 0.7 * surface:
             filled |= inside

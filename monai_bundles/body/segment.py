@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -35,9 +36,7 @@ class BodySegmenter:
     coarse_mm: float = 2.5
     skin_hu: float = -500.0
 
-    def __call__(
-        self, volume: Volume, progress: Callable[[float, str], None] | None = None
-    ) -> dict[str, Region]:
+    def __call__(self, volume: Volume, progress: Callable[[float, str], None] | None = None) -> dict[str, Region]:
         """The regions found, by TG-263 name, on the volume's own grid; what is not there has no entry."""
         tell = progress or (lambda share, what: None)
         axes = anatomical_axes(volume.grid)
@@ -52,7 +51,7 @@ class BodySegmenter:
         tell(0.6, "lungs")
         left, right = left_and_right_lung(coarse, body, bone, airway)
         tell(0.7, "borders")
-        parts: dict[str, tuple[BoolArray, BoolArray, Callable[[NDArray[np.generic]], BoolArray]]] = {
+        parts: dict[str, tuple[BoolArray, BoolArray, Callable[[NDArray[Any]], BoolArray]]] = {
             "Body": (_core(coarse, body), _rim(coarse, body), lambda hu: hu > self.skin_hu),
             "Lung_L": (_core(coarse, left), _rim(coarse, left) & ~right, lambda hu: hu < LUNG_HU),
             "Lung_R": (_core(coarse, right), _rim(coarse, right) & ~_rim(coarse, left), lambda hu: hu < LUNG_HU),

@@ -1,0 +1,65 @@
+"""Why a series lies outside the range that a bundle was made for: sentences for the result, decided before it runs."""
+
+import numpy as np
+
+from imaging.series import Stack
+from imaging.volume import Volume
+from monai_bundles.anatomy import shows_head_and_neck
+from monai_bundles.bundle import Accepts, Bundle
+from monai_bundles.orientation import anatomical_axes
+
+__all__ = ["misfits"]
+
+
+def misfits(bundle: Bundle, stack: Stack, volume: Volume) -> tuple[str, ...]:
+    """One sentence for each way in which the series is outside the bundle's declared range; empty if it fits.
+
+    What the image shows is judged from the image, and only when everything else fits, because it costs most.
+    """
+    accepts = bundle.accepts
+    sentences = [*_by_header(accepts, stack), *_by_geometry(accepts, volume)]
+    if accepts.units and volume.unit not in accepts.units:
+        sentences.append(f"The values are in {volume.unit}, the bundle needs {' or '.join(accepts.units)}.")
+    if not sentences and accepts.shows == "head_neck" and not shows_head_and_neck(volume):
+        sentences.append("The image does not show a head with at least 50 mm of neck below it; the bundle needs both.")
+    return tuple(sentences)
+
+
+def _by_header(accepts: Accepts, stack: Stack) -> list[str]:
+    sentences = []
+    if stack.modality not in accepts.modalities:
+        known = " or ".join(accepts.modalities)
+        sentences.append(f"The modality is {_printable(stack.modality)}, the bundle is for {known}.")
+    part = str(stack.header.get("BodyPartExamined", "") or "").upper()
+    if accepts.body_parts and part and not any(word.upper() in part for word in accepts.body_parts):
+        sentences.append(f"The body part is not one the bundle is for ({', '.join(accepts.body_parts)}).")
+    return sentences
+
+
+def _printable(modality: str) -> str:
+    """A modality for a sentence: a code string of up to 16 letters, or a word that there is none."""
+    return modality if modality.isascii() and modality.isalnum() and len(modality) <= 16 else "not stated"
+
+
+def _by_geometry(accepts: Accepts, volume: Volume) -> list[str]:
+    sentences = []
+    planes = volume.array.shape[0]
+    if planes < accepts.min_planes:
+        sentences.append(f"The series has {planes} slices, the bundle needs at least {accepts.min_planes}.")
+    between_planes, *within = volume.spacing_mm
+    if accepts.max_slice_spacing_mm is not None and between_planes > accepts.max_slice_spacing_mm:
+        sentences.append(
+            f"The slices are {between_planes:.2f} mm apart, the bundle takes up to {accepts.max_slice_spacing_mm:g} mm."
+        )
+    if accepts.max_pixel_spacing_mm is not None and max(within) > accepts.max_pixel_spacing_mm:
+        sentences.append(
+            f"The pixels are {max(within):.2f} mm, the bundle takes up to {accepts.max_pixel_spacing_mm:g} mm."
+        )
+    axes = anatomical_axes(volume.grid)
+    extent = np.array([volume.array.shape[axis] for axis in axes.order]) * axes.spacing_mm
+    for name, got, needed in zip(("height", "depth", "width"), extent, accepts.min_extent_mm, strict=True):
+        if got < needed:
+            sentences.append(
+                f"The field of view has a {name} of {got:.0f} mm, the bundle needs at least {needed:g} mm."
+            )
+    return sentences

@@ -1,0 +1,118 @@
+"""Volumes, regions and outcomes as JSON values and .npy files: what passes between radgate and its worker process.
+
+Nothing here can carry code: arrays are written and read without pickle, everything else is JSON.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from imaging.geometry import Grid
+from imaging.volume import Region, Volume
+from monai_bundles import errors
+from monai_bundles.bundle import Bundle, BundleOutput, SegmentedStructure
+from monai_bundles.errors import BundleError, BundleFailed
+
+__all__ = [
+    "output_from_wire",
+    "output_to_wire",
+    "raised_from_wire",
+    "raised_to_wire",
+    "volume_from_wire",
+    "volume_to_wire",
+]
+
+
+def volume_to_wire(volume: Volume, folder: Path) -> dict[str, Any]:
+    """The volume's array as a file in `folder`, the rest as JSON. Sources are not needed and stay behind."""
+    np.save(folder / "volume.npy", volume.array, allow_pickle=False)
+    grid = volume.grid
+    return {
+        "file": "volume.npy",
+        "unit": volume.unit,
+        "positions_lps": grid.positions_lps.tolist(),
+        "row_direction": grid.row_direction.tolist(),
+        "column_direction": grid.column_direction.tolist(),
+        "pixel_spacing_mm": list(grid.pixel_spacing_mm),
+        "rows": grid.rows,
+        "columns": grid.columns,
+        "slice_thickness_mm": grid.slice_thickness_mm,
+        "frame_of_reference_uid": grid.frame_of_reference_uid,
+    }
+
+
+def volume_from_wire(message: dict[str, Any], folder: Path) -> Volume:
+    """The volume again; its array is mapped, not read."""
+    grid = Grid(
+        positions_lps=np.array(message["positions_lps"]),
+        row_direction=np.array(message["row_direction"]),
+        column_direction=np.array(message["column_direction"]),
+        pixel_spacing_mm=(message["pixel_spacing_mm"][0], message["pixel_spacing_mm"][1]),
+        rows=message["rows"],
+        columns=message["columns"],
+        slice_thickness_mm=message["slice_thickness_mm"],
+        frame_of_reference_uid=message["frame_of_reference_uid"],
+    )
+    array = np.load(folder / message["file"], mmap_mode="r", allow_pickle=False)
+    return Volume(array=array, grid=grid, unit=message["unit"])
+
+
+def output_to_wire(output: BundleOutput, folder: Path) -> dict[str, Any]:
+    """The regions' arrays as files in `folder`, the rest as JSON."""
+    structures = []
+    for number, structure in enumerate(output.structures):
+        region = structure.region
+        np.save(folder / f"crop{number}.npy", region.crop, allow_pickle=False)
+        if region.probability is not None:
+            np.save(folder / f"probability{number}.npy", region.probability, allow_pickle=False)
+        structures.append({
+            "name": structure.name,
+            "start": list(region.start),
+            "shape": list(region.shape),
+            "crop": f"crop{number}.npy",
+            "probability": None if region.probability is None else f"probability{number}.npy",
+        })
+    return {
+        "structures": structures,
+        "device": output.device,
+        "elapsed_s": output.elapsed_s,
+        "warnings": list(output.warnings),
+        "absent": list(output.absent),
+    }
+
+
+def output_from_wire(message: dict[str, Any], folder: Path, bundle: Bundle) -> BundleOutput:
+    """The output again, read into memory so that the folder can go."""
+    structures = []
+    for entry in message["structures"]:
+        probability = entry["probability"]
+        region = Region(
+            crop=np.load(folder / entry["crop"], allow_pickle=False),
+            start=(entry["start"][0], entry["start"][1], entry["start"][2]),
+            shape=(entry["shape"][0], entry["shape"][1], entry["shape"][2]),
+            probability=None if probability is None else np.load(folder / probability, allow_pickle=False),
+        )
+        structures.append(SegmentedStructure(entry["name"], region))
+    return BundleOutput(
+        structures=tuple(structures),
+        algorithm=bundle.algorithm,
+        device=message["device"],
+        elapsed_s=message["elapsed_s"],
+        warnings=tuple(message["warnings"]),
+        absent=tuple(message["absent"]),
+    )
+
+
+def raised_to_wire(error: BundleError) -> dict[str, Any]:
+    """An error by the name of its class."""
+    return {"class": type(error).__name__, "message": error.message, "fields": error.fields}
+
+
+def raised_from_wire(message: dict[str, Any]) -> BundleError:
+    """The error again; a class that this process does not know becomes `BundleFailed`."""
+    kind = getattr(errors, str(message["class"]), None)
+    if not (isinstance(kind, type) and issubclass(kind, BundleError)):
+        kind = BundleFailed
+    error: BundleError = kind(str(message["message"]), **{str(k): v for k, v in message["fields"].items()})
+    return error

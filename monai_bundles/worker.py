@@ -1,0 +1,285 @@
+"""A warm child process that runs bundles: torch is loaded once, and a crash there is an error here and no more.
+
+The child is started when it is first needed. Between the processes go JSON lines over pipes and .npy files in a private
+temporary folder; nothing is pickled.
+"""
+
+import json
+import logging
+import os
+import queue
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any
+
+from imaging.volume import Volume
+from monai_bundles.bundle import Bundle, BundleOutput
+from monai_bundles.errors import WorkerCancelled, WorkerCrashed, WorkerError, WorkerOutOfMemory, WorkerTimedOut
+from monai_bundles.runner import Progress
+from monai_bundles.wire import output_from_wire, raised_from_wire, volume_to_wire
+
+__all__ = ["Worker"]
+
+log = logging.getLogger(__name__)
+
+START_S = 120.0
+"""A cold disk may take this long to bring up Python and the libraries."""
+
+SILENCE_S = 60.0
+"""The child speaks twice a second; this long without a word and it hangs."""
+
+STOP_S = 5.0
+
+
+class Worker:
+    """Runs bundles in a child process, one at a time.
+
+    Parameters
+    ----------
+    timeout_s
+        Longest time one run may take, unless a run says otherwise.
+    memory_limit_bytes
+        Memory at which the child is ended; None for no limit.
+    threads
+        CPU threads of the child; None leaves it to the libraries.
+    scratch
+        Folder for the temporary files that carry arrays; None for the system's.
+    """
+
+    def __init__(
+        self,
+        timeout_s: float = 900.0,
+        memory_limit_bytes: int | None = None,
+        threads: int | None = None,
+        scratch: Path | None = None,
+    ) -> None:
+        self._timeout_s = timeout_s
+        self._memory_limit_bytes = memory_limit_bytes
+        self._threads = threads
+        self._scratch = scratch
+        self._turn = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._cancelled = threading.Event()
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def pid(self) -> int | None:
+        """Process id of the child while it lives."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
+    def warm(self, *bundles: Bundle) -> None:
+        """Start the child, and load and check these bundles in it, so that their first run need not wait.
+
+        Raises
+        ------
+        BundleError
+            As `verify`, or the worker could not be started.
+        """
+        with self._turn:
+            self._ensure_started()
+            for bundle in bundles:
+                self._ask({"kind": "warm", **_identity(bundle)}, None, START_S)
+
+    def run(
+        self,
+        bundle: Bundle,
+        volume: Volume,
+        progress: Progress | None = None,
+        device: str = "auto",
+        timeout_s: float | None = None,
+    ) -> BundleOutput:
+        """The same as `run_bundle`, in the child.
+
+        Raises
+        ------
+        BundleError
+            Of `run_bundle`; or a `WorkerError`: it took too long, needed too much memory, crashed, or was cancelled.
+            The next run starts a new child.
+        """
+        with self._turn, tempfile.TemporaryDirectory(prefix="radgate-", dir=self._scratch) as name:
+            self._cancelled.clear()
+            folder = Path(name)
+            self._ensure_started()
+            request = {
+                "kind": "run",
+                **_identity(bundle),
+                "folder": name,
+                "device": device,
+                "volume": volume_to_wire(volume, folder),
+            }
+            answer = self._ask(request, progress, self._timeout_s if timeout_s is None else timeout_s)
+            return output_from_wire(answer, folder, bundle)
+
+    def cancel(self) -> None:
+        """End the run in progress, from another thread; it raises `WorkerCancelled` there. Without a run, nothing."""
+        if self._turn.locked():
+            self._cancelled.set()
+
+    def close(self) -> None:
+        """End the child."""
+        self._cancelled.set()
+        with self._turn:
+            process = self._process
+            self._process = None
+            if process is None:
+                return
+            if process.stdin is not None:
+                process.stdin.close()
+            try:
+                process.wait(STOP_S)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _ensure_started(self) -> None:
+        """A living child that has said that it is ready.
+
+        Raises
+        ------
+        WorkerError
+            It did not come up.
+        """
+        if self.pid is not None:
+            return
+        package_root = str(Path(__file__).parents[1])
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package_root, os.environ.get("PYTHONPATH", "")])}
+        if self._threads is not None:
+            environment |= {"OMP_NUM_THREADS": str(self._threads), "MKL_NUM_THREADS": str(self._threads)}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "monai_bundles.worker_process"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            encoding="utf-8",
+            env=environment,
+        )
+        answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        threading.Thread(target=_listen, args=(process.stdout, answers), daemon=True).start()
+        self._process, self._answers = process, answers
+        self._await({"ready"}, None, START_S)
+
+    def _ask(self, request: dict[str, Any], progress: Progress | None, timeout_s: float) -> dict[str, Any]:
+        """Send a request and wait for its outcome.
+
+        Raises
+        ------
+        BundleError
+            The child raised it, or a `WorkerError`.
+        WorkerCrashed
+            There is no child.
+        """
+        process = self._process
+        if process is None or process.stdin is None:
+            raise WorkerCrashed("The worker process is not running; run the bundle again.")
+        try:
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+        except OSError:
+            raise self._crash() from None
+        answer = self._await({"done", "raised"}, progress, timeout_s)
+        if answer["kind"] == "raised":
+            error = raised_from_wire(answer)
+            raise error
+        return answer
+
+    def _await(self, kinds: set[str], progress: Progress | None, timeout_s: float) -> dict[str, Any]:
+        """The next answer of one of these kinds, watching time, silence, memory and cancellation meanwhile.
+
+        Raises
+        ------
+        WorkerError
+            One of them ended the run; the child is gone then.
+        """
+        deadline = time.monotonic() + timeout_s
+        heard = time.monotonic()
+        while True:
+            if self._cancelled.is_set():
+                raise self._end(WorkerCancelled("The run was cancelled; start it again if it is still wanted."))
+            now = time.monotonic()
+            if now > deadline or now - heard > SILENCE_S:
+                raise self._end(
+                    WorkerTimedOut(
+                        f"The run took longer than {timeout_s:g} s or fell silent; raise the limit.",
+                        timeout_s=timeout_s,
+                    )
+                )
+            try:
+                answer = self._answers.get(timeout=min(0.1, max(0.001, deadline - now)))
+            except queue.Empty:
+                continue
+            heard = time.monotonic()
+            if answer is None:
+                raise self._crash()
+            if answer["kind"] in kinds:
+                return answer
+            if answer["kind"] == "progress" and progress is not None:
+                progress(answer["share"], answer["step"])
+            if answer["kind"] == "alive":
+                self._check_memory(answer["resident_bytes"])
+
+    def _check_memory(self, resident_bytes: int) -> None:
+        """End the child when it holds more than it may.
+
+        Raises
+        ------
+        WorkerOutOfMemory
+            It does.
+        """
+        limit = self._memory_limit_bytes
+        if limit is not None and resident_bytes > limit:
+            raise self._end(
+                WorkerOutOfMemory(
+                    f"The run needed more than {limit / 2**20:.0f} MiB of memory; raise the limit.",
+                    limit_bytes=limit,
+                    got_bytes=resident_bytes,
+                )
+            )
+
+    def _end(self, error: WorkerError) -> WorkerError:
+        """Kill the child and hand back the error that tells why."""
+        process = self._process
+        self._process = None
+        if process is not None:
+            process.kill()
+            process.wait()
+        log.warning("bundle worker ended code=%s", error.code)
+        return error
+
+    def _crash(self) -> WorkerError:
+        """The child is gone by itself."""
+        process = self._process
+        status = process.wait() if process is not None else None
+        return self._end(
+            WorkerCrashed(
+                f"The worker process ended during the run (status {status}), perhaps for want of memory; run it again.",
+                status=status,
+            )
+        )
+
+
+def _identity(bundle: Bundle) -> dict[str, str]:
+    return {"root": str(bundle.root), "digest": bundle.algorithm.bundle_digest}
+
+
+def _listen(stream: IO[str] | None, answers: "queue.Queue[dict[str, Any] | None]") -> None:
+    """Moves the child's lines into the queue; None at the end."""
+    if stream is not None:
+        with stream:
+            for line in stream:
+                answers.put(json.loads(line))
+    answers.put(None)

@@ -1,0 +1,106 @@
+"""The worker's side: reads one JSON request per line from standard input, answers with JSON lines, keeps networks warm.
+
+Started by `monai_bundles.worker` as `python -m monai_bundles.worker_process`; ends when its input ends.
+"""
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any, TextIO
+
+from imaging.errors import RadgateError
+from monai_bundles.errors import BundleError, BundleFailed, WrongHash
+from monai_bundles.registry import load_bundle, verify
+from monai_bundles.runner import run_bundle
+from monai_bundles.wire import output_to_wire, raised_to_wire, volume_from_wire
+
+__all__ = ["main"]
+
+HEARTBEAT_S = 0.5
+PROGRESS_S = 0.1
+"""Progress is told at most this often; the last word of a run always is."""
+
+
+class Answers:
+    """Where answers go: one JSON object a line, from the main thread and the heartbeat."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._told_at = 0.0
+
+    def tell(self, kind: str, **values: Any) -> None:
+        """Send one message."""
+        with self._lock:
+            self._stream.write(json.dumps({"kind": kind, **values}) + "\n")
+            self._stream.flush()
+
+    def progress(self, share: float, step: str) -> None:
+        """Send the progress of a run, if the last one is not too recent."""
+        now = time.monotonic()
+        if now - self._told_at >= PROGRESS_S:
+            self._told_at = now
+            self.tell("progress", share=share, step=step)
+
+
+def main() -> None:
+    """Serve requests until the input ends."""
+    # Whatever a library prints must not get between the answers.
+    answers = Answers(os.fdopen(os.dup(1), "w", encoding="utf-8"))
+    os.dup2(2, 1)
+    threading.Thread(target=_beat, args=(answers,), daemon=True).start()
+    answers.tell("ready")
+    for line in sys.stdin:
+        request = json.loads(line)
+        try:
+            answers.tell("done", **_serve(request, answers))
+        except BundleError as error:
+            answers.tell("raised", **raised_to_wire(error))
+        except (RadgateError, MemoryError, OSError, ValueError) as error:
+            failed = BundleFailed(
+                f"The worker failed with {type(error).__name__}; free memory or disk and run it again.",
+                kind=type(error).__name__,
+            )
+            answers.tell("raised", **raised_to_wire(failed))
+
+
+def _serve(request: dict[str, Any], answers: Answers) -> dict[str, Any]:
+    """The answer to a request: "warm" (load and check a bundle) or "run".
+
+    Raises
+    ------
+    WrongHash
+        The bundle's files are not those of the request.
+    """
+    bundle = load_bundle(Path(request["root"]))
+    if bundle.algorithm.bundle_digest != request["digest"]:
+        raise WrongHash(f"The files of bundle {bundle.name} changed after it was registered; register it again.")
+    if request["kind"] == "warm":
+        verify(bundle)
+        return {}
+    folder = Path(request["folder"])
+    volume = volume_from_wire(request["volume"], folder)
+    return output_to_wire(run_bundle(bundle, volume, answers.progress, request["device"]), folder)
+
+
+def _beat(answers: Answers) -> None:
+    """Says twice a second that the process lives, and how much memory it holds."""
+    while True:
+        answers.tell("alive", resident_bytes=_resident_bytes())
+        time.sleep(HEARTBEAT_S)
+
+
+def _resident_bytes() -> int:
+    """Memory held by this process, without mapped files; 0 where the system does not tell."""
+    try:
+        resident, shared = (int(v) for v in Path("/proc/self/statm").read_text(encoding="ascii").split()[1:3])
+    except OSError:
+        return 0
+    return (resident - shared) * os.sysconf("SC_PAGE_SIZE")
+
+
+if __name__ == "__main__":
+    main()
