@@ -55,16 +55,16 @@ def load_with_simpleitk_told_names(folder: Path) -> tuple[float, int]:
 
 
 def _simpleitk(folder: Path, *, is_sorting_free: bool) -> tuple[float, int]:
-    import SimpleITK as sitk
+    import SimpleITK
 
-    reader = sitk.ImageSeriesReader()
+    reader = SimpleITK.ImageSeriesReader()
     start = time.perf_counter()
     names = reader.GetGDCMSeriesFileNames(str(folder))
     if is_sorting_free:
         start = time.perf_counter()
     reader.SetFileNames(names)
     image = reader.Execute()
-    array = sitk.GetArrayViewFromImage(image)
+    array = SimpleITK.GetArrayViewFromImage(image)
     elapsed = time.perf_counter() - start
     return elapsed, int(array.sum(dtype=np.int64))
 
