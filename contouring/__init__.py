@@ -3,7 +3,9 @@
 from contouring.names import NameTable, StructureName, lookup
 from contouring.overlap import dice, jaccard
 from contouring.roi import Generation, Roi
-from contouring.rtstruct_read import ReadRoi, ReadRtstruct, grid_of, read_rtstruct
+from contouring.rtstruct_planes import grid_of
+from contouring.rtstruct_read import read_rtstruct
+from contouring.rtstruct_result import ReadRoi, ReadRtstruct
 from contouring.rtstruct_write import WrittenRtstruct, write_rtstruct
 from contouring.seg_write import write_seg
 from contouring.volumes import volume_cc

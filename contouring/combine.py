@@ -7,15 +7,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contouring.errors import OverlappingContours
-from contouring.raster import Runs, crossings, runs_of
 from contouring.rings import Rings
+from contouring.runs import Runs
+from contouring.scanline import SUBROWS, crossings, runs_of
 
 __all__ = ["Combined", "Overlap", "combine", "even_odd_area"]
 
 Overlap = Literal["error", "union", "xor"]
 """What contours of type CLOSED_PLANAR mean where their boundaries cross by more than a pixel's area."""
 
-FINE_ROWS = 16
 WORD = 64
 
 
@@ -80,9 +80,9 @@ def even_odd_area(rings: Rings) -> float:
         return 0.0
     low = np.floor(rings.columns_rows[:, 1].min()) - 1
     moved = Rings(rings.columns_rows - (0.0, low), rings.starts, rings.planes)
-    lines, _, at = crossings(moved, int(np.ceil(moved.columns_rows[:, 1].max())) + 1, FINE_ROWS)
+    lines, _, at = crossings(moved, int(np.ceil(moved.columns_rows[:, 1].max())) + 1, SUBROWS)
     ordered = at[np.lexsort((at, lines))]
-    return float((ordered[1::2] - ordered[0::2]).sum()) / FINE_ROWS
+    return float((ordered[1::2] - ordered[0::2]).sum()) / SUBROWS
 
 
 def _without_duplicates(rings: Rings) -> NDArray[np.bool_]:
@@ -217,7 +217,7 @@ def _with_unions(
     parts = [(runs.lines[untouched], runs.firsts[untouched], runs.ends[untouched])]
     stride = shape[2] + 2
     for plane in sorted(planes):
-        here = [n for n in np.flatnonzero(rings.planes == plane).tolist()]
+        here = list(np.flatnonzero(rings.planes == plane).tolist())
         groups = [c for c in clusters if int(rings.planes[c[0]]) == plane]
         grouped = {n for c in groups for n in c}
         keys: list[NDArray[np.intp]] = []

@@ -74,7 +74,13 @@ def contour_data(
 
 
 def _digits(values: FloatArray, decimals: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Characters of each number in fixed columns, with its separator, and which of them to use."""
+    """Characters of each number in fixed columns, with its separator, and which of them to use.
+
+    Raises
+    ------
+    UnwritableNumber
+        A number is not finite or too long.
+    """
     if not np.isfinite(values).all():
         raise UnwritableNumber("A coordinate is not a finite number; check the geometry of the series.")
     scaled = np.rint(values * 10.0**decimals)

@@ -1,7 +1,7 @@
 """The smooth function whose zero line becomes a smooth outline, evaluated only beside the boundary.
 
-From a mask it is a Gaussian (0.7 px) of the signed distance; from a model's probability it is the lead of this structure
-over its strongest rival.
+From a mask it is a Gaussian (0.7 px) of the signed distance; from a model's probability it is the lead of this
+structure over its strongest rival.
 """
 
 from collections.abc import Sequence

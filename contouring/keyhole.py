@@ -126,7 +126,7 @@ def _merged(loops: list[FloatArray], holes: list[int]) -> list[FloatArray]:
 
 
 def _right_side(paths: _Paths, rightmost: tuple[float, float], part: slice) -> tuple[int, float, float] | None:
-    """Where a hole's right side crosses a quarter line beside its rightmost vertex: side, u and w; None if it does not."""
+    """Where a hole's right side crosses a quarter line beside its rightmost vertex (side, u, w), if it does."""
     below = np.floor(rightmost[1] - QUARTER_PX) + QUARTER_PX
     best: tuple[int, float, float] | None = None
     for w in (below, below + 1):

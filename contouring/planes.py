@@ -1,5 +1,6 @@
 """Which plane of the image a contour belongs to: by position alone, with every shift counted."""
 
+import itertools
 from dataclasses import dataclass
 from typing import Literal
 
@@ -99,7 +100,7 @@ def group_by_plane(positions_mm: NDArray[np.float64], grid: Grid) -> tuple[Plane
 
 
 def _step_at(grid: Grid, position: float) -> float | None:
-    """Distance of the two planes around a position; at the ends of the first or last two, of one plane its thickness."""
+    """Distance of the two planes around a position; beyond an end, of the last two; of one plane, its thickness."""
     steps = grid.slice_steps_mm
     if not len(steps):
         return grid.slice_thickness_mm
@@ -145,11 +146,12 @@ def one_group_per_plane(
         nearest.setdefault(group.plane, group)
     behind = [g for g in inside if nearest[g.plane] is not g]
     if offgrid == "error" and (between or behind):
-        worst = max((g.shift_mm for g in between + behind), default=0.0)
+        worst = max(g.shift_mm for g in between + behind)
+        number = sum(len(g.contours) for g in {*between, *behind})
         raise OffGridContours(
-            f"{sum(len(g.contours) for g in {*between, *behind})} contours lie between the slices of the image, by up to "
-            f'{worst:.2f} mm; read with offgrid="nearest" or offgrid="resample", or with the image they were drawn on.',
-            contours=sum(len(g.contours) for g in {*between, *behind}),
+            f"{number} contours lie between the slices of the image, by up to {worst:.2f} mm; "
+            'read with offgrid="nearest" or offgrid="resample", or with the image they were drawn on.',
+            contours=number,
             largest_shift_mm=worst,
         )
     return tuple(sorted(nearest.values(), key=lambda g: g.plane)), tuple(behind)
@@ -158,4 +160,4 @@ def one_group_per_plane(
 def gaps_between(planes: list[int]) -> tuple[tuple[int, int], ...]:
     """Runs of planes without a contour between planes that have some, as (first, last)."""
     used = sorted(set(planes))
-    return tuple((a + 1, b - 1) for a, b in zip(used, used[1:], strict=False) if b - a > 1)
+    return tuple((a + 1, b - 1) for a, b in itertools.pairwise(used) if b - a > 1)

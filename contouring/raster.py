@@ -1,277 +1,197 @@
-"""Rings to masks: the half-open even-odd scanline, and exact partial coverage.
-
-A pixel belongs to a set of rings when the number of crossings of its row at or left of its centre is odd. Edges at
-smaller column or row index belong to the region, the opposite ones do not, so two structures that share an edge neither
-overlap nor leave a gap. Everything is computed for all planes at once as runs along rows.
-"""
+"""Contours in patient space to voxels of a grid: as a mask by pixel centres, or as exact coverage."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from contouring.combine import Combined, Overlap, combine
+from contouring.contours import Contours
+from contouring.interpolate import between_planes
+from contouring.planes import OffGrid, PlaneGroup, check_planarity, group_by_plane, one_group_per_plane
 from contouring.rings import Rings
+from contouring.scanline import coverage_of
+from imaging.geometry import Grid
 from imaging.volume import Region
 
-__all__ = ["Runs", "coverage_of", "crossings", "region_of", "runs_of", "runs_of_region"]
+__all__ = ["Filled", "Interpolate", "coverage", "fill", "rasterise"]
 
 FloatArray = NDArray[np.float64]
-IndexArray = NDArray[np.intp]
 
-SNAP_PX = 1e-6
-"""Coordinates this near to a pixel centre are on it (specification of contouring, 4.4): well above the noise of the
-arithmetic, well below the 0.001 mm to which coordinates are written."""
-
-SUBROWS = 16
-"""Sub-scanlines per row in coverage mode: area of discs within 0.09 % at r = 1.5 px (specification, 4.6)."""
-
-CHUNK_VOXELS = 1 << 22
+Interpolate = Literal["none", "shape"]
+"""Whether planes without a contour inside a structure are filled from the shapes around them."""
 
 
 @dataclass(frozen=True, eq=False)
-class Runs:
-    """Foreground as runs along rows, sorted, not empty, disjoint.
+class Filled:
+    """Voxels of some contours, and how they came about.
 
     Parameters
     ----------
-    lines
-        Row of each run, counted through all planes: plane * rows + row.
-    firsts, ends
-        First column, and the column after the last.
-    shape
-        (planes, rows, columns) of the grid.
+    region
+        The voxels.
+    rings
+        The contours in index space, on the planes that they were filled on.
+    groups
+        All contours by the plane they were drawn in.
+    used, behind
+        Groups that were filled; groups that had to stand back for a nearer one.
+    duplicates, united
+        Contours dropped as copies; contours united because they cross.
+    filled_planes
+        Planes that were interpolated.
     """
 
-    lines: IndexArray
-    firsts: IndexArray
-    ends: IndexArray
-    shape: tuple[int, int, int]
-
-    @property
-    def voxel_count(self) -> int:
-        """Number of voxels."""
-        return int((self.ends - self.firsts).sum())
-
-    def voxels_per_plane(self) -> IndexArray:
-        """Number of voxels of each plane."""
-        counts = np.bincount(self.lines // self.shape[1], self.ends - self.firsts, self.shape[0])
-        return counts.astype(np.intp)
-
-    def merged(self) -> "Runs":
-        """The same voxels with touching runs of a row joined, so that equal masks have equal runs."""
-        if not len(self.lines):
-            return self
-        begins = np.ones(len(self.lines), dtype=np.bool_)
-        begins[1:] = (self.lines[1:] != self.lines[:-1]) | (self.firsts[1:] != self.ends[:-1])
-        last = np.concatenate([np.flatnonzero(begins)[1:] - 1, [len(self.lines) - 1]])
-        return Runs(self.lines[begins], self.firsts[begins], self.ends[last], self.shape)
-
-    def is_same_as(self, other: "Runs") -> bool:
-        """Whether both hold the same voxels of the same grid."""
-        a, b = self.merged(), other.merged()
-        return (
-            a.shape == b.shape
-            and np.array_equal(a.lines, b.lines)
-            and np.array_equal(a.firsts, b.firsts)
-            and np.array_equal(a.ends, b.ends)
-        )
-
-    def region(self) -> Region:
-        """The same voxels as a boolean crop to their bounding box."""
-        if not len(self.lines):
-            return Region(np.zeros((0, 0, 0), dtype=np.bool_), (0, 0, 0), self.shape)
-        rows = self.shape[1]
-        planes, row = self.lines // rows, self.lines % rows
-        k0, j0, i0 = int(planes[0]), int(row.min()), int(self.firsts.min())
-        size = (int(planes[-1]) - k0 + 1, int(row.max()) - j0 + 1, int(self.ends.max()) - i0)
-        base = ((planes - k0) * size[1] + row - j0) * size[2] - i0
-        keys = np.empty(2 * len(base) + 2, dtype=np.intp)
-        keys[0], keys[-1] = 0, size[0] * size[1] * size[2]
-        keys[1:-1:2], keys[2:-1:2] = base + self.firsts, base + self.ends
-        values = np.zeros(2 * len(base) + 1, dtype=np.bool_)
-        values[1::2] = True
-        return Region(np.repeat(values, np.diff(keys)).reshape(size), (k0, j0, i0), self.shape)
+    region: Region
+    rings: Rings
+    groups: tuple[PlaneGroup, ...]
+    used: tuple[PlaneGroup, ...]
+    behind: tuple[PlaneGroup, ...]
+    duplicates: int = 0
+    united: int = 0
+    filled_planes: tuple[int, ...] = ()
 
 
-def runs_of_region(region: Region) -> Runs:
-    """The runs of a region."""
-    crop = region.crop
-    planes, rows, columns = crop.shape
-    if not crop.size:
-        nothing = np.empty(0, dtype=np.intp)
-        return Runs(nothing, nothing, nothing, region.shape)
-    padded = np.zeros((planes * rows, columns + 1), dtype=np.bool_)
-    padded[:, :columns] = crop.reshape(planes * rows, columns)
-    flat = padded.reshape(-1)
-    keys = np.flatnonzero(flat[1:] != flat[:-1]) + 1
-    if flat[0]:
-        keys = np.concatenate([[0], keys])
-    line, column = np.divmod(keys, columns + 1)
-    k, j = np.divmod(line[0::2], rows)
-    full_line = (k + region.start[0]) * region.shape[1] + j + region.start[1]
-    return Runs(full_line, column[0::2] + region.start[2], column[1::2] + region.start[2], region.shape)
-
-
-def snapped(values: FloatArray) -> FloatArray:
-    """The values, those within the snapping tolerance of an integer moved onto it."""
-    near = np.rint(values)
-    return np.where(np.abs(values - near) <= SNAP_PX, near, values)
-
-
-def crossings(rings: Rings, rows: int, subrows: int = 1) -> tuple[IndexArray, IndexArray, FloatArray]:
-    """Where the rings cross the scanlines of the image rows.
+def rasterise(
+    contours: Sequence[FloatArray] | Contours,
+    grid: Grid,
+    *,
+    offgrid: OffGrid = "error",
+    interpolate: Interpolate = "none",
+    overlap: Overlap = "error",
+    edge: Literal["half-open", "inclusive"] = "half-open",
+) -> NDArray[np.bool_]:
+    """Voxels whose centre lies inside a set of closed planar contours.
 
     Parameters
     ----------
-    rings
-        The rings.
-    rows
-        Number of rows of a plane; crossings of other rows are left out.
-    subrows
-        Scanlines per row: with 1 they pass through the pixel centres, else they divide each row evenly.
+    contours
+        Vertices of each contour, shape (N, 3), mm, patient LPS, in drawing order; the last joins the first. Nested
+        contours cut holes (even-odd rule).
+    grid
+        Target grid. One position per plane, so uneven distances and gantry tilt are allowed.
+    offgrid, interpolate, overlap, edge
+        See `contouring.read_rtstruct`.
 
     Returns
     -------
-    lines
-        Scanline of each crossing, counted through all planes.
-    edges
-        Index of the edge's first vertex.
-    columns
-        Column index of the crossing.
-    """
-    u, w = snapped(rings.columns_rows[:, 0]), snapped(rings.columns_rows[:, 1])
-    if subrows > 1:
-        w = (w + 0.5) * subrows - 0.5
-    after = rings.successors
-    flip = w > w[after]
-    first, last = np.where(flip, after, np.arange(len(u))), np.where(flip, np.arange(len(u)), after)
-    w0, w1 = w[first], w[last]
-    begin = np.maximum(np.ceil(w0), 0).astype(np.intp)
-    end = np.minimum(np.ceil(w1), rows * subrows).astype(np.intp)
-    number = np.maximum(end - begin, 0)
-    edges = np.repeat(np.arange(len(u), dtype=np.intp), number)
-    before = np.cumsum(number) - number
-    line = np.arange(len(edges), dtype=np.intp) - before[edges] + begin[edges]
-    u0, u1 = u[first][edges], u[last][edges]
-    columns = u0 + (u1 - u0) * ((line - w0[edges]) / (w1 - w0)[edges])
-    return rings.vertex_planes[edges] * (rows * subrows) + line, edges, columns
+    ndarray, shape (Z, Y, X)
+        True inside. Half-open: a centre on an edge belongs to exactly one of two contours that share it.
 
+    Raises
+    ------
+    OffGridContours
+        A contour lies further than the tolerance from every plane.
+    NonPlanarContour
+        A contour is not parallel to the planes.
+    OverlappingContours
+        Boundaries of two contours cross.
 
-def runs_of(rings: Rings, shape: tuple[int, int, int], *, inclusive: bool = False) -> Runs:
-    """The voxels whose centres lie inside the rings: even-odd over all rings of a plane, half-open.
-
-    Parameters
+    References
     ----------
-    rings
-        The rings, with planes that exist in `shape`.
-    shape
-        (planes, rows, columns) of the grid. What lies outside is cut.
-    inclusive
-        Whether centres on the path count too (within 1e-6 px), as DICOM says of a region's border.
+    DICOM PS3.3 C.8.8.6.
     """
-    rows, columns = shape[1], shape[2]
-    line, _, at = crossings(rings, rows)
-    column = np.clip(np.ceil(snapped(at)), 0, columns).astype(np.intp)
-    keys = np.sort(line * (columns + 1) + column)
-    lines, firsts = np.divmod(keys[0::2], columns + 1)
-    ends = keys[1::2] - lines * (columns + 1)
-    filled = ends > firsts
-    runs = Runs(lines[filled], firsts[filled], ends[filled], shape)
-    return _with_path(runs, rings) if inclusive else runs
+    given = contours if isinstance(contours, Contours) else Contours.of(contours)
+    if not len(given):
+        return np.zeros(grid.shape, dtype=np.bool_)
+    filled = fill(given, grid, offgrid=offgrid, interpolate=interpolate, overlap=overlap, inclusive=edge == "inclusive")
+    return filled.region.mask()
 
 
-def region_of(rings: Rings, shape: tuple[int, int, int], *, inclusive: bool = False) -> Region:
-    """The voxels of `runs_of` as a region."""
-    return runs_of(rings, shape, inclusive=inclusive).region()
+def coverage(contours: Sequence[FloatArray] | Contours, grid: Grid) -> NDArray[np.float32]:
+    """Share of each voxel's in-plane area that lies inside a set of closed planar contours, shape (Z, Y, X).
 
-
-def _with_path(runs: Runs, rings: Rings) -> Runs:
-    """The runs and every pixel whose centre lies on the path."""
-    rows, columns = runs.shape[1], runs.shape[2]
-    line, _, at = crossings(rings, rows)
-    hit = np.abs(at - np.rint(at)) <= SNAP_PX
-    lines, firsts = [runs.lines, line[hit]], [runs.firsts, np.rint(at[hit]).astype(np.intp)]
-    ends = [runs.ends, firsts[1] + 1]
-    u, w = snapped(rings.columns_rows[:, 0]), snapped(rings.columns_rows[:, 1])
-    after = rings.successors
-    level = (w == w[after]) & (w == np.rint(w)) & (w >= 0) & (w < rows)
-    top = (w == np.rint(w)) & (w >= 0) & (w < rows) & (u == np.rint(u))
-    for chosen, low, high in (
-        (level, np.minimum(u, u[after]), np.maximum(u, u[after])),
-        (top, u, u),
-    ):
-        lines.append(rings.vertex_planes[chosen] * rows + w[chosen].astype(np.intp))
-        firsts.append(np.ceil(low[chosen]).astype(np.intp))
-        ends.append(np.floor(high[chosen]).astype(np.intp) + 1)
-    return _union(np.concatenate(lines), np.concatenate(firsts), np.concatenate(ends), (runs.shape[0], rows, columns))
-
-
-def _union(lines: IndexArray, firsts: IndexArray, ends: IndexArray, shape: tuple[int, int, int]) -> Runs:
-    """Runs of the union of intervals that may overlap."""
-    columns = shape[2]
-    firsts, ends = np.clip(firsts, 0, columns), np.clip(ends, 0, columns)
-    filled = ends > firsts
-    lines, firsts, ends = lines[filled], firsts[filled], ends[filled]
-    order = np.lexsort((firsts, lines))
-    lines, firsts, ends = lines[order], firsts[order], ends[order]
-    if not len(lines):
-        return Runs(lines, firsts, ends, shape)
-    stride = columns + 2
-    reach = np.maximum.accumulate(lines * stride + ends)
-    begins = np.ones(len(lines), dtype=np.bool_)
-    begins[1:] = lines[1:] * stride + firsts[1:] > reach[:-1]
-    last = np.concatenate([np.flatnonzero(begins)[1:] - 1, [len(lines) - 1]])
-    return Runs(lines[begins], firsts[begins], reach[last] - lines[begins] * stride, shape)
-
-
-def coverage_of(rings: Rings, shape: tuple[int, int, int]) -> tuple[NDArray[np.float32], tuple[int, int, int]]:
-    """Share of each pixel's area that lies inside the rings (even-odd over all rings of a plane).
-
-    Sixteen sub-scanlines per row, on each the exact overlap of the spans with the pixels.
-
-    Returns
-    -------
-    crop
-        Values 0 to 1 over the box of the rings, clipped to the image.
-    start
-        Index (k, j, i) of the box's first voxel.
+    Raises
+    ------
+    OffGridContours
+        A contour lies further than the tolerance from every plane.
+    NonPlanarContour
+        A contour is not parallel to the planes.
     """
-    if not len(rings.columns_rows):
-        return np.zeros((0, 0, 0), dtype=np.float32), (0, 0, 0)
-    low = np.floor(rings.columns_rows.min(axis=0) + 0.5).astype(int)
-    high = np.floor(rings.columns_rows.max(axis=0) + 0.5).astype(int) + 1
-    i0, j0 = (int(np.clip(v, 0, s)) for v, s in zip(low, (shape[2], shape[1]), strict=True))
-    i1, j1 = (int(np.clip(v, 0, s)) for v, s in zip(high, (shape[2], shape[1]), strict=True))
-    k0, k1 = int(rings.planes.min()), int(rings.planes.max()) + 1
-    crop = np.zeros((k1 - k0, max(j1 - j0, 0), max(i1 - i0, 0)), dtype=np.float32)
-    if not crop.size:
-        return crop, (k0, j0, i0)
-    line, _, at = crossings(rings, shape[1], SUBROWS)
-    order = np.lexsort((at, line))
-    line, at = line[order], np.clip(at[order] + 0.5 - i0, 0, i1 - i0)
-    sign = np.where(np.arange(len(line)) % 2, -1.0, 1.0)
-    plane, row = np.divmod(line // SUBROWS, shape[1])
-    inside = (row >= j0) & (row < j1)
-    width = i1 - i0 + 2
-    step = max(1, CHUNK_VOXELS // ((j1 - j0) * width))
-    for first in range(0, k1 - k0, step):
-        count = min(step, k1 - k0 - first)
-        chosen = inside & (plane >= k0 + first) & (plane < k0 + first + count)
-        cell = np.floor(at[chosen]).astype(np.intp)
-        share = at[chosen] - cell
-        base = ((plane[chosen] - k0 - first) * (j1 - j0) + row[chosen] - j0) * width + cell
-        size = count * (j1 - j0) * width
-        change = np.bincount(base, sign[chosen] * (1 - share), size) + np.bincount(base + 1, sign[chosen] * share, size)
-        filled = np.cumsum(change.reshape(count, j1 - j0, width), axis=2)[:, :, : i1 - i0] / SUBROWS
-        filled[np.abs(filled) < 1e-9] = 0
-        crop[first : first + count] = np.clip(filled, 0, 1)
-    return crop, (k0, j0, i0)
+    given = contours if isinstance(contours, Contours) else Contours.of(contours)
+    full = np.zeros(grid.shape, dtype=np.float32)
+    if len(given):
+        used, _ = one_group_per_plane(group_by_plane(check_planarity(given, grid), grid), "error")
+        crop, start = coverage_of(rings_on_planes(given, used, grid), grid.shape)
+        full[tuple(slice(s, s + n) for s, n in zip(start, crop.shape, strict=True))] = crop
+    return full
 
 
-def stacked_planes(regions: Sequence[Region]) -> list[int]:
-    """Planes that hold a voxel of any of the regions, ascending."""
-    found: set[int] = set()
-    for region in regions:
-        found.update((np.flatnonzero(region.crop.any(axis=(1, 2))) + region.start[0]).tolist())
-    return sorted(found)
+def fill(
+    contours: Contours,
+    grid: Grid,
+    *,
+    offgrid: OffGrid,
+    interpolate: Interpolate,
+    overlap: Overlap,
+    inclusive: bool,
+) -> Filled:
+    """Fill closed contours on a grid; `rasterise` with everything that was found on the way.
+
+    Raises
+    ------
+    OffGridContours
+        A contour lies between the planes, and `offgrid` is "error".
+    NonPlanarContour
+        A contour is not parallel to the planes.
+    OverlappingContours
+        Boundaries of two contours cross, and `overlap` is "error".
+    """
+    groups = group_by_plane(check_planarity(contours, grid), grid)
+    is_xor = "CLOSEDPLANAR_XOR" in contours.types
+    if offgrid == "resample":
+        used: tuple[PlaneGroup, ...] = groups
+        behind: tuple[PlaneGroup, ...] = ()
+    else:
+        used, behind = one_group_per_plane(groups, offgrid)
+    rings = rings_on_planes(contours, used, grid)
+    if not used or (offgrid != "resample" and interpolate == "none"):
+        combined = combine(rings, grid.shape, is_xor=is_xor, overlap=overlap, inclusive=inclusive)
+        return Filled(combined.runs.region(), rings, groups, used, behind, combined.duplicates, combined.united)
+    numbered = Rings(rings.columns_rows, rings.starts, _group_numbers(contours, used))
+    combined = combine(
+        numbered, (len(used), grid.rows, grid.columns), is_xor=is_xor, overlap=overlap, inclusive=inclusive
+    )
+    region, planes = _interpolated(combined, used, grid, fill_gaps=interpolate == "shape")
+    return Filled(region, rings, groups, used, behind, combined.duplicates, combined.united, planes)
+
+
+def rings_on_planes(contours: Contours, groups: Sequence[PlaneGroup], grid: Grid) -> Rings:
+    """Contours of some groups in index space, on the planes of their groups."""
+    plane = np.full(len(contours), -1, dtype=np.intp)
+    for group in groups:
+        plane[list(group.contours)] = group.plane
+    kept = contours.selected(plane >= 0)
+    planes = plane[plane >= 0]
+    uw = grid.columns_rows(np.repeat(planes, kept.counts), kept.points_lps)
+    return Rings(uw, kept.starts, planes)
+
+
+def _group_numbers(contours: Contours, groups: Sequence[PlaneGroup]) -> NDArray[np.intp]:
+    number = np.full(len(contours), -1, dtype=np.intp)
+    for n, group in enumerate(groups):
+        number[list(group.contours)] = n
+    return number[number >= 0]
+
+
+def _interpolated(
+    combined: Combined, groups: Sequence[PlaneGroup], grid: Grid, *, fill_gaps: bool
+) -> tuple[Region, tuple[int, ...]]:
+    """The shapes of the groups' own planes carried to the planes of the grid."""
+    drawn = combined.runs.region()
+    if not drawn.crop.size:
+        return Region(np.zeros((0, 0, 0), dtype=np.bool_), (0, 0, 0), grid.shape), ()
+    shapes = np.zeros((len(groups), *drawn.crop.shape[1:]), dtype=np.bool_)
+    shapes[drawn.box[0]] = drawn.crop
+    masks, made = between_planes(
+        shapes,
+        np.array([g.position_mm for g in groups]),
+        grid.plane_positions_mm,
+        grid.pixel_spacing_mm,
+        fill_gaps=fill_gaps,
+    )
+    full = np.zeros(grid.shape, dtype=np.bool_)
+    full[:, drawn.box[1], drawn.box[2]] = masks
+    return Region.from_mask(full), made

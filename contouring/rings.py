@@ -63,7 +63,7 @@ class Rings:
 
     @cached_property
     def areas(self) -> FloatArray:
-        """Signed area of each ring in pixels: positive where foreground lies at larger w of an edge towards larger u."""
+        """Signed area of each ring in pixels: positive where an edge towards larger u has the inside at larger w."""
         u, w = self.columns_rows[:, 0], self.columns_rows[:, 1]
         after = self.successors
         cross = u * w[after] - u[after] * w

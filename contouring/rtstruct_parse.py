@@ -169,7 +169,7 @@ def _roi(
         fault = refusal
     if is_duplicate:
         fault = DuplicateRoiNumber(
-            f"ROINumber {number} is used by more than one structure; export the structure set again with unique numbers.",
+            f"ROINumber {number} is used by more than one structure; export the structure set with unique numbers.",
             number=number,
         )
     observed = observation if observation is not None else Dataset()

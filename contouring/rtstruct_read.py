@@ -6,26 +6,22 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
-from pydicom.sr.coding import Code
 
-from contouring.combine import Overlap, combine, even_odd_area
+from contouring.combine import Overlap, even_odd_area
 from contouring.contours import Contours
-from contouring.errors import (
-    ContouringError,
-    EmptyAfterClipping,
-    FrameOfReferenceMismatch,
-    UnsupportedContourType,
-)
-from contouring.planes import PlaneGroup, check_planarity, gaps_between, group_by_plane, one_group_per_plane
-from contouring.raster import coverage_of
+from contouring.errors import ContouringError, EmptyAfterClipping, FrameOfReferenceMismatch, UnsupportedContourType
+from contouring.planes import OffGrid, PlaneGroup, gaps_between
+from contouring.raster import Filled, Interpolate, fill
 from contouring.rings import Rings
-from contouring.rtstruct_parse import ParsedRoi, open_structure_set, parse_structure_set
+from contouring.rtstruct_parse import ParsedRoi, parse_structure_set
+from contouring.rtstruct_result import ReadReport, ReadRoi, ReadRtstruct, RoiReadReport
+from contouring.scanline import coverage_of
 from imaging.geometry import Grid
-from imaging.headers import numbers, text, whole
 from imaging.volume import Region, SourceInstance
 
-__all__ = ["ReadReport", "ReadRoi", "ReadRtstruct", "RoiReadReport", "grid_of", "read_rtstruct"]
+__all__ = ["read_rtstruct"]
 
 AREA_TYPES = frozenset({"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"})
 
@@ -34,128 +30,16 @@ CENTRE_PX = 1e-3
 
 CENTRE_SHARE = 0.9
 
-
-@dataclass(frozen=True)
-class RoiReadReport:
-    """What happened to one ROI on its way to voxels.
-
-    Parameters
-    ----------
-    contours, on_plane, snapped, moved, outside, displaced
-        Number of contours in all; on a plane; off by rounding; moved to the nearest slice on request; outside the
-        image; left out because a nearer contour group has that slice.
-    largest_shift_mm
-        Largest distance of a used contour from its slice.
-    largest_deviation_mm
-        Largest distance of a point from its contour's plane (reported above 0.01 mm, else 0).
-    not_area
-        Points, lines and contours of fewer than 3 points, which enclose nothing.
-    duplicates, united, miscounted
-        Contours dropped as exact copies; united because they cross; with a wrong NumberOfContourPoints.
-    cut_share
-        Share of the enclosed area that lies outside the image.
-    gaps
-        Runs of planes without a contour inside the structure, as (first, last).
-    filled_planes
-        Planes that were interpolated on request.
-    through_voxel_centres
-        Whether the contours run through pixel centres: read half-open they give a mask half a pixel too small.
-    wrong_references
-        Contours that name another image than the one they lie on.
-    """
-
-    contours: int = 0
-    on_plane: int = 0
-    snapped: int = 0
-    moved: int = 0
-    outside: int = 0
-    displaced: int = 0
-    largest_shift_mm: float = 0.0
-    largest_deviation_mm: float = 0.0
-    not_area: int = 0
-    duplicates: int = 0
-    united: int = 0
-    miscounted: int = 0
-    cut_share: float = 0.0
-    gaps: tuple[tuple[int, int], ...] = ()
-    filled_planes: tuple[int, ...] = ()
-    through_voxel_centres: bool = False
-    wrong_references: int = 0
-
-
-@dataclass(frozen=True, eq=False)
-class ReadRoi:
-    """One structure on the grid.
-
-    Parameters
-    ----------
-    number, name, description, interpreted_type, code, colour_rgb
-        As the structure set says.
-    region
-        Its voxels; empty for a structure without contours.
-    not_area
-        Its points and open lines, mm.
-    report
-        What happened.
-    """
-
-    number: int
-    name: str
-    description: str
-    interpreted_type: str
-    code: Code | None
-    colour_rgb: tuple[int, int, int] | None
-    region: Region
-    not_area: Contours
-    report: RoiReadReport
-
-
-@dataclass(frozen=True)
-class ReadReport:
-    """What was noticed about the structure set as a whole.
-
-    Parameters
-    ----------
-    label
-        StructureSetLabel.
-    referenced_series_uids
-        Image series that it names.
-    names_another_series
-        Whether it names series, and the image's is not among them. Geometry decides; nothing is refused for this.
-    strays
-        ROI numbers that have contours and no definition; they are left out.
-    """
-
-    label: str
-    referenced_series_uids: tuple[str, ...]
-    names_another_series: bool
-    strays: tuple[int, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class ReadRtstruct:
-    """A structure set on a grid.
-
-    Parameters
-    ----------
-    structures
-        The structures that could be read.
-    refused
-        (number, name, error) of those that could not.
-    report
-        About the whole.
-    """
-
-    structures: tuple[ReadRoi, ...]
-    refused: tuple[tuple[int, str, ContouringError], ...]
-    report: ReadReport
+REPORTED_DEVIATION_MM = 0.01
+"""Points this far off their contour's plane are told (4.2)."""
 
 
 def read_rtstruct(
     source: Dataset | Path,
     grid: Grid,
     *,
-    offgrid: Literal["error", "nearest"] = "error",
+    offgrid: OffGrid = "error",
+    interpolate: Interpolate = "none",
     overlap: Overlap = "error",
     edge: Literal["half-open", "inclusive"] = "half-open",
     frame_check: bool = True,
@@ -173,7 +57,9 @@ def read_rtstruct(
     grid
         The image's planes. Without the image, `grid_of` gives the grid that radgate wrote into the object.
     offgrid
-        Contours between slices: refuse, or move to the nearest slice.
+        Contours between slices: refuse, move to the nearest slice, or interpolate shapes onto the slices.
+    interpolate
+        Whether slices without a contour inside a structure are filled ("shape"); else they stay empty and are reported.
     overlap
         CLOSED_PLANAR contours whose boundaries cross: refuse, unite, or XOR.
     edge
@@ -195,6 +81,7 @@ def read_rtstruct(
     NotAStructureSet
         The object is of another kind, or its sequences cannot be read.
     """
+    options = _Options(offgrid, interpolate, overlap, edge == "inclusive")
     parsed = parse_structure_set(source)
     structures: list[ReadRoi] = []
     refused: list[tuple[int, str, ContouringError]] = []
@@ -203,7 +90,7 @@ def read_rtstruct(
             continue
         try:
             _check(roi, grid if frame_check else None)
-            structures.append(_read(roi, grid, images, offgrid=offgrid, overlap=overlap, inclusive=edge == "inclusive"))
+            structures.append(_read(roi, grid, images, options))
         except ContouringError as refusal:
             refused.append((roi.number, roi.name, refusal))
     own_series = {i.series_instance_uid for i in images}
@@ -217,53 +104,6 @@ def read_rtstruct(
     return ReadRtstruct(tuple(structures), tuple(refused), report)
 
 
-def grid_of(source: Dataset | Path) -> Grid | None:
-    """The grid in SourcePixelPlanesCharacteristicsSequence; None where the object has none, or several that differ.
-
-    Raises
-    ------
-    NotDicom
-        The file is no DICOM file.
-    TruncatedFile
-        The file ends before its data set does.
-    NotAStructureSet
-        The object is of another kind.
-    MissingAttribute
-        The sequence lacks one of its attributes.
-    """
-    dataset = open_structure_set(source)
-    frames = {
-        text(d, "ROINumber"): text(d, "ReferencedFrameOfReferenceUID")
-        for d in dataset.get("StructureSetROISequence") or ()
-    }
-    found: list[Grid] = []
-    for item in dataset.get("ROIContourSequence") or ():
-        for planes in item.get("SourcePixelPlanesCharacteristicsSequence") or ():
-            grid = _grid(planes, frames.get(text(item, "ReferencedROINumber"), ""))
-            if not any(grid.is_same_as(other) for other in found):
-                found.append(grid)
-    return found[0] if len(found) == 1 else None
-
-
-def _grid(planes: Dataset, frame: str) -> Grid:
-    row, column = np.array(numbers(planes, "ImageOrientationPatient", 6)).reshape(2, 3)
-    normal = np.cross(row, column) / np.linalg.norm(np.cross(row, column))
-    step = numbers(planes, "SpacingBetweenSlices", 1)[0]
-    origin = np.array(numbers(planes, "ImagePositionPatient", 3))
-    spacing = numbers(planes, "PixelSpacing", 2)
-    count = whole(planes, "NumberOfFrames")
-    return Grid(
-        positions_lps=origin + np.outer(np.arange(count) * step, normal),
-        row_direction=row,
-        column_direction=column,
-        pixel_spacing_mm=(spacing[0], spacing[1]),
-        rows=whole(planes, "Rows"),
-        columns=whole(planes, "Columns"),
-        frame_of_reference_uid=frame,
-        slice_thickness_mm=step,
-    )
-
-
 def _check(roi: ParsedRoi, grid: Grid | None) -> None:
     if roi.fault is not None:
         raise roi.fault
@@ -271,23 +111,23 @@ def _check(roi: ParsedRoi, grid: Grid | None) -> None:
         return
     if roi.frame_of_reference_uid != grid.frame_of_reference_uid:
         raise FrameOfReferenceMismatch(
-            f"Structure {roi.number} was drawn in another frame of reference than the image; give the image series that "
-            "it belongs to, or a registration of the two.",
+            f"Structure {roi.number} was drawn in another frame of reference than the image; give the image series "
+            "that it belongs to, or a registration of the two.",
             number=roi.number,
             expected=grid.frame_of_reference_uid,
             got=roi.frame_of_reference_uid,
         )
 
 
-def _read(
-    roi: ParsedRoi,
-    grid: Grid,
-    images: Sequence[SourceInstance],
-    *,
-    offgrid: Literal["error", "nearest"],
-    overlap: Overlap,
-    inclusive: bool,
-) -> ReadRoi:
+@dataclass(frozen=True)
+class _Options:
+    offgrid: OffGrid
+    interpolate: Interpolate
+    overlap: Overlap
+    inclusive: bool
+
+
+def _read(roi: ParsedRoi, grid: Grid, images: Sequence[SourceInstance], options: _Options) -> ReadRoi:
     encloses = _encloses_area(roi.contours)
     closed, rest = roi.contours.selected(encloses), roi.contours.selected(~encloses)
     if len(rest) and not len(closed):
@@ -297,33 +137,21 @@ def _read(
             types=sorted(set(rest.types)),
         )
     report = RoiReadReport(contours=len(roi.contours), not_area=len(rest), miscounted=roi.miscounted)
-    region = Region.from_mask(np.zeros((0, 0, 0), dtype=np.bool_))
-    region = replace(region, shape=grid.shape)
+    region = Region(np.zeros((0, 0, 0), dtype=np.bool_), (0, 0, 0), grid.shape)
     if len(closed):
-        groups = group_by_plane(check_planarity(closed, grid), grid)
-        used, behind = one_group_per_plane(groups, offgrid)
-        if not used:
+        filled = fill(
+            closed,
+            grid,
+            offgrid=options.offgrid,
+            interpolate=options.interpolate,
+            overlap=options.overlap,
+            inclusive=options.inclusive,
+        )
+        region = filled.region
+        report = _reported(report, filled, closed, grid, images)
+        if not filled.used or report.outside == len(closed) or report.cut_share >= 1:
             raise EmptyAfterClipping(
                 f"All contours of structure {roi.number} lie outside the image; give the image series it was drawn on.",
-                number=roi.number,
-                contours=len(closed),
-            )
-        rings = _rings(closed, used, grid)
-        combined = combine(
-            rings, grid.shape, is_xor="CLOSEDPLANAR_XOR" in closed.types, overlap=overlap, inclusive=inclusive
-        )
-        region = combined.runs.region()
-        report = replace(
-            _counted(report, groups, used, behind),
-            duplicates=combined.duplicates,
-            united=combined.united,
-            cut_share=_cut_share(rings, grid),
-            through_voxel_centres=_is_through_centres(rings),
-            wrong_references=_wrong_references(closed, used, images),
-        )
-        if report.cut_share >= 1:
-            raise EmptyAfterClipping(
-                f"All contours of structure {roi.number} lie beside the image; give the image series it was drawn on.",
                 number=roi.number,
                 contours=len(closed),
             )
@@ -340,7 +168,7 @@ def _read(
     )
 
 
-def _encloses_area(contours: Contours) -> np.ndarray:
+def _encloses_area(contours: Contours) -> NDArray[np.bool_]:
     """Which contours are closed and have at least three different points."""
     closed = np.array([t in AREA_TYPES for t in contours.types], dtype=np.bool_) & (contours.counts >= 3)
     for n in np.flatnonzero(closed & (contours.counts < 16)):
@@ -348,37 +176,39 @@ def _encloses_area(contours: Contours) -> np.ndarray:
     return closed
 
 
-def _rings(contours: Contours, groups: Sequence[PlaneGroup], grid: Grid) -> Rings:
-    """Contours of the groups in index space, on the planes of their groups."""
-    plane = np.full(len(contours), -1, dtype=np.intp)
-    for group in groups:
-        plane[list(group.contours)] = group.plane
-    kept = contours.selected(plane >= 0)
-    planes = plane[plane >= 0]
-    uw = grid.columns_rows(np.repeat(planes, kept.counts), kept.points_lps)
-    return Rings(uw, kept.starts, planes)
-
-
-def _counted(
-    report: RoiReadReport, groups: Sequence[PlaneGroup], used: Sequence[PlaneGroup], behind: Sequence[PlaneGroup]
+def _reported(
+    report: RoiReadReport, filled: Filled, closed: Contours, grid: Grid, images: Sequence[SourceInstance]
 ) -> RoiReadReport:
-    def contours(some: Sequence[PlaneGroup]) -> int:
-        return sum(len(g.contours) for g in some)
+    def contours(groups: Sequence[PlaneGroup], kind: str) -> int:
+        return sum(len(g.contours) for g in groups if g.kind == kind)
 
+    along = closed.points_lps @ grid.normal
+    means = np.add.reduceat(along, closed.starts[:-1]) / closed.counts
+    deviation = float(np.abs(along - np.repeat(means, closed.counts)).max())
+    inside = [g for g in filled.used if g.kind != "outside"]
     return replace(
         report,
-        on_plane=contours([g for g in used if g.kind == "on"]),
-        snapped=contours([g for g in used if g.kind == "snapped"]),
-        moved=contours([g for g in used if g.kind == "between"]),
-        outside=contours([g for g in groups if g.kind == "outside"]),
-        displaced=contours(behind),
-        largest_shift_mm=max((g.shift_mm for g in used), default=0.0),
-        gaps=gaps_between([g.plane for g in used]),
+        on_plane=contours(filled.used, "on"),
+        snapped=contours(filled.used, "snapped"),
+        moved=contours(filled.used, "between"),
+        outside=contours(filled.groups, "outside"),
+        displaced=sum(len(g.contours) for g in filled.behind),
+        largest_shift_mm=max((g.shift_mm for g in inside), default=0.0),
+        largest_deviation_mm=deviation if deviation > REPORTED_DEVIATION_MM else 0.0,
+        duplicates=filled.duplicates,
+        united=filled.united,
+        cut_share=_cut_share(filled.rings, grid),
+        gaps=gaps_between([g.plane for g in inside]),
+        filled_planes=filled.filled_planes,
+        through_voxel_centres=_is_through_centres(filled.rings),
+        wrong_references=_wrong_references(closed, inside, images),
     )
 
 
 def _cut_share(rings: Rings, grid: Grid) -> float:
     """Share of the enclosed area outside the image."""
+    if not len(rings):
+        return 0.0
     low, high = rings.columns_rows.min(axis=0), rings.columns_rows.max(axis=0)
     if (low >= -0.5 - CENTRE_PX).all() and (high <= np.array([grid.columns, grid.rows]) - 0.5 + CENTRE_PX).all():
         return 0.0
@@ -388,6 +218,8 @@ def _cut_share(rings: Rings, grid: Grid) -> float:
 
 
 def _is_through_centres(rings: Rings) -> bool:
+    if not len(rings):
+        return False
     on_centre = (np.abs(rings.columns_rows - np.rint(rings.columns_rows)) <= CENTRE_PX).all(axis=1)
     return bool(on_centre.mean() >= CENTRE_SHARE)
 
@@ -399,9 +231,7 @@ def _wrong_references(contours: Contours, groups: Sequence[PlaneGroup], images: 
     for group in groups:
         image = images[group.plane]
         for n in group.contours:
-            named = (contours.referenced_uids[n], contours.referenced_frames[n])
-            wrong += bool(named[0]) and named not in {
-                (image.sop_instance_uid, image.frame_number or 0),
-                (image.sop_instance_uid, 0) if image.frame_number is None else named[:0],
-            }
+            uid, frame = contours.referenced_uids[n], contours.referenced_frames[n]
+            other_frame = bool(frame) and image.frame_number is not None and frame != image.frame_number
+            wrong += bool(uid) and (uid != image.sop_instance_uid or other_frame)
     return wrong

@@ -5,42 +5,29 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from io import BytesIO
 from typing import Any
 
 import numpy as np
 from pydicom import dcmread
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
 from pydicom.sequence import Sequence as DicomSequence
-from pydicom.sr.codedict import codes
-from pydicom.sr.coding import Code
-from pydicom.tag import Tag
-from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian, RTStructureSetStorage
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RTStructureSetStorage
 
-from contouring.decimals import decimal_text
 from contouring.errors import DuplicateRoiNumber, GridMismatch, ProfileViolation, RoundTripMismatch
 from contouring.outline import Holes, Mode, Outline, outline_of
 from contouring.profiles import Profile, load_profile
 from contouring.roi import Roi
-from contouring.rtstruct_header import copy_patient_and_study, encodable, encodings_of, referenced_frame_of_reference
-from contouring.rtstruct_items import LONGEST_EXPLICIT_VALUE, contour_sequence
+from contouring.rtstruct_build import StructureSetBuilder
+from contouring.rtstruct_items import LONGEST_EXPLICIT_VALUE
 from contouring.rtstruct_read import read_rtstruct
 from imaging.geometry import Grid
 from imaging.provenance import Algorithm, deterministic_uid
 from imaging.series import Stack
 from imaging.volume import Region
 
-__all__ = ["RoiWriteReport", "WriteReport", "WrittenRtstruct", "write_rtstruct"]
-
-REVIEW_NOTE = "for review by a physician"
-CONTOUR_SEQUENCE = Tag(0x30060040)
-ARTIFICIAL_INTELLIGENCE = codes.DCM.ArtificialIntelligence
-IMAGE_PROCESSING = codes.DCM.MorphologicalOperations
-PROCESSING_EQUIPMENT = codes.DCM.ProcessingEquipment
-EVEN_SHEAR_MM = 0.01
+__all__ = ["RoiWriteReport", "WriteReport", "WrittenRtstruct", "check_round_trip", "write_rtstruct"]
 
 
 @dataclass(frozen=True)
@@ -167,7 +154,7 @@ def write_rtstruct(
     outlines = [outline_of(r.region, stack.grid, mode=mode, holes=form, decimals=rules.value("decimals")) for r in rois]
     longest = max((len(d) for o in outlines for d in o.data), default=0)
     implicit = rules.value("transfer_syntax") == "implicit" or longest > LONGEST_EXPLICIT_VALUE
-    writer = _Writer(stack, rules, algorithm, implicit)
+    writer = StructureSetBuilder(stack, rules, algorithm, implicit)
     ds = writer.head(made_at, label, _uid_parts(rois, outlines, stack, algorithm, settings_digest, form), predecessor)
     ds.StructureSetROISequence = DicomSequence([
         writer.definition(r, (definition_sources or {}).get(r.number)) for r in rois
@@ -219,7 +206,7 @@ def is_same_region(a: Region, b: Region) -> bool:
     if any(e <= f for f, e in zip(first, last, strict=True)):
         return a.voxel_count == 0
     parts = [r.crop[tuple(slice(f - s, e - s) for f, e, s in zip(first, last, r.start, strict=True))] for r in (a, b)]
-    return bool(np.array_equal(*parts)) and int(np.count_nonzero(parts[0])) == a.voxel_count
+    return bool(np.array_equal(parts[0], parts[1])) and int(np.count_nonzero(parts[0])) == a.voxel_count
 
 
 def _check_input(rois: Sequence[Roi], grid: Grid, rules: Profile, label: str) -> None:
@@ -281,7 +268,7 @@ def _encode(ds: Dataset, implicit: bool) -> bytes:
     meta.MediaStorageSOPClassUID = RTStructureSetStorage
     meta.MediaStorageSOPInstanceUID = ds.SOPInstanceUID
     meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else ExplicitVRLittleEndian
-    meta.ImplementationClassUID = deterministic_uid("implementation", "radgate")
+    meta.ImplementationClassUID = UID(deterministic_uid("implementation", "radgate"))
     meta.ImplementationVersionName = "RADGATE"
     ds.file_meta = meta
     buffer = BytesIO()
@@ -290,141 +277,3 @@ def _encode(ds: Dataset, implicit: bool) -> bytes:
         warnings.simplefilter("ignore")
         dcmwrite(buffer, ds, enforce_file_format=True)
     return buffer.getvalue()
-
-
-class _Writer:
-    """Builds the parts of one structure set."""
-
-    def __init__(self, stack: Stack, rules: Profile, algorithm: Algorithm, implicit: bool) -> None:
-        self.stack = stack
-        self.rules = rules
-        self.algorithm = algorithm
-        self.implicit = implicit
-        self.encodings = encodings_of(stack.header)
-        self.left_out: list[tuple[int, str]] = []
-
-    def head(self, made_at: datetime, label: str, parts: Sequence[Any], predecessor: tuple[str, str] | None) -> Dataset:
-        """The object without its ROIs."""
-        ds = Dataset()
-        copy_patient_and_study(self.stack.header, ds)
-        ds.set_original_encoding(self.implicit, True, ds._character_set)
-        ds.SOPClassUID = RTStructureSetStorage
-        ds.SOPInstanceUID = deterministic_uid("rtstruct", parts)
-        ds.SeriesInstanceUID = deterministic_uid("rtstruct series", parts[:5])
-        ds.Modality = "RTSTRUCT"
-        ds.SeriesNumber, ds.InstanceNumber = 9001, 1
-        ds.SeriesDescription = "radgate contours"
-        ds.OperatorsName = ""
-        ds.Manufacturer, ds.ManufacturerModelName = "radgate", "radgate"
-        ds.SoftwareVersions = version("radgate")
-        day, time = made_at.strftime("%Y%m%d"), made_at.strftime("%H%M%S")
-        ds.SeriesDate = ds.InstanceCreationDate = ds.StructureSetDate = day
-        ds.SeriesTime = ds.InstanceCreationTime = ds.StructureSetTime = time
-        ds.StructureSetLabel = label
-        ds.StructureSetDescription = f"{self.algorithm.name} {self.algorithm.version}, {REVIEW_NOTE}"
-        ds.ApprovalStatus = "UNAPPROVED"
-        ds.ReferencedFrameOfReferenceSequence = referenced_frame_of_reference(self.stack)
-        ds.ContributingEquipmentSequence = DicomSequence([self._equipment()])
-        if predecessor is not None:
-            item = Dataset()
-            item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = predecessor
-            ds.PredecessorStructureSetSequence = DicomSequence([item])
-        return ds
-
-    def definition(self, roi: Roi, source: tuple[str, str, int] | None) -> Dataset:
-        """Item of StructureSetROISequence."""
-        algorithm = roi.algorithm or self.algorithm
-        item = Dataset()
-        item.ROINumber = roi.number
-        item.ReferencedFrameOfReferenceUID = self.stack.frame_of_reference_uid
-        item.ROIName = roi.name.tg263
-        description = " ".join(t for t in (roi.name.zh, roi.description) if t)
-        if encodable(description, self.encodings):
-            item.ROIDescription = description
-        else:
-            self.left_out.append((roi.number, "ROIDescription"))
-            item.ROIDescription = roi.name.en
-        item.ROIGenerationAlgorithm = roi.generation
-        item.ROIGenerationDescription = f"{algorithm.name} {algorithm.version}"[:64]
-        if roi.generation != "MANUAL":
-            item.ROIDerivationAlgorithmIdentificationSequence = DicomSequence([_algorithm_item(algorithm)])
-        if source is not None:
-            reference = Dataset()
-            reference.ReferencedSOPClassUID, reference.ReferencedSOPInstanceUID = source[:2]
-            reference.ReferencedSegmentNumber = source[2]
-            item.DefinitionSourceSequence = DicomSequence([reference])
-        return item
-
-    def contours(self, roi: Roi, outline: Outline) -> Dataset:
-        """Item of ROIContourSequence."""
-        item = Dataset()
-        item.set_original_encoding(self.implicit, True, item._character_set)
-        item.ReferencedROINumber = roi.number
-        item.ROIDisplayColor = [*roi.name.colour_rgb]
-        if outline.planes:
-            value = contour_sequence(outline, self.stack.sources, implicit=self.implicit)
-            item[CONTOUR_SEQUENCE] = RawDataElement(CONTOUR_SEQUENCE, "SQ", len(value), value, 0, self.implicit, True)
-        planes = _pixel_planes(self.stack.grid)
-        if planes is not None:
-            item.SourcePixelPlanesCharacteristicsSequence = DicomSequence([planes])
-        return item
-
-    def observation(self, roi: Roi) -> Dataset:
-        """Item of RTROIObservationsSequence."""
-        item = Dataset()
-        item.ObservationNumber = roi.number
-        item.ReferencedROINumber = roi.number
-        item.SegmentedPropertyCategoryCodeSequence = DicomSequence([code_item(roi.name.category)])
-        identification = code_item(roi.name.type)
-        if roi.name.modifier is not None:
-            identification.SegmentedPropertyTypeModifierCodeSequence = DicomSequence([code_item(roi.name.modifier)])
-        item.RTROIIdentificationCodeSequence = DicomSequence([identification])
-        kind = roi.name.interpreted_type
-        item.RTROIInterpretedType = self.rules.value("type_map").get(kind, kind)
-        item.ROIInterpreter = ""
-        return item
-
-    def _equipment(self) -> Dataset:
-        item = Dataset()
-        item.Manufacturer, item.ManufacturerModelName = "radgate", "radgate"
-        item.SoftwareVersions = version("radgate")
-        item.ContributionDescription = f"Contours by {self.algorithm.name} {self.algorithm.version}" + (
-            f", bundle sha256 {self.algorithm.bundle_digest}" if self.algorithm.bundle_digest else ""
-        )
-        item.PurposeOfReferenceCodeSequence = DicomSequence([code_item(PROCESSING_EQUIPMENT)])
-        return item
-
-
-def code_item(code: Code) -> Dataset:
-    """Item of a code sequence."""
-    item = Dataset()
-    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code.value, code.scheme_designator, code.meaning
-    if code.scheme_version:
-        item.CodingSchemeVersion = code.scheme_version
-    return item
-
-
-def _algorithm_item(algorithm: Algorithm) -> Dataset:
-    item = Dataset()
-    family = IMAGE_PROCESSING if algorithm.deterministic else ARTIFICIAL_INTELLIGENCE
-    item.AlgorithmFamilyCodeSequence = DicomSequence([code_item(family)])
-    item.AlgorithmName = algorithm.name[:64]
-    item.AlgorithmVersion = algorithm.version[:64]
-    item.AlgorithmParameters = "; ".join(f"weights sha256 {w}" for w in algorithm.weights_sha256) or "no weights"
-    item.AlgorithmSource = algorithm.manufacturer[:64]
-    return item
-
-
-def _pixel_planes(grid: Grid) -> Dataset | None:
-    """Item of SourcePixelPlanesCharacteristicsSequence; None where one spacing cannot describe the planes."""
-    if not grid.is_even or grid.shear_mm > EVEN_SHEAR_MM:
-        return None
-    if len(grid.positions_lps) == 1 and grid.slice_thickness_mm is None:
-        return None
-    item = Dataset()
-    item.PixelSpacing = [decimal_text(s) for s in grid.pixel_spacing_mm]
-    item.SpacingBetweenSlices = decimal_text(grid.slice_spacing_mm)
-    item.ImageOrientationPatient = [decimal_text(c) for c in (*grid.row_direction, *grid.column_direction)]
-    item.ImagePositionPatient = [decimal_text(p) for p in grid.positions_lps[0]]
-    item.NumberOfFrames, item.Rows, item.Columns = grid.shape
-    return item

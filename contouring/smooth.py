@@ -6,7 +6,7 @@ a level per plane so that the outlines enclose as much as the pixels do.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +88,7 @@ def smooth_rings(
         return cracks
     steps = _steps_of(region, cracks, rivals)
     level = np.zeros(region.shape[0])
-    target = np.bincount(cracks.planes, cracks.areas, region.shape[0])
+    target = np.asarray(np.bincount(cracks.planes, cracks.areas, region.shape[0]), dtype=np.float64)
     every = np.arange(len(steps.planes), dtype=np.intp)
     if rivals is not None:
         return steps.rings(level, every, steps.starts)
@@ -121,7 +121,7 @@ def _steps_of(region: Region, cracks: Rings, rivals: Sequence[Region] | None) ->
 def _levels(
     steps: _Steps, chosen: IndexArray, starts: IndexArray, target: FloatArray, evaluations: int = LEVEL_STEPS
 ) -> FloatArray:
-    """Level of each plane at which its outlines enclose the target area, by the Illinois method on all planes at once."""
+    """Level of each plane at which its outlines enclose the target area: Illinois method, all planes at once."""
 
     def excess(level: FloatArray) -> FloatArray:
         rings = steps.rings(level, chosen, starts)
@@ -222,14 +222,3 @@ def _chord_fits(
         good = (share >= 0) & (share <= 1) & (np.abs(at - t[step]) <= tolerance_px) & (at >= CLAMP) & (at <= 1 - CLAMP)
     bad = np.bincount(owner, ~good, len(offered))
     return np.asarray(bad == 0)
-
-
-def with_exact_planes(smooth: Rings, exact: Rings, wrong: BoolArray) -> Rings:
-    """The smooth rings, but the crack rings on the planes marked as wrong."""
-    take = wrong[smooth.planes]
-    return replace(
-        Rings.of(
-            [(exact if w else smooth).polygon(n) for n, w in enumerate(take)],
-            smooth.planes.tolist(),
-        )
-    )

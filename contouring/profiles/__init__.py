@@ -1,4 +1,4 @@
-"""What treatment planning systems accept: one TOML file each, and the validator that holds a structure set against it."""
+"""What treatment planning systems accept: one TOML file each, and the validator that holds an object against it."""
 
 from contouring.profiles.load import Profile, Rule, load_profile, profile_names
 
