@@ -1,0 +1,85 @@
+"""All rules on the objects of one result: nothing that breaks one is sent."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+from pydicom.errors import InvalidDicomError
+
+from reports.encode.encoded import EncodedObject
+from reports.errors import InvalidObject
+from reports.model import Result
+from reports.validate.content import content_violations
+from reports.validate.elements import element_violations
+from reports.validate.outside import dciodvfy_findings
+from reports.validate.references import reference_violations
+from reports.validate.violation import Violation
+
+if TYPE_CHECKING:
+    from imaging.series import Stack
+
+__all__ = ["require_valid", "validate"]
+
+
+def validate(
+    objects: Sequence[EncodedObject], result: Result, stack: "Stack", *, outside: bool = False
+) -> tuple[Violation, ...]:
+    """Every broken rule, sorted; none for objects that may be sent.
+
+    Parameters
+    ----------
+    objects
+        What `encode_all` gave for `result` and `stack`.
+    outside
+        Runs dciodvfy as well, where it is installed.
+    """
+    found: list[Violation] = []
+    read: dict[str, Dataset] = {}
+    for item in objects:
+        problems = list(_file_violations(item, read))
+        found += problems
+        if outside and not problems:
+            found += [Violation(item.outlet, "dciodvfy", line) for line in dciodvfy_findings(item) or ()]
+    for outlet, ds in read.items():
+        found += element_violations(outlet, ds)
+    found += reference_violations(read, stack)
+    found += content_violations(read, {o.outlet: o for o in objects if o.outlet in read}, result)
+    return tuple(sorted(set(found)))
+
+
+def require_valid(objects: Sequence[EncodedObject], result: Result, stack: "Stack", *, outside: bool = False) -> None:
+    """Returns where all rules are kept.
+
+    Raises
+    ------
+    InvalidObject
+        A rule is broken; `fields` lists outlets and rules.
+    """
+    found = validate(objects, result, stack, outside=outside)
+    if found:
+        raise InvalidObject(
+            f"{len(found)} rules are broken, first by {found[0].outlet}: {found[0].rule}; keep the objects for support "
+            "and do not send them.",
+            broken=[[v.outlet, v.rule] for v in found],
+        )
+
+
+def _file_violations(item: EncodedObject, read: dict[str, Dataset]) -> Iterator[Violation]:
+    """Reads the file into `read`; violations of the file as such."""
+    if hashlib.sha256(item.data).hexdigest() != item.sha256:
+        yield Violation(item.outlet, "file", "The bytes are not those of the hash.")
+    try:
+        ds = dcmread(BytesIO(item.data))
+        stated = (str(ds.SOPClassUID), str(ds.SOPInstanceUID), str(ds.SeriesInstanceUID))
+    except (InvalidDicomError, AttributeError, EOFError, ValueError):
+        yield Violation(item.outlet, "file", "The bytes are no DICOM file.")
+        return
+    if stated != (item.sop_class_uid, item.sop_instance_uid, item.series_instance_uid):
+        yield Violation(item.outlet, "identity", "The UIDs in the file are not those that are stated for it.")
+    meta = (str(ds.file_meta.MediaStorageSOPClassUID), str(ds.file_meta.MediaStorageSOPInstanceUID))
+    if meta != stated[:2]:
+        yield Violation(item.outlet, "identity", "The file's meta information names another instance.")
+    read[item.outlet] = ds

@@ -1,0 +1,49 @@
+"""dciodvfy (dicom3tools) on an object: its errors, and those of its warnings that nobody has explained."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+
+from reports.encode.encoded import EncodedObject
+
+__all__ = ["ALLOWED_WARNINGS", "dciodvfy_findings"]
+
+TIMEOUT_S = 120
+
+ALLOWED_WARNINGS: tuple[tuple[str, str], ...] = (
+    (
+        r"Attribute is not present in standard DICOM IOD - \(0x0008,0x0005\) CS Specific Character Set",
+        "written into items for viewers built on dcmjs, which garble Chinese otherwise (dcmjs #503)",
+    ),
+    (
+        r"Attribute is not present in standard DICOM IOD - \(0x0028,0x00(08|10|11)\)",
+        "Source Pixel Planes Characteristics of a structure set; the program is older than that sequence",
+    ),
+    (r"Standard Extended SOP Class", "follows from the two above"),
+    (r"Unrecognized defined term <99RADGATE>", "the private scheme is declared in the object"),
+    (r"needed to build DICOMDIR", "an attribute that the source does not have; we do not invent it"),
+    (r"Value dubious for this VR - \(0x0010,0x0010\) PN", "the patient's name is the source's to write"),
+)
+"""Patterns of warnings with the reason why each is right."""
+
+
+def dciodvfy_findings(encoded: EncodedObject, program: str = "dciodvfy") -> tuple[str, ...] | None:
+    """Errors, and warnings off the list, that dciodvfy prints for an object; None where it is not installed.
+
+    The lines may quote values of attributes: show them to engineers, never write them to a log.
+    """
+    path = shutil.which(program)
+    if path is None:
+        return None
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "object.dcm"
+        file.write_bytes(encoded.data)
+        done = subprocess.run([path, str(file)], capture_output=True, timeout=TIMEOUT_S, check=False)
+    lines = (done.stderr + done.stdout).decode("utf-8", errors="replace").splitlines()
+    return tuple(line for line in lines if line.startswith("Error") or _is_unexplained(line))
+
+
+def _is_unexplained(line: str) -> bool:
+    return line.startswith("Warning") and not any(re.search(pattern, line) for pattern, _ in ALLOWED_WARNINGS)
