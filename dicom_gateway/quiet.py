@@ -1,7 +1,7 @@
 """Libraries kept from writing patient data to the log.
 
-pynetdicom logs the identifiers of queries by default, and pydicom quotes the values that it complains about. radgate's
-own log lines carry counts, codes and digests only, so the two are silenced as a whole.
+pynetdicom logs the identifiers of queries by default, pydicom quotes the values that it complains about, and httpx logs
+addresses with UIDs in them. radgate's own log lines carry counts, codes and digests only, so they are silenced as a whole.
 """
 
 import logging
@@ -13,11 +13,11 @@ __all__ = ["silence_libraries"]
 
 
 def silence_libraries() -> None:
-    """Turn off what pynetdicom and pydicom log or warn of by themselves; call it again as often as you like."""
+    """Turn off what these libraries log or warn of by themselves; call it again as often as you like."""
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
-    for name in ("pynetdicom", "pydicom"):
+    for name in ("pynetdicom", "pydicom", "httpx", "httpcore"):
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     if not any(f[0] == "ignore" and f[3] is not None and f[3].pattern.startswith("pydicom") for f in warnings.filters):
         warnings.filterwarnings("ignore", module=r"pydicom\..*")
