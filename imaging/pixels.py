@@ -6,7 +6,7 @@ Plain pixels are read straight into the array that is returned; nothing else of 
 import os
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,10 @@ def read_pixels(planes: Sequence[PlanePixels], shape: tuple[int, int, int]) -> t
 
 def _common_encoding(planes: Sequence[PlanePixels]) -> _Encoding:
     encodings = {_encoding(p.header) for p in planes}
+    widest = max(encodings, key=lambda e: e.bits_stored)
+    # Of unsigned pixels BitsStored may differ from slice to slice (metal makes some writers raise it): no bit is masked.
+    if not widest.is_signed and all(replace(e, bits_stored=widest.bits_stored) == widest for e in encodings):
+        return widest
     if len(encodings) > 1:
         raise UndecodablePixels(
             "The bit depth or sign of pixels changes within the series; split it or export it again."
