@@ -103,7 +103,7 @@ class Inputs:
     known
         What the caller knows of the series where there are no headers.
     expect
-        Expectations of the profile by keyword.
+        Expectations by keyword; those of the profile are added by the runner.
     order
         What was ordered, by keyword (PatientID, Laterality, BodyPartExamined, ...), where the caller knows it.
     today

