@@ -1,7 +1,8 @@
-"""The trachea on the coarse grid: the longest chain of round air-filled sections in front of the spine.
+"""The trachea with the main bronchi on the coarse grid: a chain of round air-filled sections in front of the spine.
 
-The chain ends below where the lumen widens into the carina, and above where it narrows to the glottis; the subglottic
-part of the larynx therefore belongs to it.
+The chain ends above where it narrows to the glottis; the subglottic part of the larynx therefore belongs to it. Below it
+ends where the lumen widens into the carina; from there the main bronchi are grown through gas, and given up where the
+growth leaks into lung.
 """
 
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_bundles.body.coarse import Coarse
-from monai_bundles.body.morphology import label_planes, touches_sides
+from monai_bundles.body.morphology import dilate, label_parts, label_planes, touches_sides
 
 __all__ = ["trachea"]
 
@@ -30,6 +31,16 @@ COMPARABLE = 0.6
 
 GLOTTIS_SHARE = 0.45
 """Section of the glottis as a share of the trachea's: narrower is no trachea any more."""
+
+GAP_STEPS = 2
+
+BRONCHI_BELOW_MM, BRONCHI_ASIDE_MM = 75.0, 65.0
+"""How far below and beside the carina main bronchi are looked for."""
+
+GAS_HU = (-915.0, -940.0, -960.0)
+"""Block means of gas; the stricter ones are tried where the lung is as thin as the first."""
+
+LARGEST_BRONCHI_CC = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,7 +62,32 @@ def trachea(coarse: Coarse, body: BoolArray, bone: BoolArray) -> BoolArray:
         return np.zeros_like(body)
     chosen = np.zeros(int(sections.labels.max()) + 1, dtype=bool)
     chosen[sections.label[chain]] = True
-    return chosen[sections.labels]
+    lumen = body & (coarse.hu < LUMEN_HU)
+    tube = chosen[sections.labels]
+    # Sections that were no round ones, between sections that were.
+    planes = slice(int(sections.plane[chain[0]]), int(sections.plane[chain[-1]]) + 1)
+    for _ in range(GAP_STEPS):
+        tube[planes] |= dilate(tube, max(coarse.spacing_mm), coarse.spacing_mm)[planes] & lumen[planes]
+    return tube | _main_bronchi(coarse, lumen, tube, planes.start)
+
+
+def _main_bronchi(coarse: Coarse, lumen: BoolArray, tube: BoolArray, lowest: int) -> BoolArray:
+    """What is connected to the trachea's lower end through gas, near it; nothing where that leaks into lung."""
+    planes = slice(max(0, lowest - round(BRONCHI_BELOW_MM / coarse.spacing_mm[0])), lowest + 2)
+    _, _, columns = np.nonzero(tube[lowest : lowest + 2])
+    reach = round(BRONCHI_ASIDE_MM / coarse.spacing_mm[2])
+    middle = int(columns.mean())
+    box = (planes, slice(None), slice(max(0, middle - reach), middle + reach + 1))
+    nothing = np.zeros_like(tube)
+    for gas_hu in GAS_HU:
+        labels, sizes = label_parts((lumen[box] & (coarse.hu[box] < gas_hu)) | tube[box])
+        touched = np.unique(labels[tube[box]])
+        grown = np.isin(labels, touched[touched > 0])
+        added_cc = (np.count_nonzero(grown) - np.count_nonzero(tube[box])) * coarse.voxel_cc
+        if sizes.size > 1 and added_cc <= LARGEST_BRONCHI_CC:
+            nothing[box] = grown
+            return nothing
+    return nothing
 
 
 def _round_sections(coarse: Coarse, body: BoolArray, bone: BoolArray) -> Sections:

@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from monai_bundles.body.coarse import Coarse
-from monai_bundles.body.morphology import close, erode, label_parts, label_planes, touches_sides
+from monai_bundles.body.morphology import close, dilate, erode, label_parts, label_planes, touches_sides
 
 __all__ = ["BONE_HU", "bone_parts", "midline_column"]
 
@@ -28,8 +28,14 @@ FATTY_MM2, FATTY_HU = 700.0, (-130.0, -15.0)
 SPONGY_MM2, SPONGY_HU = 2000.0, (80.0, 400.0)
 """Spongy bone of vertebrae and of the ends of long bones."""
 
-VESSEL_RADIUS_MM, VESSEL_SPREAD_HU, VESSEL_TOP_HU = 5.0, 80.0, 420.0
-"""A part thicker than a rib, as even as this (standard deviation), of which not a 200th is denser: contrast medium."""
+VESSEL_RADIUS_MM = 5.0
+"""Radius from which on something dense can be an enhanced vessel or heart chamber and not a rib."""
+
+MEDIUM_HU = 450.0
+"""Compact bone lies above; blood with contrast medium below."""
+
+CORTEX_HU = 40.0
+"""Bone has a rim at least this much denser than its inside; contrast medium has none."""
 
 SPONGY_GAP_MM, SPONGY_GAP_HU = 4.0, 80.0
 """Gaps between dense blocks of one plane that are spongy bone: up to twice the radius, above muscle."""
@@ -51,17 +57,21 @@ def bone_parts(coarse: Coarse, body: BoolArray) -> BoolArray:
 
 
 def _contrast_medium(coarse: Coarse, dense: BoolArray) -> BoolArray:
-    """Even, moderately dense, thick parts: enhanced vessels and heart chambers that do not touch bone."""
-    labels, _ = label_parts(dense)
-    thick = np.unique(labels[erode(dense, VESSEL_RADIUS_MM, (np.inf, *coarse.spacing_mm[1:]))])
-    boxes = ndimage.find_objects(labels)
+    """Enhanced vessels and heart chambers: thick dense parts whose rim is not denser than their inside."""
+    within_planes = (np.inf, *coarse.spacing_mm[1:])
+    labels, _ = label_planes(erode(dense, VESSEL_RADIUS_MM, within_planes))
+    margin = [0, *(round(2 * VESSEL_RADIUS_MM / s) for s in coarse.spacing_mm[1:])]
     medium = np.zeros_like(dense)
-    for part in thick[thick > 0]:
-        box = boxes[part - 1]
-        inside = labels[box] == part
-        hu = coarse.hu[box][inside]
-        if float(hu.std()) <= VESSEL_SPREAD_HU and float(np.quantile(hu, 0.995)) <= VESSEL_TOP_HU:
-            medium[box] |= inside
+    for part, box in enumerate(ndimage.find_objects(labels), start=1):
+        around = tuple(slice(max(0, s.start - m), s.stop + m) for s, m in zip(box, margin, strict=True))
+        core, there = labels[around] == part, dense[around]
+        hu = coarse.hu[around]
+        grown = dilate(core, 1.5 * VESSEL_RADIUS_MM, within_planes) & there
+        inside_hu = hu[core]
+        # Neighbouring bone may be the densest part of a vessel's rim, but not more than a tenth of it.
+        rim_hu = float(np.quantile(hu[grown & ~core], 0.9))
+        if float(np.median(inside_hu)) < MEDIUM_HU and rim_hu < float(np.median(inside_hu)) + CORTEX_HU:
+            medium[around] |= grown & (hu <= float(inside_hu.max()) + CORTEX_HU)
     return medium
 
 
