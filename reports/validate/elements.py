@@ -29,11 +29,11 @@ UID = re.compile(rb"(0|[1-9]\d*)(\.(0|[1-9]\d*))*")
 
 def element_violations(outlet: str, ds: Dataset) -> Iterator[Violation]:
     """Violations in `ds` and in all items below it."""
-    yield from _of_items(outlet, ds, ds._character_set)
+    yield from _of_items(outlet, ds, _encodings(ds))
 
 
 def _of_items(outlet: str, ds: Dataset, inherited: Any) -> Iterator[Violation]:
-    encodings = ds._character_set if "SpecificCharacterSet" in ds else inherited
+    encodings = _encodings(ds) if "SpecificCharacterSet" in ds else inherited
     for tag in sorted(ds.keys()):
         element: Any = ds.get_item(tag)
         vr = str(_vr(element))
@@ -45,6 +45,12 @@ def _of_items(outlet: str, ds: Dataset, inherited: Any) -> Iterator[Violation]:
                 yield from _of_bytes(outlet, tag, vr, element.value, encodings)
         elif vr in TEXT_LIMITS:
             yield from _of_text(outlet, tag, vr, str(element.value if element.value is not None else ""))
+
+
+def _encodings(ds: Dataset) -> list[str]:
+    """Python's names of the character sets of a data set; pydicom keeps the default one as a bare string."""
+    stated = ds._character_set
+    return [stated] if isinstance(stated, str) else list(stated)
 
 
 def _of_bytes(outlet: str, tag: BaseTag, vr: str, value: bytes, encodings: Any) -> Iterator[Violation]:
