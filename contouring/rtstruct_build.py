@@ -5,6 +5,7 @@ from datetime import datetime
 from importlib.metadata import version
 from typing import Any
 
+from pydicom.charset import default_encoding
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
@@ -14,11 +15,12 @@ from pydicom.tag import Tag
 from pydicom.uid import RTStructureSetStorage
 
 from contouring.outline import Outline
-from contouring.profiles import Profile
+from contouring.profiles.load import Profile
 from contouring.roi import Roi
 from contouring.rtstruct_header import copy_patient_and_study, encodable, encodings_of, referenced_frame_of_reference
 from contouring.rtstruct_items import contour_sequence
 from contouring.rtstruct_planes import pixel_planes
+from imaging.headers import text
 from imaging.provenance import Algorithm, deterministic_uid
 from imaging.series import Stack
 
@@ -46,7 +48,9 @@ class StructureSetBuilder:
         """The object without its ROIs."""
         ds = Dataset()
         copy_patient_and_study(self.stack.header, ds)
-        ds.set_original_encoding(self.implicit, True, ds._character_set)
+        # Says that the raw values are encoded as the object will be, so that pydicom writes them as they are.
+        named = self.encodings if text(ds, "SpecificCharacterSet") else None
+        ds.set_original_encoding(self.implicit, True, named or default_encoding)
         ds.SOPClassUID = RTStructureSetStorage
         ds.SOPInstanceUID = deterministic_uid("rtstruct", parts)
         ds.SeriesInstanceUID = deterministic_uid("rtstruct series", parts[:5])
@@ -97,7 +101,7 @@ class StructureSetBuilder:
     def contours(self, roi: Roi, outline: Outline) -> Dataset:
         """Item of ROIContourSequence."""
         item = Dataset()
-        item.set_original_encoding(self.implicit, True, item._character_set)
+        item.set_original_encoding(self.implicit, True, default_encoding)
         item.ReferencedROINumber = roi.number
         item.ROIDisplayColor = [*roi.name.colour_rgb]
         if outline.planes:

@@ -19,6 +19,7 @@ __all__ = ["ParsedRoi", "ParsedStructureSet", "open_structure_set", "parse_struc
 
 CONTOUR_DATA = 0x30060050
 NUMBER_OF_POINTS = 0x30060046
+BACKSLASH = ord("\\")
 NUMERALS = b"0123456789+-.eE\\ "
 
 
@@ -42,6 +43,8 @@ class ParsedRoi:
         All contours; none for an ROI without ContourSequence.
     miscounted
         Contours whose NumberOfContourPoints differs from their data.
+    longest_number
+        Characters of the longest value of ContourData; DICOM allows 16.
     fault
         Why the contours cannot be used, where that is so.
     """
@@ -56,6 +59,7 @@ class ParsedRoi:
     frame_of_reference_uid: str
     contours: Contours
     miscounted: int
+    longest_number: int
     fault: ContouringError | None
 
 
@@ -162,9 +166,11 @@ def _roi(
     is_duplicate: bool,
 ) -> ParsedRoi:
     fault: ContouringError | None = None
-    contours, miscounted = Contours.of([]), 0
+    contours, miscounted, longest = Contours.of([]), 0, 0
     try:
-        contours, miscounted = _contours([c for item in contour_items for c in _items(item, "ContourSequence")])
+        contours, miscounted, longest = _contours([
+            c for item in contour_items for c in _items(item, "ContourSequence")
+        ])
     except ContouringError as refusal:
         fault = refusal
     if is_duplicate:
@@ -185,6 +191,7 @@ def _roi(
         frame_of_reference_uid=text(definition, "ReferencedFrameOfReferenceUID"),
         contours=contours,
         miscounted=miscounted,
+        longest_number=longest,
         fault=fault,
     )
 
@@ -210,8 +217,8 @@ def _code(observation: Dataset) -> Code | None:
     return None
 
 
-def _contours(items: Sequence[Dataset]) -> tuple[Contours, int]:
-    """Contours of one ROI from the raw bytes of their data, and how many state a wrong number of points.
+def _contours(items: Sequence[Dataset]) -> tuple[Contours, int, int]:
+    """Contours of one ROI from the raw bytes of their data, how many state a wrong number of points, longest number.
 
     Raises
     ------
@@ -231,13 +238,21 @@ def _contours(items: Sequence[Dataset]) -> tuple[Contours, int]:
     stated = [text(item, "NumberOfContourPoints") for item in items]
     miscounted = sum(s != str(n // 3) for s, n in zip(stated, counts.tolist(), strict=True))
     images = [_items(item, "ContourImageSequence") for item in items]
-    return Contours(
-        points_lps=_numbers(b"\\".join(d for d in data if d)).reshape(-1, 3),
+    joined = b"\\".join(d for d in data if d)
+    contours = Contours(
+        points_lps=_numbers(joined).reshape(-1, 3),
         starts=np.concatenate([[0], np.cumsum(counts // 3)]).astype(np.intp),
         types=tuple(text(item, "ContourGeometricType").upper() for item in items),
         referenced_uids=tuple(text(i[0], "ReferencedSOPInstanceUID") if i else "" for i in images),
         referenced_frames=tuple(_frame(i[0]) if i else 0 for i in images),
-    ), miscounted
+    )
+    return contours, miscounted, _longest(joined)
+
+
+def _longest(joined: bytes) -> int:
+    """Characters of the longest of backslash-separated values."""
+    breaks = np.flatnonzero(np.frombuffer(joined, dtype=np.uint8) == BACKSLASH)
+    return int(np.diff(np.concatenate([[-1], breaks, [len(joined)]])).max()) - 1
 
 
 def _frame(image: Dataset) -> int:

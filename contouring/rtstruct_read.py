@@ -15,7 +15,7 @@ from contouring.errors import ContouringError, EmptyAfterClipping, FrameOfRefere
 from contouring.planes import OffGrid, PlaneGroup, gaps_between
 from contouring.raster import Filled, Interpolate, fill
 from contouring.rings import Rings
-from contouring.rtstruct_parse import ParsedRoi, parse_structure_set
+from contouring.rtstruct_parse import ParsedRoi, ParsedStructureSet, parse_structure_set
 from contouring.rtstruct_result import ReadReport, ReadRoi, ReadRtstruct, RoiReadReport
 from contouring.scanline import coverage_of
 from imaging.geometry import Grid
@@ -35,7 +35,7 @@ REPORTED_DEVIATION_MM = 0.01
 
 
 def read_rtstruct(
-    source: Dataset | Path,
+    source: Dataset | Path | ParsedStructureSet,
     grid: Grid,
     *,
     offgrid: OffGrid = "error",
@@ -53,7 +53,7 @@ def read_rtstruct(
     Parameters
     ----------
     source
-        The RTSTRUCT, as data set or file.
+        The RTSTRUCT, as data set, file, or parsed already.
     grid
         The image's planes. Without the image, `grid_of` gives the grid that radgate wrote into the object.
     offgrid
@@ -82,7 +82,7 @@ def read_rtstruct(
         The object is of another kind, or its sequences cannot be read.
     """
     options = _Options(offgrid, interpolate, overlap, edge == "inclusive")
-    parsed = parse_structure_set(source)
+    parsed = source if isinstance(source, ParsedStructureSet) else parse_structure_set(source)
     structures: list[ReadRoi] = []
     refused: list[tuple[int, str, ContouringError]] = []
     for roi in parsed.rois:

@@ -17,10 +17,11 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RTS
 
 from contouring.errors import DuplicateRoiNumber, GridMismatch, ProfileViolation, RoundTripMismatch
 from contouring.outline import Holes, Mode, Outline, outline_of
-from contouring.profiles import Profile, load_profile
+from contouring.profiles import Finding, Profile, findings_of, load_profile
 from contouring.roi import Roi
 from contouring.rtstruct_build import StructureSetBuilder
 from contouring.rtstruct_items import LONGEST_EXPLICIT_VALUE
+from contouring.rtstruct_parse import ParsedStructureSet, parse_structure_set
 from contouring.rtstruct_read import read_rtstruct
 from imaging.geometry import Grid
 from imaging.provenance import Algorithm, deterministic_uid
@@ -65,6 +66,8 @@ class WriteReport:
         Whether Implicit VR was used.
     left_out
         Keywords of texts that the images' character set cannot hold, with the ROI number (0 for the object).
+    findings
+        Rules of the profile that the object breaks all the same, such as a contour of too many points.
     """
 
     rois: tuple[RoiWriteReport, ...]
@@ -73,6 +76,7 @@ class WriteReport:
     profile: str
     implicit: bool
     left_out: tuple[tuple[int, str], ...] = ()
+    findings: tuple[Finding, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +167,8 @@ def write_rtstruct(
     ds.RTROIObservationsSequence = DicomSequence([writer.observation(r) for r in rois])
     encoded = _encode(ds, implicit)
     dataset = dcmread(BytesIO(encoded))
-    check_round_trip(dataset, rois, stack.grid)
+    parsed = parse_structure_set(dataset)
+    check_round_trip(parsed, rois, stack.grid)
     report = WriteReport(
         rois=tuple(_reported(r, o) for r, o in zip(rois, outlines, strict=True)),
         mode=mode,
@@ -171,11 +176,12 @@ def write_rtstruct(
         profile=profile,
         implicit=implicit,
         left_out=tuple(writer.left_out),
+        findings=findings_of(dataset, parsed, rules, stack.grid),
     )
     return WrittenRtstruct(dataset, encoded, report)
 
 
-def check_round_trip(dataset: Dataset, rois: Sequence[Roi], grid: Grid) -> None:
+def check_round_trip(written: Dataset | ParsedStructureSet, rois: Sequence[Roi], grid: Grid) -> None:
     """Read an object again and compare every structure with the region it was made from.
 
     Raises
@@ -183,7 +189,7 @@ def check_round_trip(dataset: Dataset, rois: Sequence[Roi], grid: Grid) -> None:
     RoundTripMismatch
         A voxel differs, or a structure is missing.
     """
-    read = read_rtstruct(dataset, grid)
+    read = read_rtstruct(written, grid)
     found = {s.number: s for s in read.structures}
     reasons = {number: error.code for number, _, error in read.refused}
     for roi in rois:
