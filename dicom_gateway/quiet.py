@@ -1,7 +1,8 @@
 """Libraries kept from writing patient data to the log.
 
 pynetdicom logs the identifiers of queries by default, pydicom quotes the values that it complains about, and httpx logs
-addresses with UIDs in them. radgate's own log lines carry counts, codes and digests only, so they are silenced as a whole.
+addresses with UIDs in them. radgate's own log lines carry counts, codes and digests only, so these libraries are
+silenced as a whole.
 """
 
 import logging

@@ -153,6 +153,10 @@ def unstarted(engine: Engine) -> list[str]:
     versions = (study_version.c.study_uid, study_version.c.state, study_version.c.evidence)
     with engine.connect() as connection:
         studies = connection.execute(select(study.c.study_uid, study.c.last_received).where(received)).all()
+        received = exists().where(instance.c.study_uid == study.c.study_uid, instance.c.origin == "received")
+    versions = (study_version.c.study_uid, study_version.c.state, study_version.c.evidence)
+    with engine.connect() as connection:
+        studies = connection.execute(select(study.c.study_uid, study.c.last_received).where(received)).all()
         newest = {
             row.study_uid: (row.state, row.evidence)
             for row in connection.execute(select(*versions).order_by(study_version.c.version))

@@ -63,12 +63,10 @@ class Watcher:
     Parameters
     ----------
     store, engine, settings
-        What was received, where versions are kept, and the waiting times.
+        What was received (every receipt of the store is noted), where versions are kept, and the waiting times.
     on_complete
         Called with study UID and version when one is decided, COMPLETE or INCOMPLETE. It may be called again for the
         same version after a restart, until the version has another state; what it raises is tried again.
-    is_receiving
-        Whether a sender of a study is still connected: `Listener.is_receiving`.
     on_late
         Called with study UID and the new version when an instance came after a decision.
     """
@@ -80,14 +78,13 @@ class Watcher:
         settings: Settings,
         on_complete: Callable[[str, int], None],
         *,
-        is_receiving: Callable[[str], bool] = lambda _study: False,
         on_late: Callable[[str, int], None] = lambda _study, _version: None,
     ) -> None:
         self._store = store
         self._engine = engine
         self._complete: Complete = settings.complete
         self._on_complete = on_complete
-        self._is_receiving = is_receiving
+        self._connected: dict[str, set[str]] = {}
         self._on_late = on_late
         self._wake = threading.Condition()
         self._inbox: list[tuple[str, str, float]] = []
@@ -106,6 +103,7 @@ class Watcher:
             self._studies[version.study_uid] = _Open(version, now, now)
         for study_uid in unstarted(self._engine):
             self._open(study_uid, now)
+        self._store.subscribe(self.received)
         self._thread = threading.Thread(target=self._run, name="completeness", daemon=True)
         self._thread.start()
         logger.info("watcher started receiving=%d untold=%d", len(self._studies), len(self._to_tell))
@@ -118,12 +116,21 @@ class Watcher:
         if self._thread is not None:
             self._thread.join(timeout=30)
 
-    def on_received(self, receipt: Receipt) -> None:
-        """Note an instance. Quick: the work is done in the watcher's thread."""
-        if receipt.kind == "stored" and receipt.origin == "received":
-            with self._wake:
+    def received(self, receipt: Receipt) -> None:
+        """Note an instance. Quick: the work is done in the watcher's thread. Twice the same is once."""
+        if receipt.origin != "received" or receipt.kind not in {"stored", "duplicate"}:
+            return
+        with self._wake:
+            if receipt.association:
+                self._connected.setdefault(receipt.association, set()).add(receipt.study_uid)
+            if receipt.kind == "stored":
                 self._inbox.append((receipt.study_uid, receipt.sop_uid, self._now()))
                 self._wake.notify_all()
+
+    def closed(self, association: str) -> None:
+        """Note that an association has ended: its studies wait for it no longer."""
+        with self._wake:
+            self._connected.pop(association, None)
 
     def _now(self) -> float:
         return self._clock_base + time.monotonic()
@@ -203,7 +210,8 @@ class Watcher:
         self._tell()
 
     def _decide(self, study_uid: str, study: _Open) -> tuple[Decision, str]:
-        is_receiving = self._is_receiving(study_uid)  # asked first: what it sent before it left is then in the index
+        with self._wake:  # asked first: what was sent before a connection ended is then in the index
+            is_receiving = any(study_uid in studies for studies in self._connected.values())
         rows = self._store.instances(study_uid=study_uid, origin="received")
         now = self._now()
         for row in rows:

@@ -17,7 +17,7 @@ from dicom_gateway.deliver.outcome import Outcome, Pace
 from dicom_gateway.deliver.stow import StowSender
 from dicom_gateway.errors import StoreError
 from dicom_gateway.quiet import silence_libraries
-from dicom_gateway.settings import Destination
+from dicom_gateway.settings import Destination, Settings
 from dicom_gateway.store import Store
 from dicom_gateway.store.tables import event
 
@@ -49,12 +49,10 @@ class Courier:
     ----------
     store, engine
         Where objects and ledger are.
-    destinations
-        The known ones; rows for others stay as they are.
+    settings
+        Destinations, and our AE title; rows for unknown destinations stay as they are.
     on_settled
         Called with a study UID when no row of it is left to send. May be called again for the same study.
-    calling_aet
-        Our AE title where a destination names none.
     pace
         How often to try.
     """
@@ -63,15 +61,17 @@ class Courier:
         self,
         store: Store,
         engine: Engine,
-        destinations: Sequence[Destination],
+        settings: Settings,
         on_settled: Callable[[str], None],
         *,
-        calling_aet: str = "RADGATE",
         pace: Pace = Pace(),  # noqa: B008 - a frozen value
     ) -> None:
         self._engine = engine
         self._on_settled = on_settled
-        self._rounds = [_Round(store, engine, d, _sender(d, calling_aet), pace, self._settled) for d in destinations]
+        self._rounds = [
+            _Round(store, engine, destination, _sender(destination, settings.listen.aet), pace, self._settled)
+            for destination in settings.destinations
+        ]
 
     def start(self) -> None:
         """Take up what an earlier run left, and begin to deliver in threads."""
@@ -94,6 +94,12 @@ class Courier:
         """Look into the ledger now."""
         for turn in self._rounds:
             turn.wake()
+
+    def resend(self, row_id: int) -> bool:
+        """Send a row again from the beginning; False where it is being sent or does not exist."""
+        done = ledger.resend(self._engine, row_id, time.time())
+        self.wake()
+        return done
 
     def _settled(self, study_uid: str) -> None:
         try:

@@ -1,5 +1,6 @@
 """The delivery ledger: one row for each object and destination, and what may be done to it."""
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -74,7 +75,7 @@ def enqueue(
     objects: Iterable[Parcel],
     destinations: Iterable[Destination],
     *,
-    now: float,
+    now: float | None = None,
 ) -> int:
     """Write rows for objects that their destinations take and that are not in the ledger yet.
 
@@ -86,6 +87,7 @@ def enqueue(
         Number of rows that are new.
     """
     parcels = tuple(objects)
+    now = time.time() if now is None else now
     wanted = [
         {
             "sop_uid": parcel.sop_uid,

@@ -8,7 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from pynetdicom import AE, evt
@@ -42,13 +42,12 @@ STOP_S = 5.0
 """How long running associations may finish when the listener stops."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class _Visit:
-    """One association: who, and which studies it has sent so far."""
+    """One association: who, and its id."""
 
     peer: str
     id: str
-    studies: set[str] = field(default_factory=set)
 
 
 class Listener:
@@ -63,13 +62,23 @@ class Listener:
     on_received
         Called with each receipt after it is durable, from the association's thread. What it raises is logged and does
         not reach the peer: the object is stored.
+    on_closed
+        Called with the id of an association (`Receipt.association`) when it has ended, and after the last receipt.
     """
 
-    def __init__(self, settings: Settings, store: Store, on_received: Callable[[Receipt], None]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        store: Store,
+        on_received: Callable[[Receipt], None],
+        *,
+        on_closed: Callable[[str], None] = lambda _association: None,
+    ) -> None:
         self._listen = settings.listen
         self._peers = settings.peers
         self._store = store
         self._on_received = on_received
+        self._on_closed = on_closed
         self._lock = threading.Lock()
         self._visits: dict[Any, _Visit] = {}
         self._unasked: set[Any] = set()
@@ -141,11 +150,6 @@ class Listener:
         with self._lock:
             return dict(self._counts) | {"open": len(self._visits)}
 
-    def is_receiving(self, study_uid: str) -> bool:
-        """Whether an association is open that has sent objects of this study."""
-        with self._lock:
-            return any(study_uid in visit.studies for visit in self._visits.values())
-
     def _on_open(self, event: Event) -> None:
         connection = event.assoc.dul.socket.socket
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -203,7 +207,15 @@ class Listener:
     def _on_close(self, event: Event) -> None:
         with self._lock:
             self._unasked.discard(event.assoc)
-            self._visits.pop(event.assoc, None)
+            visit = self._visits.pop(event.assoc, None)
+        if visit is not None:
+            self._tell(self._on_closed, visit.id)
+
+    def _tell(self, listener: Callable[[Any], None], what: Receipt | str) -> None:
+        try:
+            listener(what)
+        except Exception as error:  # noqa: BLE001 - the object is stored, whatever others do with the news
+            logger.error("news not passed on kind=%s", type(error).__name__)
 
     def _on_echo(self, _event: Event) -> int:
         self._count("echo")
@@ -212,7 +224,9 @@ class Listener:
     def _on_store(self, event: Event) -> int:
         """Status of one C-STORE; Success only when the object is durable."""
         try:
-            receipt = self._receive(event)
+            with self._lock:
+                visit = self._visits.get(event.assoc) or _Visit("", "")
+            receipt = self._receive(event, visit)
         except (StoreFull, StoreUnavailable) as error:
             self._count(f"refused.{error.code}")
             logger.error("object refused why=%s detail=%s", error.code, error.fields.get("errno", ""))
@@ -222,16 +236,15 @@ class Listener:
             logger.error("object refused why=internal kind=%s", type(error).__name__)
             return INTERNAL_ERROR
         self._count(f"received.{receipt.kind}")
-        try:
-            self._on_received(receipt)
-        except Exception as error:  # noqa: BLE001 - the object is stored, whatever its listeners do
-            logger.error("receipt not passed on kind=%s", type(error).__name__)
+        self._tell(self._on_received, receipt)
+        with self._lock:
+            is_gone = event.assoc not in self._visits
+        if is_gone:  # the connection broke while the object was being stored
+            self._tell(self._on_closed, visit.id)
         return CANNOT_UNDERSTAND if receipt.kind == "unreadable" else SUCCESS
 
-    def _receive(self, event: Event) -> Receipt:
+    def _receive(self, event: Event, visit: _Visit) -> Receipt:
         request = event.request
-        with self._lock:
-            visit = self._visits.get(event.assoc) or _Visit("", "")
         frame = file_meta(
             str(request.AffectedSOPClassUID),
             str(request.AffectedSOPInstanceUID),
@@ -242,7 +255,6 @@ class Listener:
         receipt = self._store.receive(data, peer=visit.peer, association=visit.id, strict=True)
         with self._lock:
             self._counts["bytes"] += len(data)
-            visit.studies.add(receipt.study_uid)
         return receipt
 
     def _count(self, name: str) -> None:

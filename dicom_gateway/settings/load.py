@@ -15,6 +15,7 @@ from dicom_gateway.settings.model import (
     Complete,
     Database,
     Destination,
+    Flow,
     Listen,
     Peer,
     Report,
@@ -35,6 +36,7 @@ _SECTIONS: dict[str, type[Any]] = {
     "database": Database,
     "complete": Complete,
     "bundles": Bundles,
+    "flow": Flow,
     "web": Web,
     "report": Report,
 }

@@ -11,6 +11,7 @@ from dicom_gateway.settings.model import (
     Complete,
     Database,
     Destination,
+    Flow,
     Listen,
     Peer,
     Report,
@@ -28,6 +29,7 @@ _HEADS: tuple[tuple[str, type[Any]], ...] = (
     ("[complete]", Complete),
     ("[[destination]]", Destination),
     ("[bundles]", Bundles),
+    ("[flow]", Flow),
     ("[web]", Web),
     ("[report]", Report),
 )

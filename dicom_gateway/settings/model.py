@@ -18,6 +18,7 @@ __all__ = [
     "Complete",
     "Database",
     "Destination",
+    "Flow",
     "Listen",
     "Peer",
     "Report",
@@ -192,6 +193,19 @@ class Bundles:
 
 
 @dataclass(frozen=True)
+class Flow:
+    """The work on studies."""
+
+    at_once: int = setting(
+        1,
+        "Studies worked on at the same time. Each takes a share of the processors and its own memory: more than one "
+        "pays only where both are plenty.",
+        at_least=1,
+        at_most=64,
+    )
+
+
+@dataclass(frozen=True)
 class Web:
     """Pages and DICOMweb."""
 
@@ -227,6 +241,7 @@ class Settings:
     destinations: tuple[Destination, ...] = ()
     routes: "tuple[Route, ...]" = ()
     bundles: Bundles = field(default_factory=Bundles)
+    flow: Flow = field(default_factory=Flow)
     web: Web = field(default_factory=Web)
     report: Report = field(default_factory=Report)
     source: Path | None = None

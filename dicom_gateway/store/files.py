@@ -26,7 +26,7 @@ from pathlib import Path
 
 from dicom_gateway.errors import StoreError, StoreFull, StoreUnavailable, UnknownObject
 
-__all__ = ["Incoming", "ObjectFiles", "mapped"]
+__all__ = ["Incoming", "ObjectFiles", "mapped", "sha256_of"]
 
 SPACE_CHECK_S = 1.0
 """How long a measurement of free space is taken as current."""
@@ -192,6 +192,11 @@ class ObjectFiles:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _sync_folder(folder.parent)
         _sync_folder(self.objects)
+
+
+def sha256_of(data: bytes) -> str:
+    """Digest by which content is addressed."""
+    return hashlib.sha256(data).hexdigest()
 
 
 def mapped(path: Path) -> memoryview:

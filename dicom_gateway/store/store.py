@@ -10,6 +10,7 @@ from sqlalchemy import Engine, Select, insert, select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from dicom_gateway.errors import StoreFull, StoreUnavailable, UnknownObject, Unreadable
+from dicom_gateway.settings import Settings
 from dicom_gateway.store import recovery
 from dicom_gateway.store.files import Incoming, ObjectFiles, mapped
 from dicom_gateway.store.header import Header, read_header
@@ -70,6 +71,24 @@ class Store:
         self.files = ObjectFiles(root)
         self._index = Index(engine)
         self._clock_ns = clock_ns
+        self._listeners: list[Callable[[Receipt], None]] = []
+
+    @classmethod
+    def open(cls, settings: Settings, engine: Engine) -> "Store":
+        """The store of a site, with what a crash left put right.
+
+        Raises
+        ------
+        StoreUnavailable
+            The folders cannot be made, or the index does not answer.
+        """
+        store = cls(settings.store.root, engine, low_free=settings.store.low_free, floor_free=settings.store.floor_free)
+        store.recover()
+        return store
+
+    def subscribe(self, listener: Callable[[Receipt], None]) -> None:
+        """Call `listener` with every receipt from now on, from the thread that stored the object; it must not raise."""
+        self._listeners.append(listener)
 
     def receive(
         self,
@@ -120,8 +139,12 @@ class Store:
         if strict and isinstance(read, Header):
             read = _as_announced(read, file.path)
         if isinstance(read, Unreadable):
-            return self._set_aside(file.path, file, sender, str(read.fields["reason"]), read.message, read.fields)
-        return self._index_file(file, read, sender)
+            receipt = self._set_aside(file.path, file, sender, str(read.fields["reason"]), read.message, read.fields)
+        else:
+            receipt = self._index_file(file, read, sender)
+        for listener in self._listeners:
+            listener(receipt)
+        return receipt
 
     def _take_bytes(self, data: bytes, received_ns: int) -> tuple[Incoming, Header | Unreadable]:
         read: Header | Unreadable
