@@ -61,7 +61,7 @@ def check_series(
     intent
         What the series is meant for ("rt_sim"), where a route knows it.
     refusal
-        Why there is no volume.
+        Why there is no volume; where it is left out, the geometry says so itself.
     order
         What was ordered, by keyword.
     today
@@ -81,6 +81,8 @@ def check_series(
     UnknownProfile
         There is no profile of that id.
     """
+    if volume is None and refusal is None:
+        refusal = _why_no_volume(stack)
     inputs = Inputs(tuple(stack.headers), volume, refusal, order=order or {}, today=today)
     return check_inputs(inputs, profile, intent=intent, profile_folders=profile_folders)
 
@@ -160,6 +162,14 @@ def check_inputs(
         skipped=tuple(skipped),
         required=chosen.required,
     )
+
+
+def _why_no_volume(stack: "Stack") -> RadgateError:
+    try:
+        _ = stack.grid.affine_lps
+    except RadgateError as reason:
+        return reason
+    return RadgateError("The pixels of the series could not be read; send it again.")
 
 
 def _with_expectations(inputs: Inputs, profile: Profile) -> Inputs:

@@ -192,7 +192,11 @@ REFUSALS = {
 CASES: dict[str, NumberCase | StateCase] = {
     "gen.geometry.usable": StateCase(
         clean=body_inputs,
-        states={"usable": body_inputs, **{code: refused(kind) for code, kind in REFUSALS.items()}},
+        states={
+            "usable": body_inputs,
+            "single_slice": lambda: replace(header_inputs(planes=1), refusal=errors.MissingSlices("No thickness.")),
+            **{code: refused(kind) for code, kind in REFUSALS.items()},
+        },
         not_evaluable=header_inputs,
         reason="no_volume",
     ),

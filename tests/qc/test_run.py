@@ -55,6 +55,7 @@ def test_a_tilted_series_fails_with_the_angle_and_an_action(tmp_path: Path) -> N
     verdict = check_series(stack, None, refusal=caught.value)
 
     assert verdict.grade is Grade.FAIL
+    assert check_series(stack).untimed() == verdict.untimed()
     tilt = verdict.result("gen.geometry.tilt")
     assert tilt is not None
     assert tilt.value == pytest.approx(11.0, abs=0.05)

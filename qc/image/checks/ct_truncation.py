@@ -33,8 +33,8 @@ SHORTEST_RUN = 3
     causes={
         "cut": Advice(
             "positioning",
-            "{side_zh}体表超出重建视野（轮廓的 {value:.1f}%，约 {arc_mm:.0f} mm）",
-            "Skin on the {side_en} is outside the reconstructed field ({value:.1f} % of the outline, {arc_mm:.0f} mm)",
+            "体表（{side_zh}）超出重建视野（轮廓的 {value:.1f}%，约 {arc_mm:.0f} mm）",
+            "Skin ({side_en}) lies outside the reconstructed field ({value:.1f} % of the outline, {arc_mm:.0f} mm)",
             "recentre",
             "technician",
             "请将患者居中，或用扩展视野重建",
@@ -80,8 +80,16 @@ def truncation(inputs: Inputs) -> Measured | NotEvaluable:
     )
 
 
-SIDES_ZH = {"L": "左侧", "R": "右侧", "A": "前方", "P": "后方", "H": "头侧", "F": "足侧", "": ""}
-SIDES_EN = {"L": "left", "R": "right", "A": "front", "P": "back", "H": "head side", "F": "foot side", "": "edge"}
+SIDES_ZH = {"L": "左侧", "R": "右侧", "A": "前方", "P": "后方", "H": "头侧", "F": "足侧", "": "多侧"}
+SIDES_EN = {
+    "L": "left",
+    "R": "right",
+    "A": "front",
+    "P": "back",
+    "H": "head side",
+    "F": "foot side",
+    "": "several sides",
+}
 
 
 def _edge(volume: Volume, section: BodySection, radius_mm: float) -> NDArray[np.bool_]:

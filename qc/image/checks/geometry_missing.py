@@ -9,6 +9,9 @@ from qc.image.result import Location
 GAP_SHARE = 0.1
 """A distance within 10 % of the usual one is no gap (specification, 3.1)."""
 
+MULTIPLE_SHARE = 0.2
+"""Farther than this from a multiple, the spacing changes and nothing is missing: that is for `gen.geometry.jitter`."""
+
 
 @check(
     "gen.geometry.missing",
@@ -31,7 +34,7 @@ GAP_SHARE = 0.1
     },
 )
 def missing(inputs: Inputs) -> Measured | NotEvaluable:
-    """Number of slices missing; a distance that rounds to k times the usual one misses k - 1."""
+    """Number of slices missing; a distance of about k times the usual one misses k - 1."""
     planes = inputs.planes
     if planes is None:
         return NotEvaluable("missing_tag")
@@ -41,7 +44,8 @@ def missing(inputs: Inputs) -> Measured | NotEvaluable:
     # The lower median is a distance that occurs: the mean of two middle ones would lie between d and 2 d.
     usual = float(np.sort(steps)[(len(steps) - 1) // 2])
     multiple = np.round(steps / usual)
-    gaps = np.flatnonzero((np.abs(steps - usual) > GAP_SHARE * usual) & (multiple >= 2))
+    is_gap = (multiple >= 2) & (np.abs(steps - usual) > GAP_SHARE * usual)
+    gaps = np.flatnonzero(is_gap & (np.abs(steps - multiple * usual) <= MULTIPLE_SHARE * usual))
     p_mm = planes.p_mm[planes.distinct]
     lost = [p_mm[g] + usual * n for g in gaps for n in range(1, int(multiple[g]))]
     return Measured(

@@ -98,6 +98,12 @@ CAUSES = {
         "请补发缺失层面，或重建为等间距序列",
         "Send the missing slices, or reconstruct evenly spaced",
     ),
+    "single_slice": _advice(
+        "protocol",
+        "只有一层且无层厚，不构成三维图像",
+        "One slice without a thickness makes no volume",
+        *SELECT,
+    ),
     "refused": _advice(
         "unknown", "该序列无法作为三维图像使用", "The series cannot be used as a three-dimensional image", *RESEND
     ),
@@ -122,6 +128,8 @@ def usable(inputs: Inputs) -> Measured | NotEvaluable:
     """The code of the refusal, or "usable" where there is a volume."""
     if inputs.refusal is not None:
         code = inputs.refusal.code if inputs.refusal.code in CAUSES else "refused"
+        if code == "missing_slices" and len(inputs.headers) == 1:
+            code = "single_slice"
         numbers = {k: float(v) for k, v in inputs.refusal.fields.items() if isinstance(v, (int, float))}
         return Measured(code, advice=code, evidence={"code": inputs.refusal.code, **numbers})
     if inputs.volume is None:
