@@ -4,7 +4,6 @@ Plain pixels are read straight into the array that is returned; nothing else of 
 """
 
 import os
-import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from pydicom.pixels.decoders.base import get_decoder
 
 from imaging.errors import MissingAttribute, RadgateError, TruncatedFile, UndecodablePixels
 from imaging.headers import PARSER_FAULTS, PixelLocation, numbers, read_whole, text, whole
+from imaging.quiet import quiet_pydicom
 
 __all__ = ["PlanePixels", "read_pixels"]
 
@@ -67,9 +67,7 @@ def read_pixels(planes: Sequence[PlanePixels], shape: tuple[int, int, int]) -> t
     encoding = _common_encoding(planes)
     rescales = [_rescale(p.header) for p in planes]
     stored = np.empty(shape, dtype=encoding.dtype)
-    with warnings.catch_warnings():
-        # Decoders warn about harmless surplus bytes; what matters is checked here.
-        warnings.simplefilter("ignore")
+    with quiet_pydicom():
         for part in _runs_of_one_file(planes):
             _read_run(planes, part, encoding, stored)
     _extend_sign(stored, encoding)
@@ -107,7 +105,8 @@ def _encoding(header: Dataset) -> _Encoding:
             bits_stored=stored,
             high_bit=high,
         )
-    return _Encoding(allocated, stored, representation == 1)
+    # BitsStored matters for the sign alone: whatever unused bits hold is kept.
+    return _Encoding(allocated, stored if representation == 1 else allocated, representation == 1)
 
 
 def _rescale(header: Dataset) -> tuple[float, float]:

@@ -5,7 +5,6 @@
 
 import filecmp
 import os
-import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,6 +18,7 @@ from imaging.geometry import Grid
 from imaging.headers import Header, PixelLocation, read_header, text
 from imaging.pixels import PlanePixels, read_pixels
 from imaging.provenance import digest
+from imaging.quiet import quiet_pydicom
 from imaging.stacking import stack_planes
 from imaging.volume import SourceInstance, Volume
 
@@ -129,9 +129,7 @@ def scan(paths: Iterable[Path], progress: Progress | None = None) -> Scan:
     files = _all_files(paths)
     headers: list[Header] = []
     leftovers: list[Leftover] = []
-    with warnings.catch_warnings():
-        # pydicom warns about style, in words that may quote a patient's data; what matters is checked here.
-        warnings.simplefilter("ignore")
+    with quiet_pydicom():
         for number, file in enumerate(files, start=1):
             try:
                 headers.append(read_header(file))
