@@ -23,6 +23,7 @@ from dicom_gateway.store.store import Store
 from dicom_gateway.web import create_app
 from imaging.volume import Volume
 from monai_bundles import Bundle, BundleOutput, Worker
+from reports import Capability
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -76,7 +77,7 @@ class Service:
         closing.callback(worker.close)
         threading.Thread(target=worker.warm, name="warm worker", daemon=True).start()
         courier = Courier(store, engine, settings, on_settled=lambda study_uid: record.settle_study(engine, study_uid))
-        tools = Tools(bundles_of(settings), runner(worker))
+        tools = Tools(bundles_of(settings), runner(worker), capabilities_of(settings))
         flow = launch(
             engine,
             lambda: StudyFlow(settings, engine, store, tools, courier.wake),
@@ -97,6 +98,18 @@ class Service:
         self.dicom_port = listener.port
         self.web_port = serve_pages(settings, engine, store, closing, courier)
         log.info("service ready on ports %d (DICOM) and %d (web)", self.dicom_port, self.web_port)
+
+
+def capabilities_of(settings: Settings) -> dict[str, Capability]:
+    """What each destination accepts, as the encoders want it."""
+    return {
+        d.name: Capability(
+            rt_profile=d.rt_profile,
+            seg="labelmap" if d.seg == "labelmap" else "binary",
+            language="en" if settings.report.language == "en" else "zh",
+        )
+        for d in settings.destinations
+    }
 
 
 def runner(worker: Worker) -> Callable[[Bundle, Volume, Callable[[float, str], None]], BundleOutput]:

@@ -7,14 +7,15 @@ from dicom_gateway.route.explain import Decision, choose, explain_stack
 from dicom_gateway.route.facts import Facts
 from dicom_gateway.route.rules import Route
 from imaging.provenance import digest
-from imaging.series import Scan
+from imaging.series import Leftover, Scan, Stack
 
 __all__ = ["decide", "plan_jobs"]
 
 
 def decide(scan: Scan, routes: Sequence[Route], facts: Facts) -> Decision:
     """Every stack and leftover asked against every route."""
-    return choose([explain_stack(item, facts, routes) for item in (*scan.stacks, *scan.leftovers)])
+    found: list[Stack | Leftover] = [*scan.stacks, *scan.leftovers]
+    return choose([explain_stack(item, facts, routes) for item in found])
 
 
 def plan_jobs(

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Engine
 
-from dicom_gateway.deliver import enqueue
+from dicom_gateway.deliver import Parcel, enqueue
 from dicom_gateway.errors import StoreError
 from dicom_gateway.flow import record
 from dicom_gateway.flow.kept import keep_bytes, kept_json
@@ -50,17 +50,13 @@ def publish(
         plan,
         kept_json(folder / "result.json"),
         pictures,
-        [{column: item[column] for column in columns} for item in objects],
+        [{column: item[column] for column in columns} for item in {i["sop_uid"]: i for i in objects}.values()],
     )
     for destination in destinations:
-        wanted = [item for item in objects if suits(item, destination)]
-        enqueue(engine, plan.id, plan.study_uid, wanted, [destination])
+        parcels = [
+            Parcel(sop_uid=item["sop_uid"], sha256=item["sha256"], outlet=item["outlet"], position=position)
+            for position, item in enumerate(objects)
+            if item["profile"] == [destination.rt_profile, destination.seg]
+        ]
+        enqueue(engine, plan.id, plan.study_uid, parcels, [destination])
     return [[item["outlet"], item["sop_uid"], item["size_bytes"]] for item in objects]
-
-
-def suits(item: dict[str, Any], destination: Destination) -> bool:
-    """Whether an object is meant for a destination: its kind is taken, and it was written for its profile."""
-    profiles = {"rtstruct": destination.rt_profile, "seg": destination.seg}
-    made_for = dict(zip(("rtstruct", "seg"), item["profile"], strict=True))
-    outlet = item["outlet"]
-    return outlet in destination.outlets and (outlet not in profiles or made_for[outlet] == profiles[outlet])

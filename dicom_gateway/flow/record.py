@@ -163,12 +163,12 @@ def settle_study(engine: Engine, study_uid: str) -> None:
                     select(job.c.state).where(job.c.study_uid == study_uid, job.c.version == version["version"])
                 )
             ]
-            new = overall_state(states)
-            if new and new != version["state"]:
+            overall = overall_state(states)
+            if overall and overall != version["state"]:
                 connection.execute(
-                    update(version_).where(version_.c.id == version["id"]).values(state=new, changed=time.time())
+                    update(version_).where(version_.c.id == version["id"]).values(state=overall, changed=time.time())
                 )
-                note_event(connection, "study", study_uid, {"version": version["version"], "state": new})
+                note_event(connection, "study", study_uid, {"version": version["version"], "state": overall})
 
 
 def overall_state(job_states: Sequence[str]) -> str | None:

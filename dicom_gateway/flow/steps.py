@@ -24,6 +24,7 @@ from imaging.volume import Region, Volume
 from monai_bundles import Bundle, BundleOutput, misfits, verify
 from reports import (
     Capability,
+    EncodedObject,
     RefusedPart,
     Result,
     Run,
@@ -38,7 +39,7 @@ from reports import (
 from reports.document import report_pdf
 from reports.errors import InvalidObject
 from reports.pictures import Picture, key_pictures
-from reports.validate import check_objects
+from reports.validate import require_valid
 
 __all__ = ["STEPS", "Job", "Tools", "algorithm_of", "encode", "grade", "measure", "segment", "validate"]
 
@@ -288,41 +289,43 @@ def validate(job: Job, step: Step) -> None:
     InvalidObject
         The objects that report the failure are invalid themselves.
     """
-    faults = _faults(job)
-    if faults and _result(job).structures:
-        step.state, step.message = "failed", faults[0]
-        _write_failure(job, _result(job), f"The result did not pass validation: {faults[0]}")
-        faults = _faults(job)
-    if faults:
-        raise InvalidObject(faults[0])
+    result = _result(job)
+    try:
+        _check_objects(job, result)
+    except InvalidObject as error:
+        if not result.structures:
+            raise
+        failure = _write_failure(job, result, f"The result did not pass validation: {error.message}")
+        _check_objects(job, failure)
+        step.state, step.message = "failed", error.message
     step.message = step.message or "no error"
 
 
 def _write_objects(job: Job, result: Result) -> None:
     """Encode for every kind of destination, and list what was written in the order of sending."""
     pictures = _pictures(job)
-    listed: dict[str, dict[str, Any]] = {}
-    for capability in job.tools.capabilities(job.plan.deliver):
+    listed: list[dict[str, Any]] = []
+    for number, capability in enumerate(job.tools.capabilities(job.plan.deliver)):
         for item in encode_all(result, job.stack, job.volume, capability=capability, pictures=pictures):
-            if item.sop_instance_uid in listed:
-                continue
-            name = f"{len(listed):02d}-{item.outlet}.dcm"
-            keep_bytes(job.folder / "objects" / name, item.data)
-            listed[item.sop_instance_uid] = {
-                "file": name,
+            file = f"{number}-{len(listed):02d}-{item.outlet}.dcm"
+            keep_bytes(job.folder / "objects" / file, item.data)
+            listed.append({
+                "file": file,
+                "set": number,
                 "outlet": item.outlet,
                 "sop_class_uid": item.sop_class_uid,
                 "sop_uid": item.sop_instance_uid,
+                "series_uid": item.series_instance_uid,
                 "sha256": item.sha256,
                 "size_bytes": len(item.data),
                 "warnings": list(item.warnings),
                 "profile": [capability.rt_profile, capability.seg],
-            }
+            })
     keep_bytes(job.folder / "report.pdf", report_pdf(result, pictures))
-    keep_json(job.folder / "objects.json", list(listed.values()))
+    keep_json(job.folder / "objects.json", listed)
 
 
-def _write_failure(job: Job, result: Result, reason: str) -> None:
+def _write_failure(job: Job, result: Result, reason: str) -> Result:
     """Replace a result that cannot be delivered by one that says so."""
     runs = tuple(
         replace(run, status="failed", reason=reason, gate="RUN") if run.status == "ok" else run for run in result.runs
@@ -331,12 +334,27 @@ def _write_failure(job: Job, result: Result, reason: str) -> None:
     keep_json(job.folder / "result.json", failure.to_json())
     keep_json(job.folder / "pictures.json", [])
     _write_objects(job, failure)
+    return failure
 
 
-def _faults(job: Job) -> list[str]:
-    """Errors in the written objects."""
-    paths = [job.folder / "objects" / item["file"] for item in kept_json(job.folder / "objects.json")]
-    return [str(fault) for fault in check_objects(paths, job.stack)]
+def _check_objects(job: Job, result: Result) -> None:
+    """Every set of written objects against the rules."""
+    listed = kept_json(job.folder / "objects.json")
+    for number in sorted({item["set"] for item in listed}):
+        objects = [
+            EncodedObject(
+                outlet=item["outlet"],
+                sop_class_uid=item["sop_class_uid"],
+                sop_instance_uid=item["sop_uid"],
+                series_instance_uid=item["series_uid"],
+                data=(job.folder / "objects" / item["file"]).read_bytes(),
+                sha256=item["sha256"],
+                warnings=tuple(item["warnings"]),
+            )
+            for item in listed
+            if item["set"] == number
+        ]
+        require_valid(objects, result, job.stack, outside=True)
 
 
 def _result(job: Job) -> Result:
