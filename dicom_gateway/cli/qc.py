@@ -172,6 +172,9 @@ def _print(verdicts: list["SeriesVerdict"]) -> None:
         colour = COLOURS[str(verdict.grade)]
         console.print(f"[{colour}]{verdict.grade}[/{colour}]  {what}  {verdict.series_instance_uid}", highlight=False)
         console.print(f"      profile {verdict.profile_id}, {len(verdict.results)} checks", highlight=False)
+        unjudged = [r.check_id for r in verdict.results if r.grade == "NOT_EVALUABLE"]
+        if unjudged:
+            console.print(f"      not evaluable: {', '.join(unjudged)}", highlight=False)
         findings = verdict.findings()
         if not findings:
             continue

@@ -1,0 +1,81 @@
+"""Real images: what passes, and that every WARN and FAIL has a reason one can see in the picture or the header."""
+
+import warnings
+from pathlib import Path
+
+import pytest
+
+from imaging.errors import RadgateError
+from imaging.series import Stack, load_volume, scan
+from qc.image import SeriesVerdict, check_series
+from qc.image.result import Grade
+from tests.conftest import data_folder
+
+pytestmark = pytest.mark.data
+
+
+def judged(folder: Path) -> list[tuple[Stack, SeriesVerdict]]:
+    with warnings.catch_warnings():
+        # The headers of these files break rules of style; what they mean is judged by the checks.
+        warnings.simplefilter("ignore")
+        found = []
+        for stack in scan([folder]).stacks:
+            refusal = None
+            try:
+                volume = load_volume(stack)
+            except RadgateError as reason:
+                volume, refusal = None, reason
+            found.append((stack, check_series(stack, volume, refusal=refusal)))
+    return found
+
+
+def test_head_and_neck_ct_passes_with_notes_for_dental_metal_and_the_missing_position() -> None:
+    ((_, verdict),) = judged(data_folder("ct_head_neck") / "series")
+
+    assert verdict.grade is Grade.PASS
+    assert verdict.profile_id == "ct_base"
+    assert {r.check_id for r in verdict.findings()} == {"ct.metal", "gen.tag.position"}
+    unjudged = {r.check_id: r.reason for r in verdict.results if r.grade is Grade.NOT_EVALUABLE}
+    assert unjudged == {
+        "ct.centring": "missing_tag",  # no DataCollectionCenterPatient
+        "gen.instance.holes": "missing_tag",  # InstanceNumber is 1 in all slices
+        "gen.tag.plausible": "missing_tag",  # nothing but empty values
+    }
+
+
+def test_crops_of_a_ct_fail_only_for_their_cut_skin() -> None:
+    folders = [data_folder("lung_crop") / "image", *sorted(data_folder("sts_petct").glob("STS_*/CT/image"))]
+    for folder in folders:
+        ((_, verdict),) = judged(folder)
+
+        failed = {r.check_id for r in verdict.results if r.grade is Grade.FAIL}
+        assert failed == {"ct.truncation"}
+
+
+def test_pet_and_mr_of_the_sarcoma_patients_have_no_failure() -> None:
+    for folder in sorted(data_folder("sts_petct").glob("STS_*/[MP]*/image")):
+        ((stack, verdict),) = judged(folder)
+
+        assert verdict.grade in {Grade.PASS, Grade.WARN}, (stack.modality, verdict.findings())
+
+
+def test_tilt_of_the_phantom_is_found_as_its_header_states_it() -> None:
+    ((_, verdict),) = judged(data_folder("dicom_zoo") / "series_tilt_phantom")
+
+    tilt = verdict.result("gen.geometry.tilt")
+    assert tilt is not None
+    assert tilt.value == pytest.approx(abs(float(tilt.evidence["stated_deg"])), abs=0.05)
+    assert verdict.grade is Grade.FAIL
+
+
+def test_variable_spacing_fails_as_jitter() -> None:
+    ((_, verdict),) = judged(data_folder("dicom_zoo") / "series_variable_spacing")
+
+    assert {"gen.geometry.jitter", "gen.geometry.tilt", "gen.geometry.usable"} <= {
+        r.check_id for r in verdict.results if r.grade is Grade.FAIL
+    }
+
+
+def test_no_check_breaks_on_any_file_of_the_zoo() -> None:
+    for _, verdict in judged(data_folder("dicom_zoo")):
+        assert not [r.check_id for r in verdict.results if r.reason == "error"]
