@@ -24,6 +24,9 @@ __all__ = [
     "study_section",
 ]
 
+FIELD_LINES = 12
+"""A name of three groups of 64 characters, the longest that DICOM allows, is shown whole."""
+
 PICTURE_GAP_PT = 13.0
 PICTURE_MOST_PT = 178.0
 """Three rows with their captions fill a page."""
@@ -162,7 +165,7 @@ def _fields(sheets: Sheets, fields: Sequence[tuple[str, str]]) -> None:
     width = sheets.width / 2
     for row in range(0, len(fields), 2):
         pair = fields[row : row + 2]
-        lines = [lines_of(value or "—", BODY_PT + 0.5, width - 96, 3) for _, value in pair]
+        lines = [lines_of(value or "—", BODY_PT + 0.5, width - 96, FIELD_LINES) for _, value in pair]
         for column, ((label, _), texts) in enumerate(zip(pair, lines, strict=True)):
             x = MARGIN_PT + column * width
             sheets.text_at(x, sheets.y - 13, label, SMALL_PT, MUTED)

@@ -49,9 +49,8 @@ def encode_sr(
     if result.status == "held":
         raise NotForSending("The result waits for a person and is not sent; release or refuse it first.")
     capability = capability or Capability()
-    identity = source_identity(stack.header)
     ds = Comprehensive3DSR(
-        evidence=_evidence(identity, stack, seg),
+        evidence=_evidence(stack, seg),
         content=_content(result, stack, seg, capability),
         series_instance_uid=object_uid("series", result, "sr"),
         series_number=1,
@@ -62,7 +61,7 @@ def encode_sr(
         is_final=False,
         is_verified=False,
     )
-    ds.update(identity)
+    ds.update(source_identity(stack.header))
     equip(ds, result, "sr")
     declare_private_scheme(ds)
     if capability.item_charset:
@@ -116,17 +115,18 @@ def _content(result: Result, stack: "Stack", seg: EncodedObject | None, capabili
     return root
 
 
-def _evidence(identity: Dataset, stack: "Stack", seg: EncodedObject | None) -> list[Dataset]:
+def _evidence(stack: "Stack", seg: EncodedObject | None) -> list[Dataset]:
     """One small data set for each instance that the report rests on."""
     references = [(s.sop_class_uid, s.sop_instance_uid, s.series_instance_uid) for s in stack.sources]
     if seg is not None:
         references.append((seg.sop_class_uid, seg.sop_instance_uid, seg.series_instance_uid))
+    shared = source_identity(stack.header)
+    # highdicom warns about a name of one component, which is the source's to choose; the name is written afterwards
+    shared.PatientName = ""
     evidence = []
     for sop_class_uid, sop_instance_uid, series_instance_uid in dict.fromkeys(references):
         item = Dataset()
-        item.update(identity)
-        # highdicom warns about a name of one component, which is the source's to choose; `identity` is written later
-        item.PatientName = ""
+        item.update(shared)
         item.SOPClassUID, item.SOPInstanceUID = sop_class_uid, sop_instance_uid
         item.SeriesInstanceUID = series_instance_uid
         evidence.append(item)

@@ -2,7 +2,7 @@
 
 Run once by a developer, not by radgate: ``python -m reports.fonts.make_subset NotoSansCJK-Regular.ttc``. The PDF
 library embeds TrueType outlines only, so the cubic outlines become quadratic ones; the subset keeps the characters of
-GB 2312, the more frequent half of Big5, Latin with its accents, and characters of names that neither set has. The
+GB 2312, the more frequent half of Big5, Latin-1, and characters of names that neither set has. The
 family is renamed, as the licence asks of a changed font.
 """
 
@@ -23,12 +23,12 @@ NAME_CHARACTERS = (
     "旸昀昊昱晅晔晟晢暄暕暾曈朓杞柘桁桠梓棪椿楸榕樾櫆欤毓氤泓泖洹浠浚淏淼湉湜溥溦滢漪潇澍濛瀚灏炅炘炜烜烨焓焜煊煜熠燊燚爔玎玏玕玟玢玦玮珂珈珑珣珩琚琛琦琨琬琭琰琳琮瑀瑗瑛瑭瑾璇璋璞瓒"
 )
 
-BILINGUAL_SIGNS = "²³°±×÷µ·–—‘’“”•…‰€™≤≥≈≠→←↑↓−√∞△▲▼■□●○◆✓✗，。、；：？！（）《》【】「」％～＋－＝／"
+BILINGUAL_SIGNS = "²³°±×÷µ·–—‘’“”•…‰€™≤≥≈≠→←↑↓−√∞△▲▼■□●○◆✓，。、；：？！（）《》【】「」％～＋－＝／"
 
 
 def covered_characters() -> set[int]:
     """Code points that the font is to cover."""
-    wanted = set(range(0x20, 0x7F)) | set(range(0xA0, 0x180)) | {ord(c) for c in NAME_CHARACTERS + BILINGUAL_SIGNS}
+    wanted = set(range(0x20, 0x7F)) | set(range(0xA0, 0x100)) | {ord(c) for c in NAME_CHARACTERS + BILINGUAL_SIGNS}
     for high in range(0xA1, 0xF8):
         for low in range(0xA1, 0xFF):
             wanted.update(map(ord, bytes((high, low)).decode("gb2312", errors="ignore")))

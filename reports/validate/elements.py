@@ -43,6 +43,9 @@ def _of_items(outlet: str, ds: Dataset, inherited: Any) -> Iterator[Violation]:
         elif isinstance(element, RawDataElement):
             if isinstance(element.value, bytes):
                 yield from _of_bytes(outlet, tag, vr, element.value, encodings)
+        elif vr == "UI":
+            values = element.value if element.VM > 1 else [element.value or ""]
+            yield from _of_bytes(outlet, tag, vr, "\\".join(map(str, values)).encode(), encodings)
         elif vr in TEXT_LIMITS:
             yield from _of_text(outlet, tag, vr, str(element.value if element.value is not None else ""))
 

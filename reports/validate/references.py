@@ -25,6 +25,9 @@ def reference_violations(objects: Mapping[str, Dataset], stack: "Stack") -> Iter
     for outlet, ds in objects.items():
         if str(ds.StudyInstanceUID) != stack.study_instance_uid:
             yield Violation(outlet, "identity", "The object lies in another study than its images.")
+        for keyword in ("PatientName", "PatientID", "AccessionNumber"):
+            if _text(ds, keyword) != _text(stack.header, keyword):
+                yield Violation(outlet, "identity", f"{keyword} is not that of the images.")
         for item in _items(ds):
             uid = str(item.get("ReferencedSOPInstanceUID", ""))
             if uid and uid not in known:
@@ -94,6 +97,10 @@ def _frames_of_reference(objects: Mapping[str, Dataset], stack: "Stack") -> Iter
             if tuple(float(x) for x in frame.PlanePositionSequence[0].ImagePositionPatient) not in positions:
                 yield Violation("seg", "geometry", "A frame does not lie on a plane of the images.")
                 break
+
+
+def _text(ds: Dataset, keyword: str) -> str:
+    return str(ds.get(keyword) or "")
 
 
 def _items(ds: Dataset) -> Iterator[Dataset]:

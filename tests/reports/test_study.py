@@ -1,0 +1,51 @@
+"""The study of a header: Chinese character sets decode, damaged bytes are refused."""
+
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from reports import encode_sr, study_ref
+from reports.encode.identity import source_identity
+from reports.errors import UndecodableText
+from tests.reports.making import make_case
+
+
+@pytest.mark.parametrize("character_set", ["GB18030", "GBK", "ISO_IR 192"])
+def test_a_chinese_name_arrives_in_utf8_whatever_the_source_wrote(tmp_path: Path, character_set: str) -> None:
+    case = make_case(tmp_path, character_set=character_set, planes=5)
+
+    report = dcmread(BytesIO(encode_sr(case.result, case.stack).data))
+
+    assert case.result.study.patient_name == "Zhang^San=张^三"
+    assert case.result.study.character_set == character_set
+    assert case.result.study.raw_patient_name == "Zhang^San=张^三".encode(
+        {"ISO_IR 192": "utf-8"}.get(character_set, character_set.lower())
+    )
+    assert report.SpecificCharacterSet == "ISO_IR 192"
+    assert report.PatientName == "Zhang^San=张^三"
+    assert report.StudyDescription == "头颈部"
+
+
+def test_missing_attributes_become_empty_ones() -> None:
+    header = Dataset()
+    header.StudyInstanceUID = "1.2.3"
+
+    study = study_ref(header)
+    identity = source_identity(header)
+
+    assert (study.study_uid, study.patient_name, study.accession) == ("1.2.3", "", "")
+    assert "PatientID" in identity
+    assert "PatientWeight" not in identity
+
+
+def test_a_name_that_lost_a_character_in_decoding_is_refused() -> None:
+    header = Dataset()
+    header.StudyInstanceUID, header.PatientName = "1.2.3", "Zhang^San=\ufffd^三"
+
+    for function in (study_ref, source_identity):
+        with pytest.raises(UndecodableText) as refusal:
+            function(header)
+        assert "Zhang" not in str(refusal.value)

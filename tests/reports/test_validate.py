@@ -1,0 +1,221 @@
+"""The gate before delivery: nothing is found in what we write, and each planted fault is."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from io import BytesIO
+
+import pytest
+from pydicom import dcmread
+from pydicom.dataset import Dataset
+
+from reports import EncodedObject, encode_all
+from reports.errors import InvalidObject
+from reports.validate import ALLOWED_WARNINGS, Violation, dciodvfy_findings, require_valid, validate
+from tests.conftest import require_program
+from tests.reports.making import PROCESSING, Case, run_of, without_output
+
+
+def spoiled(item: EncodedObject, spoil: Callable[[Dataset], object]) -> EncodedObject:
+    """The object after `spoil` has changed its data set, with a hash that fits again."""
+    ds = dcmread(BytesIO(item.data))
+    spoil(ds)
+    buffer = BytesIO()
+    ds.save_as(buffer, enforce_file_format=False)
+    return with_bytes(item, buffer.getvalue())
+
+
+def with_bytes(item: EncodedObject, data: bytes) -> EncodedObject:
+    return replace(item, data=data, sha256=hashlib.sha256(data).hexdigest())
+
+
+def found(case: Case, objects: dict[str, EncodedObject], changed: EncodedObject) -> set[tuple[str, str]]:
+    """(outlet, rule) of what the gate finds with one object changed."""
+    return {
+        (v.outlet, v.rule)
+        for v in validate(list({**objects, changed.outlet: changed}.values()), case.result, case.stack)
+    }
+
+
+def test_nothing_is_found_in_what_we_write(case: Case, objects: dict[str, EncodedObject]) -> None:
+    assert validate(list(objects.values()), case.result, case.stack) == ()
+    require_valid(list(objects.values()), case.result, case.stack)
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        (run_of(scope_covered=True),),
+        (run_of("failed"),),
+        (run_of("refused"),),
+        (run_of(), run_of("failed", PROCESSING, id="r2")),
+    ],
+)
+def test_nothing_is_found_where_nothing_was_found(case: Case, runs: tuple[object, ...]) -> None:
+    result = without_output(case.result, *runs)  # type: ignore[arg-type]
+
+    assert validate(encode_all(result, case.stack, case.volume), result, case.stack) == ()
+
+
+def empty_second_segment(ds: Dataset) -> None:
+    size = int(ds.Rows) * int(ds.Columns)
+    bits = list(bytes(ds.PixelData))
+    for index, frame in enumerate(ds.PerFrameFunctionalGroupsSequence):
+        if frame.SegmentIdentificationSequence[0].ReferencedSegmentNumber == 2:
+            for bit in range(index * size, (index + 1) * size):
+                bits[bit // 8] &= ~(1 << bit % 8)
+    ds.PixelData = bytes(bits)
+
+
+def other_segment(ds: Dataset) -> None:
+    for item in ds.iterall():
+        if item.keyword == "ReferencedSegmentNumber":
+            item.value = 7
+
+
+def other_instance(ds: Dataset) -> None:
+    next(item for item in ds.iterall() if item.keyword == "ReferencedSOPInstanceUID").value = "1.2.3.4"
+
+
+def no_status(ds: Dataset) -> None:
+    for item in ds.iterall():
+        if item.keyword == "CodeValue" and item.value == "111242":
+            item.value = "111241"
+
+
+def no_evidence(ds: Dataset) -> None:
+    del ds.CurrentRequestedProcedureEvidenceSequence
+
+
+def no_contours(ds: Dataset) -> None:
+    del ds.ROIContourSequence[1].ContourSequence
+
+
+def other_frame_of_reference(ds: Dataset) -> None:
+    ds.FrameOfReferenceUID = "1.2.3"
+
+
+def shifted_frame(ds: Dataset) -> None:
+    ds.PerFrameFunctionalGroupsSequence[0].PlanePositionSequence[0].ImagePositionPatient = [1, 2, 3]
+
+
+def no_algorithm(ds: Dataset) -> None:
+    del ds.ContributingEquipmentSequence
+
+
+def image_series(ds: Dataset) -> None:
+    ds.SeriesInstanceUID = "1.2.3.4.5"
+
+
+@pytest.mark.parametrize(
+    ("outlet", "spoil", "rule"),
+    [
+        ("seg", empty_second_segment, "empty"),
+        ("seg", other_frame_of_reference, "geometry"),
+        ("seg", shifted_frame, "geometry"),
+        ("seg", other_instance, "reference"),
+        ("seg", image_series, "identity"),
+        ("rtstruct", no_contours, "empty"),
+        ("rtstruct", other_instance, "reference"),
+        ("rtstruct", lambda ds: setattr(ds, "ApprovalStatus", "APPROVED"), "review"),
+        ("sr", other_segment, "reference"),
+        ("sr", other_instance, "reference"),
+        ("sr", no_evidence, "reference"),
+        ("sr", no_status, "status"),
+        ("sr", lambda ds: setattr(ds, "PreliminaryFlag", "FINAL"), "review"),
+        ("sr", lambda ds: setattr(ds, "PatientName", "Li^Si"), "identity"),
+        ("sr", lambda ds: setattr(ds, "StudyInstanceUID", "1.2.3"), "identity"),
+        ("pdf", lambda ds: setattr(ds, "PatientID", "TEST0002"), "identity"),
+        ("pdf", lambda ds: setattr(ds, "EncapsulatedDocument", b"<html></html> "), "document"),
+        ("pdf", lambda ds: setattr(ds, "MIMETypeOfEncapsulatedDocument", "text/html"), "document"),
+        ("pdf", no_algorithm, "algorithm"),
+    ],
+)
+def test_a_planted_fault_is_found(
+    case: Case, objects: dict[str, EncodedObject], outlet: str, spoil: Callable[[Dataset], object], rule: str
+) -> None:
+    assert (outlet, rule) in found(case, objects, spoiled(objects[outlet], spoil))
+
+
+@pytest.mark.parametrize(
+    ("outlet", "old", "new", "rule"),
+    [
+        ("pdf", "张^三".encode(), b"\xd5\xc5^\xc8\xfd" + b"  ", "charset"),
+        ("sr", b"UNVERIFIED", b"UNVERIFI\xe9D", "charset"),
+        ("pdf", b"2.25.", b"2.25.0", "uid"),
+    ],
+)
+def test_planted_bytes_are_found(
+    case: Case, objects: dict[str, EncodedObject], outlet: str, old: bytes, new: bytes, rule: str
+) -> None:
+    data = objects[outlet].data
+    if rule == "uid":
+        at = data.index(old, data.index(b"\x20\x00\x0d\x00UI"))  # StudyInstanceUID
+        data = data[:at] + b"2.025." + data[at + len(old) + 1 :]
+    else:
+        data = data.replace(old, new, 1)
+
+    assert (outlet, rule) in found(case, objects, with_bytes(objects[outlet], data))
+
+
+@pytest.mark.filterwarnings("ignore:The value length:UserWarning", "ignore:Value exceeds:UserWarning")
+def test_a_value_longer_than_its_attribute_is_found(case: Case, objects: dict[str, EncodedObject]) -> None:
+    changed = spoiled(objects["pdf"], lambda ds: setattr(ds, "SeriesDescription", "结" * 65))
+
+    assert ("pdf", "length") in found(case, objects, changed)
+
+
+def test_damaged_and_exchanged_files_are_found(case: Case, objects: dict[str, EncodedObject]) -> None:
+    report = objects["sr"]
+
+    assert ("sr", "file") in found(case, objects, with_bytes(report, b"no DICOM at all"))
+    assert ("sr", "file") in found(case, objects, replace(report, sha256="0" * 64))
+    assert ("sr", "identity") in found(case, objects, replace(report, sop_instance_uid="1.2.3"))
+
+
+def test_objects_that_must_not_exist_for_a_failure_are_found(case: Case, objects: dict[str, EncodedObject]) -> None:
+    failed = without_output(case.result, run_of("failed"))
+    seg = objects["seg"]
+
+    rules = {(v.outlet, v.rule) for v in validate([seg, *encode_all(failed, case.stack)], failed, case.stack)}
+
+    assert ("seg", "status") in rules
+
+
+def test_the_gate_refuses_with_the_rules_and_without_values(case: Case, objects: dict[str, EncodedObject]) -> None:
+    changed = spoiled(objects["sr"], lambda ds: setattr(ds, "PatientName", "Li^Si"))
+
+    with pytest.raises(InvalidObject) as refusal:
+        require_valid([objects["seg"], changed], case.result, case.stack)
+
+    assert ["sr", "identity"] in refusal.value.fields["broken"]
+    assert "Li" not in str(refusal.value)
+
+
+@pytest.mark.interop
+def test_dciodvfy_finds_what_we_plant(objects: dict[str, EncodedObject]) -> None:
+    require_program("dciodvfy")
+
+    findings = dciodvfy_findings(spoiled(objects["sr"], lambda ds: delattr(ds, "Modality")))
+
+    assert findings
+    assert any(line.startswith("Error") for line in findings)
+
+
+@pytest.mark.interop
+def test_dciodvfy_runs_inside_the_gate(case: Case, objects: dict[str, EncodedObject]) -> None:
+    require_program("dciodvfy")
+    changed = spoiled(objects["pdf"], lambda ds: setattr(ds, "ConversionType", "XYZ"))
+
+    violations = validate([changed], case.result, case.stack, outside=True)
+
+    assert any(v.rule == "dciodvfy" for v in violations)
+
+
+def test_a_program_that_is_not_installed_is_no_verdict(objects: dict[str, EncodedObject]) -> None:
+    assert dciodvfy_findings(objects["sr"], program="no-such-program") is None
+
+
+def test_every_allowed_warning_has_its_reason() -> None:
+    assert all(reason.strip() for _, reason in ALLOWED_WARNINGS)
+    assert sorted([Violation("sr", "b", ""), Violation("pdf", "a", "")])[0].outlet == "pdf"
