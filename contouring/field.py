@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from imaging.volume import Region
 
-__all__ = ["lead_at", "smoothed_distance_at"]
+__all__ = ["lead_across", "smoothed_distance_at"]
 
 FloatArray = NDArray[np.float64]
 IndexArray = NDArray[np.intp]
@@ -94,16 +94,29 @@ def _squares_to(target: NDArray[np.bool_], cap: int) -> NDArray[np.uint8]:
     return squares
 
 
-def lead_at(region: Region, rivals: Sequence[Region], planes: IndexArray, columns_rows: IndexArray) -> FloatArray:
-    """Probability of the region at some pixels, minus the largest of its rivals' (0.5 where there are none).
+def lead_across(
+    region: Region, rivals: Sequence[Region], planes: IndexArray, inside: IndexArray, outside: IndexArray
+) -> tuple[FloatArray, FloatArray]:
+    """Lead of the region's probability over its rival, at the pixels on both sides of each step of its boundary.
 
-    Outside the box of a region its probability counts as 0.
+    The rival of a step is whatever is most probable on its outer side: one of the given structures, or what remains to
+    a sum of 1. Seen from that structure the same two probabilities are compared, so both get the same outline. Without
+    given rivals the lead is the distance from 0.5. Outside the box of a region its probability counts as 0.
+
+    Returns
+    -------
+    inner, outer
+        Values at the inner and at the outer pixels.
     """
-    own = _probability_at(region, planes, columns_rows)
+    own = [_probability_at(region, planes, pixels) for pixels in (inside, outside)]
     if not rivals:
-        return own - 0.5
-    strongest = np.max([_probability_at(r, planes, columns_rows) for r in rivals], axis=0)
-    return np.asarray(own - strongest)
+        return own[0] - 0.5, own[1] - 0.5
+    others = [np.stack([_probability_at(r, planes, pixels) for r in rivals]) for pixels in (inside, outside)]
+    rest = [np.maximum(0, 1 - o - others[n].sum(axis=0)) for n, o in enumerate(own)]
+    candidates = [np.concatenate([others[n], rest[n][None]]) for n in (0, 1)]
+    strongest = candidates[1].argmax(axis=0)[None]
+    inner, outer = (own[n] - np.take_along_axis(candidates[n], strongest, axis=0)[0] for n in (0, 1))
+    return inner, outer
 
 
 def _probability_at(region: Region, planes: IndexArray, columns_rows: IndexArray) -> FloatArray:

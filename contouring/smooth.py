@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from contouring.field import lead_at, smoothed_distance_at
+from contouring.field import lead_across, smoothed_distance_at
 from contouring.rings import Rings
 from contouring.trace import trace_cracks, unit_cracks
 from imaging.volume import Region
@@ -107,8 +107,7 @@ def smooth_rings(
 def _steps_of(region: Region, cracks: Rings, rivals: Sequence[Region] | None) -> _Steps:
     inside, outside, starts, planes = unit_cracks(cracks)
     if region.probability is not None:
-        field_inside = lead_at(region, rivals or (), planes, inside)
-        field_outside = lead_at(region, rivals or (), planes, outside)
+        field_inside, field_outside = lead_across(region, rivals or (), planes, inside, outside)
     else:
         both = smoothed_distance_at(region, np.repeat(planes, 2), np.stack([inside, outside], axis=1).reshape(-1, 2))
         field_inside, field_outside = both[0::2], both[1::2]

@@ -1,0 +1,138 @@
+"""Smooth outlines: the same voxels, the same area, shared edges."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from contouring.field import smoothed_distance_at
+from contouring.runs import runs_of_region
+from contouring.scanline import runs_of
+from contouring.smooth import smooth_rings
+from contouring.trace import trace_cracks, unit_cracks
+from imaging.volume import Region
+from tests.contouring.test_trace import grids, masks, read_back
+
+
+@settings(max_examples=80, deadline=None)
+@given(st.data(), masks(), st.sampled_from(["nested", "keyhole"]))
+def test_every_mask_comes_back_bit_by_bit_in_smooth_mode(
+    data: st.DataObject, mask: NDArray[np.bool_], holes: str
+) -> None:
+    grid = data.draw(grids(mask.shape))  # type: ignore[arg-type]
+
+    again = read_back(mask, grid, "smooth", holes)
+
+    assert np.array_equal(again, mask)
+
+
+@settings(max_examples=40, deadline=None)
+@given(masks(), st.booleans(), st.integers(0, 2**32 - 1))
+def test_vertices_keep_away_from_pixel_centres(mask: NDArray[np.bool_], has_probability: bool, seed: int) -> None:
+    probability = np.random.default_rng(seed).random(mask.shape) if has_probability else None
+    region = Region.from_mask(mask, probability)
+
+    rings = smooth_rings(region)
+
+    away = np.linalg.norm(rings.columns_rows - np.rint(rings.columns_rows), axis=1)
+    assert (away >= 0.02 - 1e-9).all()
+    assert runs_of(rings, region.shape).is_same_as(runs_of_region(region))
+
+
+def disc(radius_px: float, centre: NDArray[np.float64]) -> NDArray[np.bool_]:
+    j, i = np.mgrid[0:101, 0:97]
+    return np.asarray(((i - centre[0]) ** 2 + (j - centre[1]) ** 2 <= radius_px**2)[None])
+
+
+def centres(number: int) -> NDArray[np.float64]:
+    return 45.5 + np.random.default_rng(7).random((number, 2))
+
+
+@pytest.mark.parametrize("radius_px", [1.5, 2.5, 5, 10, 20, 40])
+def test_discs_keep_their_area(radius_px: float) -> None:
+    for centre in centres(10):
+        mask = disc(radius_px, centre)
+        area = float(smooth_rings(Region.from_mask(mask)).areas.sum())
+
+        assert area == pytest.approx(mask.sum(), rel=1e-4)
+
+
+@pytest.mark.parametrize("radius_px", [5, 10, 20, 40])
+def test_discs_become_round(radius_px: float) -> None:
+    for centre in centres(5):
+        rings = smooth_rings(Region.from_mask(disc(radius_px, centre)))
+        distance = np.linalg.norm(rings.columns_rows - centre, axis=1)
+
+        assert np.abs(distance - radius_px).max() < 0.75
+        assert distance.std() < 0.25
+
+
+def test_without_keeping_the_area_small_discs_shrink() -> None:
+    """The planted fault for the area: it must be visible without the level."""
+    mask = disc(2.5, centres(1)[0])
+
+    rings = smooth_rings(Region.from_mask(mask), keep_area=False)
+
+    assert abs(rings.areas.sum() / mask.sum() - 1) > 0.001
+
+
+def test_simplifying_drops_vertices_and_moves_the_outline_little() -> None:
+    region = Region.from_mask(disc(30, centres(1)[0]))
+
+    full = smooth_rings(region, simplify=False)
+    short = smooth_rings(region)
+
+    assert len(short.columns_rows) < 0.6 * len(full.columns_rows)
+    gaps = np.linalg.norm(full.columns_rows[:, None] - short.columns_rows[None], axis=2).min(axis=0)
+    assert gaps.max() < 0.02, "kept vertices stay"
+
+
+def test_the_field_is_the_gaussian_of_the_signed_distance() -> None:
+    """Equality with the plain way, computed over whole slices."""
+    rng = np.random.default_rng(2)
+    mask = ndimage.gaussian_filter(rng.random((3, 40, 31)), (0, 3, 3)) > 0.5
+    region = Region.from_mask(mask)
+    inside, outside, _, planes = unit_cracks(trace_cracks(region))
+
+    got = smoothed_distance_at(region, planes, inside)
+    outer = smoothed_distance_at(region, planes, outside)
+
+    padded = np.pad(mask, ((0, 0), (20, 20), (20, 20)))
+    for plane in range(3):
+        distance = ndimage.distance_transform_edt(padded[plane]) - ndimage.distance_transform_edt(~padded[plane])
+        plain = ndimage.gaussian_filter(distance - 0.5 * np.sign(distance), 0.7, radius=3)
+        here = planes == plane
+        for pixels, values in ((inside, got), (outside, outer)):
+            expected = plain[pixels[here][:, 1] + 20, pixels[here][:, 0] + 20]
+            np.testing.assert_allclose(values[here], expected, atol=2e-5)
+
+
+def test_neighbours_share_one_edge_when_each_knows_its_rivals() -> None:
+    rng = np.random.default_rng(4)
+    scores = ndimage.gaussian_filter(rng.normal(size=(3, 2, 37, 29)), (0, 0, 3, 3)) * 30
+    probabilities = np.exp(scores) / np.exp(scores).sum(axis=0)
+    winner = probabilities.argmax(axis=0)
+    full = [Region(np.asarray(winner == c), (0, 0, 0), winner.shape, probabilities[c]) for c in range(3)]
+
+    areas = [smooth_rings(full[c], rivals=[full[d] for d in range(3) if d != c]) for c in range(3)]
+
+    own = {tuple(np.round(v, 9)) for v in areas[0].columns_rows}
+    others = {tuple(np.round(v, 9)) for r in areas[1:] for v in r.columns_rows}
+    interior = {(u, w) for u, w in own if 0.5 < u < 27.5 and 0.5 < w < 35.5}
+    two_way = interior & others
+    assert len(two_way) > 0.95 * len(interior), "vertices between two structures coincide"
+
+
+def test_a_probability_moves_the_outline_towards_its_half_line() -> None:
+    """A straight edge at column 10.8: the mask says 10.5, the probability knows better."""
+    columns = np.mgrid[0:12, 0:20][1]
+    probability = np.clip(0.5 + 0.25 * (10.8 - columns), 0, 1)[None]
+    mask = probability > 0.5
+    region = Region(mask, (0, 0, 0), mask.shape, probability)
+
+    rings = smooth_rings(region, keep_area=False)
+
+    right = rings.columns_rows[(rings.columns_rows[:, 0] > 10) & (np.abs(rings.columns_rows[:, 1] - 5.5) < 4)]
+    assert right[:, 0] == pytest.approx(10.8)
