@@ -4,6 +4,7 @@ The child is started when it is first needed. Between the processes go JSON line
 temporary folder; nothing is pickled.
 """
 
+import contextlib
 import json
 import logging
 import os
@@ -90,6 +91,7 @@ class Worker:
             As `verify`, or the worker could not be started.
         """
         with self._turn:
+            self._cancelled.clear()
             self._ensure_started()
             for bundle in bundles:
                 self._ask({"kind": "warm", **_identity(bundle)}, None, START_S)
@@ -137,8 +139,7 @@ class Worker:
             self._process = None
             if process is None:
                 return
-            if process.stdin is not None:
-                process.stdin.close()
+            _close(process)
             try:
                 process.wait(STOP_S)
             except subprocess.TimeoutExpired:
@@ -228,9 +229,19 @@ class Worker:
             if answer["kind"] in kinds:
                 return answer
             if answer["kind"] == "progress" and progress is not None:
-                progress(answer["share"], answer["step"])
+                self._tell(progress, answer)
             if answer["kind"] == "alive":
                 self._check_memory(answer["resident_bytes"])
+
+    def _tell(self, progress: Progress, answer: dict[str, Any]) -> None:
+        """Pass progress on; if the listener raises, the child goes, for nobody would hear its answer."""
+        told = False
+        try:
+            progress(answer["share"], answer["step"])
+            told = True
+        finally:
+            if not told:
+                self._kill()
 
     def _check_memory(self, resident_bytes: int) -> None:
         """End the child when it holds more than it may.
@@ -252,13 +263,18 @@ class Worker:
 
     def _end(self, error: WorkerError) -> WorkerError:
         """Kill the child and hand back the error that tells why."""
+        self._kill()
+        log.warning("bundle worker ended code=%s", error.code)
+        return error
+
+    def _kill(self) -> None:
+        """End the child at once; the next request starts another."""
         process = self._process
         self._process = None
         if process is not None:
             process.kill()
             process.wait()
-        log.warning("bundle worker ended code=%s", error.code)
-        return error
+            _close(process)
 
     def _crash(self) -> WorkerError:
         """The child is gone by itself."""
@@ -274,6 +290,13 @@ class Worker:
 
 def _identity(bundle: Bundle) -> dict[str, str]:
     return {"root": str(bundle.root), "digest": bundle.algorithm.bundle_digest}
+
+
+def _close(process: "subprocess.Popen[str]") -> None:
+    """Close the child's input; its output closes with the thread that reads it."""
+    if process.stdin is not None:
+        with contextlib.suppress(OSError):
+            process.stdin.close()
 
 
 def _listen(stream: IO[str] | None, answers: "queue.Queue[dict[str, Any] | None]") -> None:

@@ -1,8 +1,8 @@
 """The trachea with the main bronchi on the coarse grid: a chain of round air-filled sections in front of the spine.
 
-The chain ends above where it narrows to the glottis; the subglottic part of the larynx therefore belongs to it. Below it
-ends where the lumen widens into the carina; from there the main bronchi are grown through gas, and given up where the
-growth leaks into lung.
+The chain ends above where it narrows to the glottis; the subglottic part of the larynx therefore belongs to it. Below
+it ends where the lumen widens into the carina; from there the main bronchi are grown through gas, and given up where
+the growth leaks into lung.
 """
 
 from dataclasses import dataclass
