@@ -4,6 +4,7 @@ Values that several checks need are computed here once and kept; a check itself 
 """
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -22,7 +23,7 @@ from qc.image.body import BodySection, body_sections
 from qc.image.pixels import PlaneStatistics, plane_statistics
 from qc.image.result import Subject
 
-__all__ = ["Expected", "Inputs", "Planes"]
+__all__ = ["Expected", "Inputs", "Planes", "item_of", "number_of", "numbers_of", "seconds_of_day", "text_of"]
 
 FloatArray = NDArray[np.float64]
 
@@ -212,3 +213,27 @@ def numbers_of(header: Dataset, keyword: str) -> tuple[float, ...]:
     except PARSER_FAULTS:
         return ()
     return found if all(math.isfinite(v) for v in found) else ()
+
+
+def number_of(header: Dataset, keyword: str) -> float | None:
+    """First number of one attribute; None where it is absent, empty or holds something else."""
+    found = numbers_of(header, keyword)
+    return found[0] if found else None
+
+
+def item_of(header: Dataset, keyword: str) -> Dataset:
+    """First item of a sequence; an empty data set where there is none."""
+    try:
+        sequence = header.get(keyword)
+        return sequence[0] if sequence else Dataset()
+    except PARSER_FAULTS:
+        return Dataset()
+
+
+def seconds_of_day(text: str) -> float | None:
+    """Seconds since midnight of a DICOM time (HHMMSS.FFFFFF, cut short from the right), or None where it is none."""
+    found = re.match(r"(\d{2})(\d{2})?(\d{2}(?:\.\d+)?)?", text)
+    if not found:
+        return None
+    hours, minutes, seconds = (float(part or 0) for part in found.groups())
+    return hours * 3600 + minutes * 60 + seconds if hours < 24 and minutes < 60 and seconds < 61 else None

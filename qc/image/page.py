@@ -12,7 +12,8 @@ STYLE = """
 body { font-family: system-ui, "Noto Sans CJK SC", sans-serif; margin: 2rem auto; max-width: 70rem; color: #1d2733; }
 h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 2rem 0 .4rem; overflow-wrap: anywhere }
 table { border-collapse: collapse; width: 100%; margin: .4rem 0 1rem }
-table.findings { table-layout: fixed } .findings th:nth-child(1) { width: 6rem } .findings th:nth-child(2) { width: 10rem }
+table.findings { table-layout: fixed }
+.findings th:nth-child(1) { width: 6rem } .findings th:nth-child(2) { width: 10rem }
 th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid #d8dee6 }
 th { font-weight: 600; color: #55606e; font-size: .85rem }
 td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
@@ -45,13 +46,17 @@ def _series(verdict: SeriesVerdict) -> str:
     findings = verdict.findings()
     rows = "".join(_finding(r) for r in findings)
     body = (
-        "<table class=findings><tr><th>等级 / grade<th>项目 / check<th>原因 / cause<th>处理 / action</tr>" + rows + "</table>"
+        "<table class=findings><tr><th>等级 / grade<th>项目 / check<th>原因 / cause<th>处理 / action</tr>"
+        + rows
+        + "</table>"
         if findings
         else "<p>未发现问题。 <span class=en>Nothing was found.</span></p>"
     )
     unjudged = [r.check_id for r in verdict.results if r.grade is Grade.NOT_EVALUABLE]
     if unjudged:
-        body += f"<p>{len(unjudged)} 项无法评估。 <span class=en>Not evaluable: {escape(', '.join(unjudged))}</span></p>"
+        body += (
+            f"<p>{len(unjudged)} 项无法评估。 <span class=en>Not evaluable: {escape(', '.join(unjudged))}</span></p>"
+        )
     numbers = "".join(_numbers(r) for r in verdict.results)
     table = f"<table><tr><th>grade<th>check<th>value<th>unit<th>warn<th>fail<th>reason</tr>{numbers}</table>"
     summary = f"<summary>全部结果 / all results ({len(verdict.results)})</summary>"

@@ -171,6 +171,48 @@ def uniform(blur_px: float, seed: int = 1) -> Inputs:
     return volume_inputs(np.round(50 + noise).astype(np.int16), d)
 
 
+PET = SeriesDescription(modality="PT", planes=3, rows=9, columns=11)
+HEAD_MR = SeriesDescription(modality="MR", rows=144, columns=120, pixel_spacing_mm=(1.1, 1.4), planes=7)
+
+
+def pet(isotope: Mapping[str, str] | None = None, **tags: str | None) -> Inputs:
+    """A PET with attributes changed, at top level and in the item on the radiopharmaceutical."""
+    inputs = edited(header_inputs(PET), **tags)
+    for header in inputs.headers:
+        for keyword, value in (isotope or {}).items():
+            setattr(header.RadiopharmaceuticalInformationSequence[0], keyword, value)
+    return inputs
+
+
+def scanned_after(minutes: float, seed: int = 1) -> Inputs:
+    """A PET begun so many minutes after the injection; the seed moves the injection, over midnight for some."""
+    injected = (79200 + 1800 * seed) % 86400
+    began = round(injected + 60 * minutes) % 86400
+    times = [f"{t // 3600:02d}{t % 3600 // 60:02d}{t % 60:02d}" for t in (injected, began)]
+    return pet({"RadiopharmaceuticalStartTime": times[0]}, AcquisitionTime=times[1])
+
+
+def head_mr(sigma: float = 8.0, ghost: float = 0.0, seed: int = 1, direction: str | None = "COL") -> Inputs:
+    """A head of 400 units in air with Rician noise; ghosts are a share of it, displaced by half the picture's rows."""
+    y = ((np.arange(HEAD_MR.rows) - 70) * 1.1)[:, None]
+    x = ((np.arange(HEAD_MR.columns) - 62) * 1.4)[None, :]
+    head = np.where((x / 52) ** 2 + (y / 44) ** 2 < 1, 400.0, 0.0)
+    head[(x / 12) ** 2 + ((y - 5) / 9) ** 2 < 1] = 150.0
+    plane = head + ghost * np.roll(head, HEAD_MR.rows // 2, axis=0)
+    rng = np.random.default_rng(seed)
+    shape = HEAD_MR.grid().shape
+    values = np.hypot(plane + rng.normal(0, sigma, shape), rng.normal(0, sigma, shape))
+    return edited(volume_inputs(np.round(values).astype(np.int16), HEAD_MR), InPlanePhaseEncodingDirection=direction)
+
+
+def masked_mr() -> Inputs:
+    inputs = head_mr()
+    assert inputs.volume is not None
+    values = inputs.volume.array.copy()
+    values[values < 60] = 0
+    return volume_inputs(values, HEAD_MR)
+
+
 REFUSALS = {
     "not_dicom": errors.NotDicom,
     "truncated_file": errors.TruncatedFile,
@@ -440,6 +482,58 @@ CASES: dict[str, NumberCase | StateCase] = {
         alarm=24,
         not_evaluable=body_inputs,
         reason="missing_tag",
+    ),
+    "pt.suv_inputs": StateCase(
+        clean=pet,
+        states={
+            "complete": pet,
+            "already_suv": lambda: pet(Units="GML", PatientWeight=None),
+            "incomplete": lambda: pet(PatientWeight=None),
+            "implausible": lambda: pet({"RadionuclideTotalDose": "350"}),
+        },
+        not_evaluable=lambda: Inputs((), known=header_inputs(PET).subject),
+        reason="missing_tag",
+        profile="pt_base",
+    ),
+    "pt.uptake": NumberCase(
+        clean=lambda: scanned_after(60),
+        planted=scanned_after,
+        severities=(75, 95, 120, 150, 200),
+        truth=lambda minutes: minutes,
+        tolerance=0.02,
+        alarm=95,
+        not_evaluable=lambda: pet({"RadiopharmaceuticalStartTime": ""}),
+        reason="missing_tag",
+        profile="pt_base",
+    ),
+    "mr.snrd": NumberCase(
+        clean=head_mr,
+        planted=lambda snr, seed: head_mr(sigma=400 / snr, seed=seed),
+        severities=(10, 20, 40, 60, 80),
+        truth=lambda snr: snr,
+        tolerance=0.03,
+        alarm=None,
+        not_evaluable=masked_mr,
+        reason="background_zeroed",
+        profile="mr_base",
+    ),
+    "mr.ghost": NumberCase(
+        clean=head_mr,
+        planted=lambda percent, seed: head_mr(ghost=percent / 100, seed=seed),
+        severities=(2, 4, 8, 16, 32),
+        alarm=None,
+        not_evaluable=lambda: head_mr(direction=None),
+        reason="missing_tag",
+        profile="mr_base",
+    ),
+    "mr.efc": NumberCase(
+        clean=head_mr,
+        planted=lambda percent, seed: head_mr(ghost=percent / 100, seed=seed),
+        severities=(2, 4, 8, 16, 32),
+        alarm=None,
+        not_evaluable=lambda: header_inputs(HEAD_MR),
+        reason="no_volume",
+        profile="mr_base",
     ),
     "ct.dose.ssde": NumberCase(
         clean=lambda: with_dose(8),

@@ -10,7 +10,9 @@ MANUAL = Path(__file__).parents[2] / "docs" / "qc.md"
 
 def row(spec: CheckSpec) -> str:
     who = ", ".join(sorted(spec.modalities)) or "all"
-    return f"| `{spec.id}` | {spec.title_zh} / {spec.title_en} | {who} | {spec.unit} | {spec.settles} | {spec.version} |"
+    return (
+        f"| `{spec.id}` | {spec.title_zh} / {spec.title_en} | {who} | {spec.unit} | {spec.settles} | {spec.version} |"
+    )
 
 
 def test_the_table_of_checks_is_complete_and_true() -> None:
