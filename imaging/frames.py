@@ -4,13 +4,14 @@ Each plane gets a header of its own in which the functional groups of its frame 
 after this module sees one kind of header.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import (
     CTImageStorage,
     EnhancedCTImageStorage,
@@ -42,9 +43,6 @@ ENHANCED = frozenset({
 
 GROUP_TAGS = {0x52009229, 0x52009230}
 """SharedFunctionalGroupsSequence and PerFrameFunctionalGroupsSequence."""
-
-MAX_FRAMES = 100_000
-"""More frames than any real object has; a header that claims more is damaged."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,40 +105,45 @@ def _plane(header: Header, dataset: Dataset, frame_number: int | None) -> Plane:
     )
 
 
-def _flattened(dataset: Dataset) -> Iterator[Dataset]:
+def _flattened(dataset: Dataset) -> list[Dataset]:
     """One data set per frame: top level, then the shared groups, then the frame's own, later ones winning.
 
     Raises
     ------
     MissingAttribute
-        The functional groups cannot be read.
+        The functional groups are absent or cannot be read.
     TruncatedFile
         There are fewer (or more) of them than frames.
     """
+    count = whole(dataset, "NumberOfFrames")
     try:
-        count = whole(dataset, "NumberOfFrames")
         per_frame = list(dataset.get("PerFrameFunctionalGroupsSequence") or ())
         shared = list(dataset.get("SharedFunctionalGroupsSequence") or ())[:1]
-    except PARSER_FAULTS as fault:
+        base = {e.tag: e for e in dataset.values() if e.tag not in GROUP_TAGS}
+        flat = [
+            Dataset(base | _macros([*shared, frame]), parent_encoding=dataset.original_character_set)
+            for frame in per_frame
+        ]
+    except PARSER_FAULTS:
+        flat = []
+    if not flat:
         raise MissingAttribute(
-            "The functional groups cannot be read; export the series again.", keyword="PerFrameFunctionalGroupsSequence"
-        ) from fault
-    if not per_frame:
-        raise MissingAttribute(
-            "PerFrameFunctionalGroupsSequence is absent, so no frame has a position; export the series again with it.",
+            "PerFrameFunctionalGroupsSequence is absent or damaged, so no frame has a position; export it again.",
             keyword="PerFrameFunctionalGroupsSequence",
         )
-    if not 1 <= count <= MAX_FRAMES or len(per_frame) != count:
+    if len(flat) != count:
         raise TruncatedFile(
             "The number of functional groups differs from the number of frames; export the series again.",
             frames=count,
-            groups=len(per_frame),
+            groups=len(flat),
         )
-    base = {e.tag: e for e in dataset.values() if e.tag not in GROUP_TAGS}
-    for frame in per_frame:
-        elements = dict(base)
-        for group in (*shared, frame):
-            for macro in group:
-                if macro.VR == "SQ" and macro.value and len(macro.value) == 1:
-                    elements.update({e.tag: e for e in macro.value[0].values()})
-        yield Dataset(elements, parent_encoding=dataset.original_character_set)
+    return flat
+
+
+def _macros(groups: list[Dataset]) -> dict[BaseTag, DataElement | RawDataElement]:
+    elements: dict[BaseTag, DataElement | RawDataElement] = {}
+    for group in groups:
+        for macro in group:
+            if macro.VR == "SQ" and macro.value and len(macro.value) == 1:
+                elements |= {e.tag: e for e in macro.value[0].values()}
+    return elements

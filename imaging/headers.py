@@ -117,7 +117,7 @@ def read_header(file: Path) -> Header:
             if parsed.location is not None:
                 _check_pixel_length(stream, size, parsed.location)
     except OSError as fault:
-        raise NotDicom("The file cannot be opened; check that it is readable.", reason=type(fault).__name__) from fault
+        raise NotDicom("The file cannot be opened; check that it is readable.", reason=type(fault).__name__) from None
     if parsed.is_cut:
         raise TruncatedFile("The file ends before its data set does; send it again.", size_bytes=size)
     if parsed.location is None and "Rows" in parsed.dataset and "BitsAllocated" in parsed.dataset:
@@ -168,7 +168,7 @@ def _parse(content: bytes, size: int) -> _Parsed:
             return _Parsed(Dataset(), None, reached_end=True, is_cut=True)
         raise NotDicom(
             "The file begins like DICOM but cannot be read; export it again.", reason=type(fault).__name__
-        ) from fault
+        ) from None
     if is_cut or not len(dataset):
         return _Parsed(dataset, None, reached_end=True, is_cut=True)
     if not identified and len(content) == size:
@@ -268,10 +268,10 @@ def whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:
         if value is None and default is not None:
             return default
         return int(value)
-    except PARSER_FAULTS as fault:
+    except PARSER_FAULTS:
         raise MissingAttribute(
             f"{keyword} is absent or no whole number; export the series again with it.", keyword=keyword
-        ) from fault
+        ) from None
 
 
 def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...]:

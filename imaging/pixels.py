@@ -5,7 +5,7 @@ Plain pixels are read straight into the array that is returned; nothing else of 
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -64,22 +64,19 @@ def read_pixels(planes: Sequence[PlanePixels], shape: tuple[int, int, int]) -> t
     UndecodablePixels
         No decoder, a damaged stream, or a kind of pixel that is no measurement (colour).
     """
-    encoding = _common_encoding(planes)
-    rescales = [_rescale(p.header) for p in planes]
-    stored = np.empty(shape, dtype=encoding.dtype)
     with quiet_pydicom():
+        encoding = _common_encoding(planes)
+        rescales = [_rescale(p.header) for p in planes]
+        unit = _unit(planes[0].header)
+        stored = np.empty(shape, dtype=encoding.dtype)
         for part in _runs_of_one_file(planes):
             _read_run(planes, part, encoding, stored)
     _extend_sign(stored, encoding)
-    return _rescaled(stored, rescales), _unit(planes[0].header)
+    return _rescaled(stored, rescales), unit
 
 
 def _common_encoding(planes: Sequence[PlanePixels]) -> _Encoding:
     encodings = {_encoding(p.header) for p in planes}
-    widest = max(encodings, key=lambda e: e.bits_stored)
-    # Of unsigned pixels BitsStored may differ from slice to slice (metal makes some writers raise it): no bit is masked.
-    if not widest.is_signed and all(replace(e, bits_stored=widest.bits_stored) == widest for e in encodings):
-        return widest
     if len(encodings) > 1:
         raise UndecodablePixels(
             "The bit depth or sign of pixels changes within the series; split it or export it again."
@@ -105,7 +102,8 @@ def _encoding(header: Dataset) -> _Encoding:
             bits_stored=stored,
             high_bit=high,
         )
-    # BitsStored matters for the sign alone: whatever unused bits hold is kept.
+    # BitsStored matters for the sign alone: no bit of unsigned pixels is masked, and where metal makes a writer raise
+    # BitsStored from slice to slice, nothing changes.
     return _Encoding(allocated, stored if representation == 1 else allocated, representation == 1)
 
 
@@ -155,7 +153,7 @@ def _read_run(planes: Sequence[PlanePixels], part: list[int], encoding: _Encodin
             "The pixel data cannot be decoded; send the series again, uncompressed if possible.",
             transfer_syntax_uid=first.location.transfer_syntax_uid,
             reason=type(fault).__name__,
-        ) from fault
+        ) from None
 
 
 def _read_plain(planes: Sequence[PlanePixels], part: list[int], encoding: _Encoding, stored: NDArray[Any]) -> None:

@@ -142,7 +142,7 @@ def scan(paths: Iterable[Path], progress: Progress | None = None) -> Scan:
             stack = _stack_of_series(series, leftovers)
             if stack is not None:
                 stacks.append(stack)
-    stacks.sort(key=lambda s: (s.study_instance_uid, s.series_instance_uid, s.id))
+        stacks.sort(key=lambda s: (s.study_instance_uid, s.series_instance_uid, s.id))
     leftovers.sort(key=lambda item: (item.study_instance_uid, item.series_instance_uid, str(item.files[0])))
     return Scan(tuple(stacks), tuple(leftovers))
 

@@ -41,7 +41,9 @@ def test_affine_and_planes_say_the_same(grid: Grid) -> None:
     np.testing.assert_allclose(by_affine[:3], grid.points_lps(k, [[i, j]])[0], atol=1e-6)
 
 
-@pytest.mark.parametrize(("name", "sign"), [("HFS", 1), ("HFP", 1), ("FFS", -1), ("FFP", -1), ("HFDR", 1), ("FFDL", -1)])
+@pytest.mark.parametrize(
+    ("name", "sign"), [("HFS", 1), ("HFP", 1), ("FFS", -1), ("FFP", -1), ("HFDR", 1), ("FFDL", -1)]
+)
 def test_normal_of_patient_positions_points_as_tabulated(name: str, sign: int) -> None:
     grid = SeriesDescription(orientation=PATIENT_POSITIONS[name]).grid()
 
@@ -59,7 +61,7 @@ def test_sagittal_and_coronal_planes_run_along_x_and_y(name: str) -> None:
 def test_gap_is_refused_with_its_position() -> None:
     grid = SeriesDescription(steps_mm=(2.5,) * 6 + (5.0,) + (2.5,) * 11).grid()
 
-    with pytest.raises(MissingSlices, match="5.000 mm after slice 7 of 19") as refusal:
+    with pytest.raises(MissingSlices, match=r"5\.000 mm after slice 7 of 19") as refusal:
         _ = grid.affine_lps
 
     assert refusal.value.fields["plane"] == 6
@@ -70,7 +72,7 @@ def test_gap_is_refused_with_its_position() -> None:
 def test_tilt_is_refused_with_its_angle() -> None:
     grid = SeriesDescription(tilt_deg=10.0).grid()
 
-    with pytest.raises(GantryTilt, match="10.00 degrees") as refusal:
+    with pytest.raises(GantryTilt, match=r"10\.00 degrees") as refusal:
         _ = grid.affine_lps
 
     assert refusal.value.fields["tilt_deg"] == pytest.approx(10, abs=1e-4)
