@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from contouring.errors import GridMismatch, EmptyStructure
+from contouring.errors import EmptyStructure, GridMismatch
 from imaging.errors import MissingSlices
 from imaging.geometry import Grid
 from imaging.volume import Region
