@@ -19,7 +19,7 @@ from pydicom.dataset import Dataset
 
 __all__ = ["KINDS", "Kind", "TagSubject", "fold", "header_values", "tag_keywords", "tag_subject"]
 
-LONGEST_TEXT = 256
+LONGEST_TEXT = 128
 """Characters of a header value that rules look at; bounds the time that a regular expression can take."""
 
 MOST_VALUES = 64
