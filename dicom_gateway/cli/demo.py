@@ -12,7 +12,9 @@ def demo(
     study: Annotated[
         Path | None, typer.Option(help="Folder of DICOM files to send instead of the phantom.", exists=True)
     ] = None,
-    folder: Annotated[Path, typer.Option(help="Folder for the demonstration's settings, store and log.")] = Path("demo"),
+    folder: Annotated[Path, typer.Option(help="Folder for the demonstration's settings, store and log.")] = Path(
+        "demo"
+    ),
     keep: Annotated[
         bool | None, typer.Option("--keep/--no-keep", help="Keep running until Ctrl-C; by default on a terminal.")
     ] = None,

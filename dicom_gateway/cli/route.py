@@ -75,4 +75,6 @@ def check(
     if as_json:
         typer.echo(json.dumps({"ok": True, "routes": len(settings.routes)}))
     else:
-        typer.echo(f"{config.name}: {len(settings.routes)} routes, {len(settings.destinations)} destinations, no error.")
+        typer.echo(
+            f"{config.name}: {len(settings.routes)} routes, {len(settings.destinations)} destinations, no error."
+        )

@@ -16,7 +16,9 @@ __all__ = ["run"]
 
 
 def run(
-    study: Annotated[Path, typer.Argument(help="Folder of DICOM files: nested, mixed, with other files in between.", exists=True)],
+    study: Annotated[
+        Path, typer.Argument(help="Folder of DICOM files: nested, mixed, with other files in between.", exists=True)
+    ],
     out: Annotated[Path, typer.Option("--out", help="Folder for objects, result.json and report.pdf.")],
     config: Annotated[Path | None, typer.Option("--config", help="Settings file.", exists=True)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the outcome as JSON.")] = False,

@@ -25,9 +25,7 @@ def serve(
     from dicom_gateway.flow.kept import keep_bytes
     from dicom_gateway.service import Service
 
-    logging.basicConfig(
-        level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s"
-    )
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = settings_of(config)
     service = Service(settings)
     stopping = threading.Event()

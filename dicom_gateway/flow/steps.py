@@ -4,6 +4,7 @@ A step may be run twice: it writes the same files again. `radgate run` calls the
 wraps each in a durable step; neither adds anything to what happens here.
 """
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -42,6 +43,8 @@ from reports.pictures import Picture, key_pictures
 from reports.validate import require_valid
 
 __all__ = ["STEPS", "Job", "Tools", "algorithm_of", "encode", "grade", "measure", "segment", "validate"]
+
+log = logging.getLogger(__name__)
 
 Runner = Callable[[Bundle, Volume, Callable[[float, str], None]], BundleOutput]
 
@@ -130,6 +133,12 @@ def segment(job: Job, step: Step) -> None:
             outcome = _one_bundle(job, number, name, verdict)
         except RadgateError as error:
             outcome = {"status": "failed", "reason": error.message, "code": error.code}
+        except Exception as error:  # noqa: BLE001 - the boundary of a bundle: a failed run that people see
+            log.error("bundle %s broke off: %s", name, type(error).__name__)
+            outcome = {
+                "status": "failed",
+                "reason": f"The bundle broke off by an internal error ({type(error).__name__}).",
+            }
         outcome["bundle"] = name
         step.detail.setdefault("bundles", []).append(outcome)
         keep_json(job.folder / f"run-{number}.json", outcome)

@@ -100,7 +100,7 @@ def object_uids(engine: Engine) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("moment", ["inference", "delivery"])
 def test_after_kill_9_the_study_completes_with_nothing_missing_or_twice(tmp_path: Path, moment: str) -> None:
-    files = write_phantom(tmp_path / "study", make_phantom(size="small"))
+    files = write_phantom(tmp_path / "study", make_phantom(shape=(96, 128, 120)))
     archive = Archive(delay_s=1.0 if moment == "delivery" else 0.0)
     radgate = Radgate(tmp_path / "radgate", CONFIG.format(port=archive.port))
     try:

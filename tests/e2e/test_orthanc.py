@@ -164,7 +164,7 @@ def test_a_destination_that_is_down_is_shown_and_served_when_it_is_back(tmp_path
 
     require_program("Orthanc")
     require_program("storescu")
-    files = write_phantom(tmp_path / "study", make_phantom(size="small"))
+    files = write_phantom(tmp_path / "study", make_phantom(shape=(96, 128, 120)))
     study_uid = str(dcmread(files[0], stop_before_pixels=True).StudyInstanceUID)
     port = free_port()
     radgate = Radgate(tmp_path / "radgate", CONFIG.format(port=port))

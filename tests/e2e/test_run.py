@@ -1,0 +1,191 @@
+"""`radgate run` on a folder as people have them: nested, mixed, with junk, with series that must be refused."""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+
+from contouring.seg_read import read_seg
+from dicom_gateway.flow.journal import Journal
+from dicom_gateway.flow.local import FolderOutcome, process_folder
+from dicom_gateway.flow.steps import Tools
+from dicom_gateway.route.rules import default_routes
+from dicom_gateway.settings import Settings
+from imaging.series import scan
+from imaging.testing.phantom import Phantom, make_phantom, write_phantom
+from imaging.volume import Volume
+from monai_bundles import Bundle, BundleError, BundleOutput, discover, run_bundle
+from tests.synthetic.series import write_series
+
+Runner = Callable[[Bundle, Volume, Callable[[float, str], None]], BundleOutput]
+
+
+def process(source: Path, out: Path, run: Runner = run_bundle) -> FolderOutcome:
+    """The folder through the body bundle only: no network, so that the test is quick."""
+    routes = tuple(r for r in default_routes() if r.bundle_name == "ct_body_segmentation")
+    settings = replace(Settings(), routes=routes)
+    return process_folder(source, out, settings, Tools({b.name: b for b in discover()}, run), Journal())
+
+
+@pytest.fixture(scope="module")
+def phantom() -> Phantom:
+    return make_phantom(shape=(96, 128, 120))
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory: pytest.TempPathFactory, phantom: Phantom) -> tuple[Path, Path, FolderOutcome]:
+    """A folder with a good CT, a tilted one, one with a gap, an MR, junk and a cut file; its results; the outcome."""
+    source, out = tmp_path_factory.mktemp("mixed"), tmp_path_factory.mktemp("out")
+    files = write_phantom(source / "a" / "b" / "ct", phantom)
+    for number, file in enumerate(files):
+        file.rename(file.with_name(f"scan{number:03d}"))
+    flat = {"rows": 64, "columns": 61, "planes": 24, "orientation": (1, 0, 0, 0, 1, 0), "plane_spacing_mm": 3.0}
+    write_series(source / "tilted", seed=2, study_seed=2, tilt_deg=12.0, **flat)
+    gap = write_series(source / "gap", seed=3, study_seed=3, **flat)
+    gap[11].unlink()
+    write_series(source / "mr", seed=4, study_seed=4, modality="MR")
+    (source / "notes.txt").write_text("no DICOM")
+    (source / "a" / "empty").touch()
+    (source / "a" / "cut.dcm").write_bytes((source / "a" / "b" / "ct" / "scan007").read_bytes()[:-999])
+    return source, out, process(source, out)
+
+
+def test_every_file_is_accounted_for(mixed: tuple[Path, Path, FolderOutcome]) -> None:
+    source, _, outcome = mixed
+    files = [f for f in source.rglob("*") if f.is_file()]
+
+    found = scan([source])
+
+    assert sum(len(s.files) for s in found.stacks) + sum(len(i.files) for i in found.leftovers) == len(files)
+    assert sum(group["files"] for group in outcome.leftovers) == sum(len(i.files) for i in found.leftovers)
+    assert {"not_dicom", "truncated_file"} <= {group["reason"] for group in outcome.leftovers}
+
+
+def test_the_good_series_is_contoured_like_the_truth(mixed: tuple[Path, Path, FolderOutcome], phantom: Phantom) -> None:
+    source, out, outcome = mixed
+    (job,) = [j for j in outcome.jobs if j.status == "findings"]
+    grid = scan([source / "a" / "b" / "ct"]).stacks[0].grid
+
+    seg = next(out / name for name in job.objects if name.startswith("seg"))
+    segments = {s.label: s.region.mask() for s in read_seg(dcmread(seg), grid).segments}
+
+    for name, least in (("Body", 0.98), ("Lung_L", 0.95), ("Lung_R", 0.95)):
+        truth = phantom.regions[name].mask()
+        assert 2 * np.count_nonzero(truth & segments[name]) / (truth.sum() + segments[name].sum()) > least, name
+
+
+@pytest.mark.parametrize(("kind", "words"), [("tilted", "tilted by 12.00 degrees"), ("gap", "slice distance")])
+def test_a_refused_geometry_is_a_result_that_says_so(
+    mixed: tuple[Path, Path, FolderOutcome], kind: str, words: str
+) -> None:
+    source, out, outcome = mixed
+    series_uid = scan([source / kind]).stacks[0].series_instance_uid
+
+    (job,) = [j for j in outcome.jobs if j.plan.series_uid == series_uid]
+
+    assert job.status == "refused"
+    assert words in job.reason
+    assert sorted(name.partition("-")[0].partition(".")[0] for name in job.objects) == ["pdf", "sr"]
+    assert all((out / name).exists() for name in job.objects)
+
+
+def test_a_series_without_a_route_says_which_was_nearest(mixed: tuple[Path, Path, FolderOutcome]) -> None:
+    _, _, outcome = mixed
+
+    (unrouted,) = [e for e in outcome.explanations if e.modality == "MR"]
+
+    assert unrouted.nearest == "ct_body"
+    assert not any(j.plan.stack == unrouted.stack for j in outcome.jobs)
+
+
+def test_result_json_and_report_are_there(mixed: tuple[Path, Path, FolderOutcome]) -> None:
+    _, out, outcome = mixed
+
+    document = json.loads((out / "result.json").read_text(encoding="utf-8"))
+
+    assert len(document["jobs"]) == len(outcome.jobs) == 3
+    assert (out / "report.pdf").read_bytes().startswith(b"%PDF-")
+
+
+def test_the_same_files_give_the_same_objects(tmp_path: Path, mixed: tuple[Path, Path, FolderOutcome]) -> None:
+    source, out, _ = mixed
+    shutil.copytree(source / "a" / "b" / "ct", tmp_path / "elsewhere")
+
+    again = process(tmp_path / "elsewhere", tmp_path / "out")
+
+    (job,) = again.jobs
+    uids = {name: dcmread(tmp_path / "out" / name).SOPInstanceUID for name in job.objects}
+    assert {dcmread(f).SOPInstanceUID for f in out.glob("*.dcm")} >= set(uids.values())
+
+
+def raising(bundle: Bundle, volume: Volume, progress: Callable[[float, str], None]) -> BundleOutput:
+    raise BundleError("The bundle broke off; look at its log.")
+
+
+def exploding(bundle: Bundle, volume: Volume, progress: Callable[[float, str], None]) -> BundleOutput:
+    raise ZeroDivisionError("Zhang^San")
+
+
+@pytest.mark.parametrize(("run", "status"), [(raising, "failed"), (exploding, "failed")])
+def test_a_bundle_that_raises_gives_a_visible_failure(
+    tmp_path: Path, phantom: Phantom, run: Runner, status: str
+) -> None:
+    write_phantom(tmp_path / "ct", phantom)
+
+    (job,) = process(tmp_path / "ct", tmp_path / "out", run).jobs
+
+    assert job.status == status
+    assert job.reason
+    assert "Zhang" not in json.dumps(job.to_json()["steps"])
+    assert {"sr.dcm", "pdf.dcm"} <= set(job.objects)
+
+
+def test_a_result_that_cannot_be_encoded_is_delivered_as_a_failure(
+    tmp_path: Path, phantom: Phantom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dicom_gateway.flow import steps
+    from reports.errors import EncodingError
+
+    real = steps.encode_all
+
+    def planted(result: Any, *rest: Any, **options: Any) -> Any:
+        if result.structures:
+            raise EncodingError("The segmentation cannot be written.")
+        return real(result, *rest, **options)
+
+    monkeypatch.setattr(steps, "encode_all", planted)
+    write_phantom(tmp_path / "ct", phantom)
+
+    (job,) = process(tmp_path / "ct", tmp_path / "out").jobs
+
+    assert job.status == "failed"
+    assert "cannot be written" in job.reason
+    assert sorted(job.objects) == ["pdf.dcm", "sr.dcm"]
+
+
+def test_an_invalid_object_is_not_let_out(tmp_path: Path, phantom: Phantom, monkeypatch: pytest.MonkeyPatch) -> None:
+    from dicom_gateway.flow import steps
+
+    real = steps.encode_all
+
+    def planted(result: Any, *rest: Any, **options: Any) -> Any:
+        made = real(result, *rest, **options)
+        return [
+            replace(o, data=(d := o.data[:-400]), sha256=hashlib.sha256(d).hexdigest()) if o.outlet == "seg" else o
+            for o in made
+        ]
+
+    monkeypatch.setattr(steps, "encode_all", planted)
+    write_phantom(tmp_path / "ct", phantom)
+
+    (job,) = process(tmp_path / "ct", tmp_path / "out").jobs
+
+    assert job.status == "failed"
+    assert "seg.dcm" not in job.objects
