@@ -132,8 +132,16 @@ def load_bundle(root: Path) -> Bundle:
     )
 
 
-def verify(bundle: Bundle) -> None:
-    """Check that the weights are those recorded and that the network of the configuration exists and takes them.
+def verify(bundle: Bundle, *, build: bool = False) -> None:
+    """Check that the weights are those recorded; if asked, also that the configured network exists and takes them.
+
+    Parameters
+    ----------
+    bundle
+        A bundle from `discover`.
+    build
+        Also build the network with its weights. This loads torch and MONAI into this process (seconds, and half a
+        gigabyte), so a service leaves it to its worker.
 
     Raises
     ------
@@ -149,11 +157,11 @@ def verify(bundle: Bundle) -> None:
         torch or MONAI is not installed.
     """
     check_weights(bundle)
-    if bundle.needs_network:
+    if bundle.needs_network and build:
         from monai_bundles.network import load_network
 
         load_network(bundle, "cpu")
-    else:
+    elif not bundle.needs_network:
         from monai_bundles.segmenter import load_segmenter
 
         load_segmenter(bundle)

@@ -79,7 +79,7 @@ def _serve(request: dict[str, Any], answers: Answers) -> dict[str, Any]:
     if bundle.algorithm.bundle_digest != request["digest"]:
         raise WrongHash(f"The files of bundle {bundle.name} changed after it was registered; register it again.")
     if request["kind"] == "warm":
-        verify(bundle)
+        verify(bundle, build=True)
         return {}
     folder = Path(request["folder"])
     volume = volume_from_wire(request["volume"], folder)

@@ -49,7 +49,7 @@ def verify(
     from monai_bundles import verify as verify_bundle
 
     bundle = find(name, *(folder or ()))
-    verify_bundle(bundle)
+    verify_bundle(bundle, build=True)
     if as_json:
         typer.echo(json.dumps({"ok": True, **_described(bundle)}, ensure_ascii=False, indent=1))
         return

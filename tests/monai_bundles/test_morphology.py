@@ -26,7 +26,6 @@ def test_dilation_contains_the_mask_and_grows_every_axis_by_the_radius() -> None
 
     grown = dilate(mask, 6.0, SPACING)
 
-    assert [int(grown.any(axis=a).any(axis=0).sum()) for a in ((0), (0), (0))][0] > 1
     assert int(grown[:, 9, 8].sum()) == 1 + 2 * 2
     assert int(grown[7, :, 8].sum()) == 1 + 2 * 3
     assert int(grown[7, 9, :].sum()) == 1 + 2 * 2

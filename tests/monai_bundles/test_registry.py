@@ -17,7 +17,7 @@ from tests.monai_bundles.making import edit, make_bundle
 def test_the_bundle_without_weights_ships_and_verifies() -> None:
     bundle = mb.find("ct_body_segmentation")
 
-    mb.verify(bundle)
+    mb.verify(bundle, build=True)
 
     assert [s.name for s in bundle.structures] == ["Body", "Lung_L", "Lung_R", "Trachea", "Bone"]
     assert bundle.algorithm.deterministic
@@ -41,7 +41,7 @@ def test_a_sound_bundle_of_a_site_is_found_and_verifies(tmp_path: Path) -> None:
     make_bundle(tmp_path)
 
     bundle = mb.find("planted_threshold", tmp_path)
-    mb.verify(bundle)
+    mb.verify(bundle, build=True)
 
     assert bundle.version == "0.3.1"
     assert bundle.needs_network
@@ -140,7 +140,7 @@ def test_missing_weights_are_refused(tmp_path: Path) -> None:
     (root / "models" / "model.pt").unlink()
 
     with pytest.raises(errors.MissingWeights):
-        mb.verify(bundle)
+        mb.verify(bundle, build=True)
 
 
 def test_unsealed_weights_are_refused(tmp_path: Path) -> None:
@@ -148,7 +148,7 @@ def test_unsealed_weights_are_refused(tmp_path: Path) -> None:
     edit(root, "radgate", _set("weights_sha256", {"models/model.pt": ""}))
 
     with pytest.raises(errors.MissingWeights, match="sealed"):
-        mb.verify(load_bundle(root))
+        mb.verify(load_bundle(root), build=True)
 
 
 def test_changed_weights_are_refused_with_both_hashes(tmp_path: Path) -> None:
@@ -157,7 +157,7 @@ def test_changed_weights_are_refused_with_both_hashes(tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes() + b"\0")
 
     with pytest.raises(errors.WrongHash) as caught:
-        mb.verify(load_bundle(root))
+        mb.verify(load_bundle(root), build=True)
 
     assert caught.value.fields["expected"] != caught.value.fields["got"]
 
@@ -182,21 +182,27 @@ def test_an_unknown_or_foreign_network_is_refused(tmp_path: Path, network: dict[
     root = make_bundle(tmp_path, network=network)
 
     with pytest.raises(errors.UnknownNetwork):
-        mb.verify(load_bundle(root))
+        mb.verify(load_bundle(root), build=True)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     network = {"_target_": "torch.nn.Conv3d", "in_channels": 2, "out_channels": 2, "kernel_size": 3}
 
     with pytest.raises(errors.WeightsDoNotFit):
-        mb.verify(load_bundle(make_bundle(tmp_path, network=network)))
+        mb.verify(load_bundle(make_bundle(tmp_path, network=network)), build=True)
+
+
+def test_verifying_without_building_loads_no_network(tmp_path: Path) -> None:
+    root = make_bundle(tmp_path, network={"_target_": "NoSuchNet"})
+
+    mb.verify(load_bundle(root))
 
 
 def test_weights_that_hold_code_are_refused(tmp_path: Path) -> None:
     root = make_bundle(tmp_path, weights={"weight": Path("a pickled object")})
 
     with pytest.raises(errors.WeightsDoNotFit):
-        mb.verify(load_bundle(root))
+        mb.verify(load_bundle(root), build=True)
 
 
 def test_the_digest_changes_with_any_file(tmp_path: Path) -> None:
@@ -217,7 +223,7 @@ def test_seal_records_the_hash_and_keeps_the_rest(tmp_path: Path, monkeypatch: p
 
     content = json.loads((root / "configs" / "radgate.json").read_text(encoding="utf-8"))
     assert content["title"]["zh"] == "测试"
-    mb.verify(load_bundle(root))
+    mb.verify(load_bundle(root), build=True)
 
 
 def test_seal_without_weights_is_refused(tmp_path: Path) -> None:

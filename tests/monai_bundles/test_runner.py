@@ -18,7 +18,7 @@ from tests.monai_bundles.making import (
     threshold_weights,
 )
 
-SPL = {"_target_": "Orientationd", "keys": "image", "axcodes": "SPL", "labels": None}
+SPL: dict[str, Any] = {"_target_": "Orientationd", "keys": "image", "axcodes": "SPL", "labels": None}
 WINDOWS = {"_target_": "SlidingWindowInferer", "roi_size": [8, 12, 12], "sw_batch_size": 2, "overlap": 0.25}
 
 
