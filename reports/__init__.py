@@ -4,6 +4,7 @@ from reports.encode import Capability, EncodedObject, encode_all, encode_pdf, en
 from reports.model import Result, Status, measured_structure, outcome
 from reports.parts import (
     InputVersion,
+    ObjectRef,
     RefusedPart,
     Run,
     RunStatus,
@@ -20,6 +21,7 @@ __all__ = [
     "Capability",
     "EncodedObject",
     "InputVersion",
+    "ObjectRef",
     "RefusedPart",
     "Result",
     "Run",

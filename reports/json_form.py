@@ -14,7 +14,7 @@ from contouring.names import Code, StructureName
 from imaging.provenance import Algorithm
 from imaging.volume import Region
 from reports.errors import InvalidResult
-from reports.parts import InputVersion, RefusedPart, Run, StackRef, Structure, StudyRef
+from reports.parts import InputVersion, ObjectRef, RefusedPart, Run, StackRef, Structure, StudyRef
 
 __all__ = ["SCHEMA", "form_of", "parts_of"]
 
@@ -34,6 +34,7 @@ def form_of(result: Any) -> dict[str, Any]:
         "structures": [_structure(s) for s in result.structures],
         "review": {"state": result.review},
         "supersedes": result.supersedes,
+        "predecessors": [asdict(item) for item in result.predecessors],
     }
 
 
@@ -65,6 +66,7 @@ def parts_of(data: Mapping[str, Any], regions: Mapping[str, Region]) -> dict[str
         "structures": tuple(_structure_from(s, regions) for s in data["structures"]),
         "review": data["review"]["state"],
         "supersedes": data["supersedes"],
+        "predecessors": tuple(ObjectRef(**item) for item in data["predecessors"]),
     }
 
 

@@ -15,7 +15,7 @@ from imaging.provenance import Algorithm, deterministic_uid
 from imaging.volume import Region
 from reports.errors import InvalidResult
 from reports.json_form import SCHEMA, form_of, parts_of
-from reports.parts import InputVersion, Run, Structure, StudyRef, geometry_digest, mask_digest
+from reports.parts import InputVersion, ObjectRef, Run, Structure, StudyRef, geometry_digest, mask_digest
 
 __all__ = ["Result", "Status", "measured_structure", "outcome"]
 
@@ -33,7 +33,9 @@ class Result:
     review
         "unreviewed" until a person signs.
     supersedes
-        SOP instance UIDs, or the digest, of the result that this one replaces.
+        Id of the result that this one replaces, as the caller knows it.
+    predecessors
+        The objects of that result: report and structure set name theirs.
     created_at
         From the durable record of the run, with its time zone; encoders never read a clock.
 
@@ -52,12 +54,14 @@ class Result:
     structures: tuple[Structure, ...] = ()
     review: str = "unreviewed"
     supersedes: str | None = None
+    predecessors: tuple[ObjectRef, ...] = ()
     schema: str = field(default=SCHEMA)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "runs", tuple(sorted(self.runs, key=lambda r: r.id)))
         object.__setattr__(self, "structures", tuple(sorted(self.structures, key=lambda s: s.number)))
         object.__setattr__(self, "qc", tuple(self.qc))
+        object.__setattr__(self, "predecessors", tuple(sorted(self.predecessors)))
         _check_result(self)
 
     @property
@@ -73,8 +77,9 @@ class Result:
             ]
             for r in self.runs
         ]
+        replaced = [self.supersedes, [item.sop_instance_uid for item in self.predecessors]]
         masks = [[s.id, s.mask_sha256] for s in self.structures]
-        return [self.study.study_uid, self.input.digest, self.status, runs, masks, self.review, self.supersedes]
+        return [self.study.study_uid, self.input.digest, self.status, runs, masks, self.review, replaced]
 
     def run(self, run_id: str) -> Run:
         """The run with this id."""

@@ -17,6 +17,7 @@ from reports.errors import InvalidResult
 __all__ = [
     "GateDecision",
     "InputVersion",
+    "ObjectRef",
     "RefusedPart",
     "Run",
     "RunStatus",
@@ -82,6 +83,16 @@ class RefusedPart:
     series_uid: str
     code: str
     reason: str
+
+
+@dataclass(frozen=True, order=True)
+class ObjectRef:
+    """A DICOM object that was sent before."""
+
+    outlet: str
+    sop_class_uid: str
+    sop_instance_uid: str
+    series_instance_uid: str
 
 
 @dataclass(frozen=True)

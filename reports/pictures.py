@@ -109,6 +109,7 @@ def _picture(volume: Volume, structures: Sequence[Structure], plane: Plane, inde
     picture = Image.fromarray(np.asarray(np.round(canvas), dtype=np.uint8))
     position = plane.position(index)
     _letter(picture, plane, position)
+    _scale_bar(picture, size[0] / width_mm)
     buffer = BytesIO()
     picture.save(buffer, "PNG", compress_level=3)
     names = [s.name for s in sorted(seen, key=lambda s: s.number)]
@@ -176,6 +177,19 @@ def _letter(picture: Image.Image, plane: Plane, position: str) -> None:
     for side, (place, anchor) in places.items():
         _draw(draw, place, plane.letters[side], big, anchor, (255, 236, 140))
     _draw(draw, (10, 8), f"{plane.name} {position}", small, "la", (235, 238, 242))
+
+
+def _scale_bar(picture: Image.Image, pixels_per_mm: float) -> None:
+    """Five centimetres, or one where the picture is narrower, at the lower left."""
+    draw: Any = ImageDraw.Draw(picture)
+    length_mm = 50 if 50 * pixels_per_mm < picture.size[0] / 2 else 10
+    x, y, length = 12, picture.size[1] - 14, length_mm * pixels_per_mm
+    for colour, width in (((0, 0, 0), 5), ((235, 238, 242), 2)):
+        draw.line([(x, y), (x + length, y)], fill=colour, width=width)
+        for end in (x, x + length):
+            draw.line([(end, y - 5), (end, y + 5)], fill=colour, width=width)
+    font = ImageFont.truetype(str(FONT_FILE), CAPTION_PX - 3)
+    _draw(draw, (x, y - 8), f"{length_mm // 10} cm", font, "ld", (235, 238, 242))
 
 
 def _draw(draw: Any, place: Any, text: str, font: Any, anchor: str, colour: tuple[int, int, int]) -> None:

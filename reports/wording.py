@@ -5,11 +5,12 @@ from importlib.metadata import version
 from imaging.provenance import Algorithm
 from qc.image.result import Grade
 from reports.model import Result, Status
-from reports.parts import Run
+from reports.parts import Run, RunStatus
 
 __all__ = [
     "GRADE_WORDS",
     "REVIEW_SENTENCE",
+    "RUN_WORDS",
     "STATUS_WORDS",
     "TITLE",
     "radgate_version",
@@ -33,6 +34,8 @@ STATUS_WORDS: dict[Status, tuple[str, str]] = {
     "held": ("等待人工处理", "Waiting for a person"),
 }
 """Never "normal": not to have found something within a scope is all that an algorithm can say."""
+
+RUN_WORDS: dict[RunStatus, str] = {"ok": "完成", "failed": "失败", "refused": "未运行", "held": "等待"}
 
 GRADE_WORDS = {Grade.PASS: "合格", Grade.WARN: "注意", Grade.FAIL: "不合格", Grade.NOT_EVALUABLE: "无法评估"}
 

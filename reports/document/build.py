@@ -31,7 +31,7 @@ def report_pdf(result: Result, pictures: Sequence[Picture] = ()) -> bytes:
     structure_section(sheets, result)
     quality_section(sheets, result)
     algorithm_section(sheets, result)
-    picture_pages(sheets, pictures)
+    picture_pages(sheets, pictures, result.structures)
     record_section(sheets, result)
     buffer = BytesIO()
     canvas = Canvas(buffer, pagesize=PAGE_PT, pageCompression=1, invariant=1)

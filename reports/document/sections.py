@@ -12,9 +12,19 @@ from reports.document.sheets import BODY_PT, MARGIN_PT, SMALL_PT, Cell, Sheets
 from reports.document.typeset import lines_of, width_pt
 from reports.model import Result
 from reports.numbers import format_significant, format_volume_cc
+from reports.parts import StackRef, Structure
 from reports.pictures import Picture
 from reports.study import display_date, display_name, display_sex
-from reports.wording import GRADE_WORDS, STATUS_WORDS, TITLE, reason_words, run_sentences, scope, unique_algorithms
+from reports.wording import (
+    GRADE_WORDS,
+    RUN_WORDS,
+    STATUS_WORDS,
+    TITLE,
+    reason_words,
+    run_sentences,
+    scope,
+    unique_algorithms,
+)
 
 __all__ = [
     "algorithm_section",
@@ -28,7 +38,8 @@ FIELD_LINES = 12
 """A name of three groups of 64 characters, the longest that DICOM allows, is shown whole."""
 
 PICTURE_GAP_PT = 13.0
-PICTURE_MOST_PT = 178.0
+LEGEND_PT = 12.5
+PICTURE_MOST_PT = 172.0
 """Three rows with their captions fill a page."""
 
 
@@ -42,7 +53,7 @@ def study_section(sheets: Sheets, result: Result) -> None:
     sheets.rectangle(MARGIN_PT, sheets.y, sheets.width, 1.4, INK)
     sheets.y -= 5
     born = display_date(study.birth_date)
-    stacks = "; ".join(f"{s.modality} {s.description} ({s.n})".replace("  ", " ").strip() for s in result.input.stacks)
+    stacks = "; ".join(f"{_series_name(s)} ({s.n})" for s in result.input.stacks)
     _fields(
         sheets,
         [
@@ -86,7 +97,7 @@ def quality_section(sheets: Sheets, result: Result) -> None:
     if not result.qc:
         return
     sheets.heading("图像质量", "Image quality")
-    described = {s.series_uid: f"{s.modality} {s.description}".strip() for s in result.input.stacks}
+    described = {s.series_uid: _series_name(s) for s in result.input.stacks}
     for verdict in map(SeriesVerdict.from_json, result.qc):
         counts = Counter(r.grade for r in verdict.results)
         zh, colour = GRADE_WORDS[verdict.grade], GRADE_INK[verdict.grade]
@@ -122,7 +133,7 @@ def algorithm_section(sheets: Sheets, result: Result) -> None:
             Cell(algorithm.name),
             Cell(algorithm.version),
             Cell(weights or kind, MUTED),
-            Cell(", ".join(sorted(states))),
+            Cell("\n".join(f"{RUN_WORDS[state]} {state}" for state in sorted(states))),
         ])
     heads = [Cell(t) for t in ("", "名称 Name", "版本 Version", "权重 Weights sha256", "运行 Run")]
     sheets.table(heads, rows, (5, 41, 14, 33, 12))
@@ -131,8 +142,8 @@ def algorithm_section(sheets: Sheets, result: Result) -> None:
             sheets.paragraph(f"• {warning}", SMALL_PT + 0.5, MUTED)
 
 
-def picture_pages(sheets: Sheets, pictures: Sequence[Picture]) -> None:
-    """Key images, two in a row, each with its caption."""
+def picture_pages(sheets: Sheets, pictures: Sequence[Picture], structures: Sequence[Structure]) -> None:
+    """Key images, two in a row, each with its caption, under the colours of the structures."""
     if not pictures:
         return
     width = (sheets.width - PICTURE_GAP_PT) / 2
@@ -144,9 +155,10 @@ def picture_pages(sheets: Sheets, pictures: Sequence[Picture]) -> None:
             (lines_of(p.caption_zh, BODY_PT, width, 2), lines_of(p.caption_en, SMALL_PT, width, 3)) for p in pair
         ]
         under = max(len(zh) * BODY_PT * 1.3 + len(en) * SMALL_PT * 1.3 for zh, en in captions) + 8
-        sheets.need(height + under + (45 if row == 0 else 8))
+        sheets.need(height + under + (45 + 2 * LEGEND_PT if row == 0 else 8))
         if row == 0:
             sheets.heading("关键图像", "Key images")
+            _legend(sheets, structures)
         sheets.y -= 8
         for column, (picture, (w, h), (zh, en)) in enumerate(zip(pair, sizes, captions, strict=True)):
             x = MARGIN_PT + column * (width + PICTURE_GAP_PT)
@@ -178,15 +190,18 @@ def _banner(sheets: Sheets, result: Result) -> None:
     """The status in a coloured field, with reasons and actions of what did not run."""
     (zh, en), (ground, ink) = STATUS_WORDS[result.status], STATUS_COLOURS[result.status]
     lines: list[tuple[str, float]] = []
+    if result.structures:
+        lines.append((f"勾画 {len(result.structures)} 个结构 / {len(result.structures)} structures contoured", BODY_PT))
     if result.status == "none_found":
         lines.append((f"范围 Scope: {scope(result)}", BODY_PT))
     for run in result.runs:
         if run.status != "ok":
-            lines.append((f"{run.algorithm.name} {run.algorithm.version}", SMALL_PT))
+            words = f"{RUN_WORDS[run.status]} {run.status}"
+            lines.append((f"{run.algorithm.name} {run.algorithm.version}  ·  {words}", BODY_PT))
             lines += [(text, BODY_PT) for text in run_sentences(run)]
     lines += [(f"未使用 Not used: {part.reason}", SMALL_PT) for part in result.input.refused]
     broken = [(line, size) for text, size in lines for line in lines_of(text, size, sheets.width - 28, 4)]
-    height = 27 + sum(size * 1.4 for _, size in broken) + (4 if broken else 0)
+    height = 27 + sum(size * 1.4 for _, size in broken) + (6 if broken else 0)
     sheets.y -= 10 + height
     sheets.rectangle(MARGIN_PT, sheets.y, sheets.width, height, ground, 3)
     sheets.rectangle(MARGIN_PT, sheets.y, 4, height, ink)
@@ -195,7 +210,7 @@ def _banner(sheets: Sheets, result: Result) -> None:
     sheets.text_at(MARGIN_PT + 14 + width_pt(zh, 12.5) + 9, y, en, 10, ink)
     for line, size in broken:
         y -= size * 1.4
-        sheets.text_at(MARGIN_PT + 14, y - 1, line, size)
+        sheets.text_at(MARGIN_PT + 14, y - 2.5, line, size)
     sheets.y -= 2
 
 
@@ -221,6 +236,27 @@ def _fitted_size(picture: Picture, width: float) -> tuple[float, float]:
         columns, rows = image.size
     height = min(width * rows / columns, PICTURE_MOST_PT)
     return height * columns / rows, height
+
+
+def _series_name(stack: StackRef) -> str:
+    """Modality and description; the modality once."""
+    if stack.description.startswith(stack.modality):
+        return stack.description or "—"
+    return f"{stack.modality} {stack.description}".strip()
+
+
+def _legend(sheets: Sheets, structures: Sequence[Structure]) -> None:
+    """Colour and name of each structure, in as many lines as they need."""
+    x = MARGIN_PT
+    for structure in structures:
+        width = 13 + width_pt(structure.name.tg263, SMALL_PT) + 12
+        if x + width > MARGIN_PT + sheets.width:
+            x = MARGIN_PT
+            sheets.y -= LEGEND_PT
+        sheets.rectangle(x, sheets.y - 10, 9, 6.5, _unit_colour(structure.name.colour_rgb), 1.2)
+        sheets.text_at(x + 13, sheets.y - 9.5, structure.name.tg263, SMALL_PT, MUTED)
+        x += width
+    sheets.y -= LEGEND_PT if structures else 0
 
 
 def _unit_colour(rgb: tuple[int, int, int]) -> tuple[float, float, float]:

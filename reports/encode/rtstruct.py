@@ -37,6 +37,7 @@ def encode_rtstruct(
         profile=capability.rt_profile,
         settings_digest=settings_digest(result),
         definition_sources=_sources(result, seg),
+        predecessor=_predecessor(result),
     )
     warnings = tuple(
         f"{keyword} of {f'ROI {number}' if number else 'the structure set'} was left out: the images' character set "
@@ -50,6 +51,11 @@ def encode_rtstruct(
         warnings=warnings,
         max_object_mb=capability.max_object_mb,
     )
+
+
+def _predecessor(result: Result) -> tuple[str, str] | None:
+    """SOP class and instance of the structure set that this one replaces."""
+    return next(((o.sop_class_uid, o.sop_instance_uid) for o in result.predecessors if o.outlet == "rtstruct"), None)
 
 
 def _sources(result: Result, seg: EncodedObject | None) -> dict[int, tuple[str, str, int]] | None:

@@ -57,6 +57,7 @@ def encode_sr(
         sop_instance_uid=object_uid("instance", result, "sr"),
         instance_number=1,
         manufacturer=MANUFACTURER,
+        previous_versions=_predecessors(result) or None,
         is_complete=True,
         is_final=False,
         is_verified=False,
@@ -113,6 +114,18 @@ def _content(result: Result, stack: "Stack", seg: EncodedObject | None, capabili
         TextContentItem(name=code("comment"), value=REVIEW_SENTENCE, relationship_type=RelationshipTypeValues.CONTAINS)
     )
     return root
+
+
+def _predecessors(result: Result) -> list[Dataset]:
+    """The reports that this one replaces, and the segmentations, which have no such link of their own."""
+    found = []
+    for old in result.predecessors:
+        if old.outlet in {"sr", "seg"}:
+            item = Dataset()
+            item.StudyInstanceUID, item.SeriesInstanceUID = result.study.study_uid, old.series_instance_uid
+            item.SOPClassUID, item.SOPInstanceUID = old.sop_class_uid, old.sop_instance_uid
+            found.append(item)
+    return found
 
 
 def _evidence(stack: "Stack", seg: EncodedObject | None) -> list[Dataset]:

@@ -46,7 +46,7 @@ def validate(
             found += _file_violations(item, read)
         for outlet, ds in read.items():
             found += element_violations(outlet, ds)
-        found += reference_violations(read, stack)
+        found += reference_violations(read, result, stack)
         found += content_violations(read, {o.outlet: o for o in objects if o.outlet in read}, result)
     for item in objects if outside else ():
         if item.outlet in read:

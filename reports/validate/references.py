@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
+from reports.model import Result
 from reports.validate.violation import Violation
 
 if TYPE_CHECKING:
@@ -13,10 +14,11 @@ if TYPE_CHECKING:
 __all__ = ["reference_violations"]
 
 
-def reference_violations(objects: Mapping[str, Dataset], stack: "Stack") -> Iterator[Violation]:
+def reference_violations(objects: Mapping[str, Dataset], result: Result, stack: "Stack") -> Iterator[Violation]:
     """Violations between the objects (by outlet) and the series they were made from."""
     known = {s.sop_instance_uid: s.sop_class_uid for s in stack.sources}
     known |= {str(ds.SOPInstanceUID): str(ds.SOPClassUID) for ds in objects.values()}
+    known |= {old.sop_instance_uid: old.sop_class_uid for old in result.predecessors}
     known[stack.study_instance_uid] = known[stack.series_instance_uid] = ""
     if len({str(ds.SOPInstanceUID) for ds in objects.values()}) < len(objects):
         yield Violation("all", "identity", "Two objects have the same SOP Instance UID.")

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,10 +11,10 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pypdf import PdfReader
 
-from reports import Capability, EncodedObject, RunStatus, encode_all, encode_rtstruct, encode_seg
+from reports import Capability, EncodedObject, ObjectRef, RunStatus, encode_all, encode_rtstruct, encode_seg
 from reports.errors import ForeignGeometry, MissingMask, NotForSending
 from reports.numbers import format_volume_cc
-from reports.validate import dciodvfy_findings
+from reports.validate import dciodvfy_findings, validate
 from tests.conftest import require_program
 from tests.reports.making import Case, make_case, run_of, without_output
 
@@ -165,3 +166,38 @@ def test_dciodvfy_finds_no_error_and_no_unexplained_warning(objects: dict[str, E
     require_program("dciodvfy")
 
     assert dciodvfy_findings(objects[outlet]) == ()
+
+
+def test_a_replacement_has_other_uids_and_names_what_it_replaces(case: Case, objects: dict[str, EncodedObject]) -> None:
+    old = tuple(
+        ObjectRef(o.outlet, o.sop_class_uid, o.sop_instance_uid, o.series_instance_uid) for o in objects.values()
+    )
+    result = replace(case.result, supersedes="the first result", predecessors=old)
+
+    new = {o.outlet: o for o in encode_all(result, case.stack, case.volume)}
+
+    assert not {o.sop_instance_uid for o in new.values()} & {o.sop_instance_uid for o in objects.values()}
+    named = {
+        str(i.ReferencedSOPInstanceUID)
+        for study in read(new["sr"]).PredecessorDocumentsSequence
+        for series in study.ReferencedSeriesSequence
+        for i in series.ReferencedSOPSequence
+    }
+    assert named == {objects["sr"].sop_instance_uid, objects["seg"].sop_instance_uid}
+    predecessor = read(new["rtstruct"]).PredecessorStructureSetSequence[0]
+    assert predecessor.ReferencedSOPInstanceUID == objects["rtstruct"].sop_instance_uid
+    assert validate(list(new.values()), result, case.stack) == ()
+    assert type(result).from_json(result.to_json()).predecessors == result.predecessors
+
+
+def test_highdicom_reads_the_groups_back(case: Case, objects: dict[str, EncodedObject], tmp_path: Path) -> None:
+    from highdicom.sr import srread
+
+    file = tmp_path / "report.dcm"
+    file.write_bytes(objects["sr"].data)
+
+    found = srread(file).content.get_volumetric_roi_measurement_groups()
+
+    assert {g.tracking_identifier: g.referenced_segment.referenced_segment_numbers[0] for g in found} == {
+        s.name.tg263: s.number for s in case.result.structures
+    }
