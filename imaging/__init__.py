@@ -1,1 +1,3 @@
 """Images, their geometry and their origin: the ground floor that every other package stands on."""
+
+__all__: list[str] = []

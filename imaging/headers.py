@@ -52,6 +52,10 @@ FIRST_READ_BYTES = 1 << 16
 """Headers of images fit into this almost always; a file whose header does not is read whole."""
 
 PREAMBLE = bytes(128) + b"DICM"
+MAX_INFLATED_BYTES = 1 << 31
+INFLATE_STEP_BYTES = 1 << 24
+META_START = 132
+
 UNDEFINED_LENGTH = 0xFFFFFFFF
 PIXEL_TAGS = frozenset({0x7FE00010, 0x7FE00009, 0x7FE00008})
 ITEM, SEQUENCE_DELIMITER = b"\xfe\xff\x00\xe0", b"\xfe\xff\xdd\xe0"
@@ -157,6 +161,8 @@ def _parse(content: bytes, size: int) -> _Parsed:
             seen.append((int(tag), vr, length))
         return tag in PIXEL_TAGS
 
+    if DeflatedExplicitVRLittleEndian.encode() in content[:1024] and len(content) == size:
+        _check_inflated_size(content)
     stream = BytesIO(added + content)
     try:
         dataset = read_partial(stream, stop_when=at_pixels, force=True)
@@ -177,6 +183,29 @@ def _parse(content: bytes, size: int) -> _Parsed:
         return _Parsed(dataset, None, reached_end=True, is_cut=False)
     location = _locate(dataset, stream.tell() - len(added), seen[0], transfer_syntax)
     return _Parsed(dataset, location, reached_end=False, is_cut=False)
+
+
+def _check_inflated_size(content: bytes) -> None:
+    """Refuse a deflated file that would fill the memory, before anything inflates it as a whole.
+
+    Raises
+    ------
+    TruncatedFile
+        It inflates to more than any image needs.
+    """
+    inflater = zlib.decompressobj(-zlib.MAX_WBITS)
+    rest = content[META_START + 12 + int.from_bytes(content[META_START + 8 : META_START + 12], "little") :]
+    inflated_bytes = 0
+    while rest and not inflater.eof:
+        try:
+            inflated_bytes += len(inflater.decompress(rest, INFLATE_STEP_BYTES))
+        except zlib.error:
+            return
+        rest = inflater.unconsumed_tail
+        if inflated_bytes > MAX_INFLATED_BYTES:
+            raise TruncatedFile(
+                "The deflated file claims to hold more than 2 GiB; send it uncompressed.", size_bytes=len(content)
+            )
 
 
 def _locate(dataset: Dataset, start: int, element: tuple[int, str | None, int], transfer_syntax: str) -> PixelLocation:

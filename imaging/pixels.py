@@ -25,6 +25,9 @@ HU_UNIT = "[hnsf'U]"
 PET_UNITS = {"BQML": "Bq/mL", "GML": "g/mL", "CNTS": "{counts}", "PROPCNTS": "{counts}", "CPS": "{counts}/s"}
 """UCUM codes of Units of PET (PS3.3 C.8.9.1.1.3); other units become "1"."""
 
+SMALLEST_SLOPE = 1e-25
+"""Slopes below this (or above its inverse) would leave float32; none is ever meant."""
+
 DECODER_FAULTS = (*PARSER_FAULTS, RuntimeError)
 """What decoders raise on damaged streams; the plug-ins written in C use RuntimeError for everything."""
 
@@ -68,11 +71,35 @@ def read_pixels(planes: Sequence[PlanePixels], shape: tuple[int, int, int]) -> t
         encoding = _common_encoding(planes)
         rescales = [_rescale(p.header) for p in planes]
         unit = _unit(planes[0].header)
-        stored = np.empty(shape, dtype=encoding.dtype)
+        stored = _allocated(planes, shape, encoding)
         for part in _runs_of_one_file(planes):
             _read_run(planes, part, encoding, stored)
     _extend_sign(stored, encoding)
     return _rescaled(stored, rescales), unit
+
+
+def _allocated(planes: Sequence[PlanePixels], shape: tuple[int, int, int], encoding: _Encoding) -> NDArray[Any]:
+    """Memory for all planes, once the files have been seen to hold that many bytes.
+
+    Raises
+    ------
+    TruncatedFile
+        A file holds fewer plain pixels than its header says.
+    UndecodablePixels
+        The header asks for more memory than there is.
+    """
+    plane_bytes = shape[1] * shape[2] * encoding.dtype.itemsize
+    for plane in planes:
+        needed = (plane.frame_number or 1) * plane_bytes
+        if plane.location.length is not None:
+            _check_length(plane.location.length, needed)
+    try:
+        return np.empty(shape, dtype=encoding.dtype)
+    except MemoryError:
+        raise UndecodablePixels(
+            "The series needs more memory than there is; give the service more, or send fewer slices.",
+            bytes=shape[0] * plane_bytes,
+        ) from None
 
 
 def _common_encoding(planes: Sequence[PlanePixels]) -> _Encoding:
@@ -113,13 +140,15 @@ def _rescale(header: Dataset) -> tuple[float, float]:
     Raises
     ------
     MissingAttribute
-        One of the two is absent, or the slope is zero.
+        One of the two is absent, or the slope is zero or beyond reason.
     """
     if "RescaleSlope" not in header and "RescaleIntercept" not in header and text(header, "Modality") == "MR":
         return (1.0, 0.0)
     slope, intercept = numbers(header, "RescaleSlope", 1)[0], numbers(header, "RescaleIntercept", 1)[0]
-    if slope == 0:
-        raise MissingAttribute("RescaleSlope is zero; export the series again.", keyword="RescaleSlope")
+    if not SMALLEST_SLOPE <= abs(slope) <= 1 / SMALLEST_SLOPE or abs(intercept) > 1 / SMALLEST_SLOPE:
+        raise MissingAttribute(
+            "RescaleSlope is zero or beyond reason; export the series again.", keyword="RescaleSlope"
+        )
     return (slope, intercept)
 
 
@@ -158,28 +187,33 @@ def _read_run(planes: Sequence[PlanePixels], part: list[int], encoding: _Encodin
 
 def _read_plain(planes: Sequence[PlanePixels], part: list[int], encoding: _Encoding, stored: NDArray[Any]) -> None:
     location = planes[part[0]].location
-    if location.offset is None or location.length is None:
-        raise TypeError("plain pixels have an offset and a length")
+    if location.offset is None:
+        raise TypeError("plain pixels have an offset")
     plane_bytes = stored[0].nbytes
     with planes[part[0]].file.open("rb", buffering=0) as stream:
         for k in part:
             start = ((planes[k].frame_number or 1) - 1) * plane_bytes
-            if start + plane_bytes > location.length:
-                raise _too_short(location.length, start + plane_bytes)
             stream.seek(location.offset + start, os.SEEK_SET)
             count = stream.readinto(memoryview(stored[k]).cast("B"))
-            if count != plane_bytes:
-                raise _too_short(start + (count or 0), start + plane_bytes)
+            _check_length(start + (count or 0), start + plane_bytes)
             if not location.is_little_endian:
                 stored[k].byteswap(inplace=True)
 
 
-def _too_short(got: int, expected: int) -> TruncatedFile:
-    return TruncatedFile(
-        f"The pixel data hold {got} bytes where {expected} are needed; send the file again.",
-        got_bytes=got,
-        expected_bytes=expected,
-    )
+def _check_length(got: int, expected: int) -> None:
+    """Refuse pixel data that end too early.
+
+    Raises
+    ------
+    TruncatedFile
+        Fewer bytes than expected.
+    """
+    if got < expected:
+        raise TruncatedFile(
+            f"The pixel data hold {got} bytes where {expected} are needed; send the file again.",
+            got_bytes=got,
+            expected_bytes=expected,
+        )
 
 
 def _decode(planes: Sequence[PlanePixels], part: list[int], encoding: _Encoding, stored: NDArray[Any]) -> None:
@@ -190,8 +224,7 @@ def _decode(planes: Sequence[PlanePixels], part: list[int], encoding: _Encoding,
         for k in part:
             start = ((planes[k].frame_number or 1) - 1) * plane_bytes
             content = dataset.PixelData[start : start + plane_bytes]
-            if len(content) != plane_bytes:
-                raise _too_short(start + len(content), start + plane_bytes)
+            _check_length(start + len(content), start + plane_bytes)
             stored[k] = np.frombuffer(content, encoding.dtype.newbyteorder("<")).reshape(stored[k].shape)
         return
     decoder = get_decoder(location.transfer_syntax_uid)
@@ -218,22 +251,30 @@ def _extend_sign(stored: NDArray[Any], encoding: _Encoding) -> None:
 
 
 def _rescaled(stored: NDArray[Any], rescales: Sequence[tuple[float, float]]) -> NDArray[Any]:
-    """int16 in place where every value is whole and fits, else float32 computed in float64."""
-    if stored.dtype.itemsize == 2 and all(s.is_integer() and i.is_integer() for s, i in rescales):
-        limits = np.iinfo(np.int16)
-        fits = True
-        for plane, (slope, intercept) in zip(stored, rescales, strict=True):
-            ends = [int(plane.min()) * slope + intercept, int(plane.max()) * slope + intercept]
-            fits = fits and min(ends) >= limits.min and max(ends) <= limits.max
-        if fits:
-            for plane, (slope, intercept) in zip(stored, rescales, strict=True):
-                # Modulo 2**16 throughout: exact, because the result is known to fit.
-                if slope != 1:
-                    np.multiply(plane, np.array(int(slope) & 0xFFFF, np.uint16).astype(stored.dtype), out=plane)
-                if intercept:
-                    np.add(plane, np.array(int(intercept) & 0xFFFF, np.uint16).astype(stored.dtype), out=plane)
-            return stored.view(np.int16)
-    values = np.empty(stored.shape, dtype=np.float32)
-    for out, plane, (slope, intercept) in zip(values, stored, rescales, strict=True):
+    """int16 where every value is whole and fits (in place where the stored values have 16 bits), else float32."""
+    if all(s.is_integer() and i.is_integer() for s, i in rescales) and _fits_int16(stored, rescales):
+        values = stored.view(np.int16) if stored.dtype.itemsize == 2 else stored.astype(np.int16)
+        for plane, (slope, intercept) in zip(values, rescales, strict=True):
+            # Modulo 2**16 throughout: exact, because the result is known to fit.
+            if slope != 1:
+                np.multiply(plane, _wrapped(slope), out=plane)
+            if intercept:
+                np.add(plane, _wrapped(intercept), out=plane)
+        return values
+    measured = np.empty(stored.shape, dtype=np.float32)
+    for out, plane, (slope, intercept) in zip(measured, stored, rescales, strict=True):
         out[...] = plane.astype(np.float64) * slope + intercept
-    return values
+    return measured
+
+
+def _fits_int16(stored: NDArray[Any], rescales: Sequence[tuple[float, float]]) -> bool:
+    limits = np.iinfo(np.int16)
+    for plane, (slope, intercept) in zip(stored, rescales, strict=True):
+        ends = [int(plane.min()) * slope + intercept, int(plane.max()) * slope + intercept]
+        if min(ends) < limits.min or max(ends) > limits.max:
+            return False
+    return True
+
+
+def _wrapped(number: float) -> np.int16:
+    return np.uint16(int(number) & 0xFFFF).astype(np.int16)

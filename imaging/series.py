@@ -186,16 +186,16 @@ def _all_files(paths: Iterable[Path]) -> list[Path]:
     FileNotFoundError
         One of the paths does not exist.
     """
-    found: dict[str, Path] = {}
+    found: dict[Path, Path] = {}
     for path in paths:
         if path.is_dir():
             for folder, _, names in os.walk(path):
                 for name in names:
                     file = Path(folder, name)
                     if file.is_file() or file.is_symlink():
-                        found.setdefault(os.path.realpath(file), file)
+                        found.setdefault(file.absolute(), file)
         elif path.exists():
-            found.setdefault(os.path.realpath(path), path)
+            found.setdefault(path.absolute(), path)
         else:
             raise FileNotFoundError("One of the paths to scan does not exist.")
     return sorted(found.values())

@@ -39,7 +39,7 @@ def test_header_of_each_plane_has_its_frames_values_at_top_level(tmp_path: Path)
     stack = scan([tmp_path]).stacks[0]
 
     assert [float(h.RescaleSlope) for h in stack.headers] == list(SMALL.slope if isinstance(SMALL.slope, tuple) else ())
-    assert [h.TubeAngle for h in stack.headers] == [ORDER.index(k) + 1.0 for k in range(5)]
+    assert [h.TemporalPositionTimeOffset for h in stack.headers] == [ORDER.index(k) + 1.0 for k in range(5)]
     assert str(stack.header.PatientName) == SMALL.patient_name
     assert all("PerFrameFunctionalGroupsSequence" not in h for h in stack.headers)
 

@@ -4,12 +4,12 @@ import random
 from pathlib import Path
 
 import pytest
-from pydicom.uid import RLELossless
+from pydicom.uid import DeflatedExplicitVRLittleEndian, RLELossless
 
 from imaging.errors import NotDicom, RadgateError, TruncatedFile
 from imaging.headers import FIRST_READ_BYTES, read_header
 from imaging.series import load_volume, scan
-from tests.synthetic.defects import compressed
+from tests.synthetic.defects import compressed, in_transfer_syntax
 from tests.synthetic.enhanced import enhanced_ct
 from tests.synthetic.series import SeriesDescription, series_datasets, write_datasets
 
@@ -76,6 +76,16 @@ def test_cut_stream_of_fragments_is_told(tmp_path: Path) -> None:
     file.write_bytes(file.read_bytes()[:-8])
 
     with pytest.raises(TruncatedFile):
+        read_header(file)
+
+
+def test_deflated_file_that_would_fill_the_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    datasets = in_transfer_syntax(series_datasets(SMALL), DeflatedExplicitVRLittleEndian)
+    file = write_datasets(tmp_path, datasets)[0]
+    assert read_header(file).pixels is not None
+    monkeypatch.setattr("imaging.headers.MAX_INFLATED_BYTES", 100)
+
+    with pytest.raises(TruncatedFile, match="2 GiB"):
         read_header(file)
 
 

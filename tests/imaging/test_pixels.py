@@ -122,6 +122,14 @@ def test_other_bit_depths_are_read(tmp_path: Path, bits: int, kind: str) -> None
     volume = loaded(tmp_path, datasets)
 
     np.testing.assert_array_equal(volume.array, values)
+    assert volume.array.dtype == np.int16
+
+
+def test_header_that_claims_a_huge_matrix_is_refused_before_memory_is_taken(tmp_path: Path) -> None:
+    write_datasets(tmp_path, changed(series_datasets(SMALL), *range(4), Rows=65535, Columns=65534))
+
+    with pytest.raises(TruncatedFile, match="154 bytes where 8589"):
+        load_volume(scan([tmp_path]).stacks[0])
 
 
 def test_monochrome1_is_not_inverted(tmp_path: Path) -> None:
@@ -161,6 +169,7 @@ def test_unit_follows_the_header(tmp_path: Path, modality: str, attributes: dict
         ({"RescaleSlope": None}, MissingAttribute),
         ({"RescaleIntercept": None}, MissingAttribute),
         ({"RescaleSlope": "0"}, MissingAttribute),
+        ({"RescaleSlope": "1e300"}, MissingAttribute),
         ({"BitsAllocated": None}, MissingAttribute),
         ({"PixelRepresentation": None}, MissingAttribute),
         ({"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB"}, UndecodablePixels),

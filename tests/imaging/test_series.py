@@ -1,10 +1,10 @@
 """Scanning: what becomes a stack, what is left over and why; nothing is lost."""
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pytest
@@ -307,10 +307,16 @@ def test_uneven_and_tilted_series_are_stacks_with_every_plane_in_place(tmp_path:
         assert type(refusal.value) is (MissingSlices if name == "uneven" else GantryTilt)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root reads everything")
-def test_unreadable_file_is_left_over(tmp_path: Path) -> None:
+def test_unreadable_file_is_left_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     files = write_series(tmp_path, SMALL)
-    files[0].chmod(0)
+    open_file = Path.open
+
+    def forbidding(self: Path, *options: Any) -> IO[Any]:
+        if self == files[0]:
+            raise PermissionError("not for you")
+        return open_file(self, *options)
+
+    monkeypatch.setattr(Path, "open", forbidding)
 
     assert [type(item.reason) for item in scan([tmp_path]).leftovers] == [NotDicom]
 

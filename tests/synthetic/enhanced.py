@@ -1,11 +1,16 @@
-"""An enhanced multi-frame CT with the same geometry and values as the single-frame series of a description."""
+"""An enhanced multi-frame CT with the same geometry and values as the single-frame series of a description.
+
+It says DERIVED, so that the macros on how a scanner acquired it may be absent.
+"""
 
 from typing import Any
 
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
+from pydicom.tag import Tag
 from pydicom.uid import EnhancedCTImageStorage
 
+from imaging.provenance import deterministic_uid
 from tests.synthetic.series import SeriesDescription, series_datasets
 
 __all__ = ["enhanced_ct"]
@@ -14,7 +19,7 @@ __all__ = ["enhanced_ct"]
 MOVED = [
     *["ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "SliceThickness"],
     *["RescaleSlope", "RescaleIntercept", "RescaleType", "WindowCenter", "WindowWidth"],
-    *["KVP", "ConvolutionKernel", "AcquisitionNumber"],
+    *["KVP", "ConvolutionKernel", "AcquisitionNumber", "AcquisitionDate", "AcquisitionTime"],
 ]
 """Attributes that stand in functional groups of an enhanced object, or not at all."""
 
@@ -31,13 +36,24 @@ def enhanced_ct(description: SeriesDescription | None = None, frame_order: tuple
     for keyword in MOVED:
         delattr(result, keyword)
     result.SOPClassUID, result.SOPInstanceUID = EnhancedCTImageStorage, d.sop_instance_uid(0, "enhanced")
-    result.ImageType = ["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]
+    result.ImageType = ["DERIVED", "PRIMARY", "VOLUME", "NONE"]
     result.PixelPresentation, result.VolumetricProperties = "MONOCHROME", "VOLUME"
     result.VolumeBasedCalculationTechnique, result.BurnedInAnnotation = "NONE", "NO"
     result.LossyImageCompression, result.PresentationLUTShape = "00", "IDENTITY"
     result.AcquisitionDateTime, result.ContentQualification = "20260304101530", "RESEARCH"
     result.DeviceSerialNumber, result.SoftwareVersions = "1", "1"
     result.NumberOfFrames = len(order)
+    result.AcquisitionContextSequence = DicomSequence()
+    organization = deterministic_uid("test dimensions", str(result.SOPInstanceUID))
+    result.DimensionOrganizationSequence = _item(DimensionOrganizationUID=organization)
+    result.DimensionIndexSequence = DicomSequence([
+        _item(
+            DimensionOrganizationUID=organization,
+            DimensionIndexPointer=Tag(keyword),
+            FunctionalGroupPointer=Tag("FrameContentSequence"),
+        )[0]
+        for keyword in ("StackID", "InStackPositionNumber")
+    ])
     result.SharedFunctionalGroupsSequence = DicomSequence([_shared(ds)])
     result.PerFrameFunctionalGroupsSequence = DicomSequence([
         _per_frame(singles[plane], plane, number) for number, plane in enumerate(order, start=1)
@@ -57,7 +73,17 @@ def _shared(ds: Dataset) -> Dataset:
     return _item(
         PixelMeasuresSequence=_item(PixelSpacing=ds.PixelSpacing, SliceThickness=ds.SliceThickness),
         PlaneOrientationSequence=_item(ImageOrientationPatient=ds.ImageOrientationPatient),
-        CTImageFrameTypeSequence=_item(FrameType=["ORIGINAL", "PRIMARY", "VOLUME", "NONE"]),
+        CTImageFrameTypeSequence=_item(
+            FrameType=["DERIVED", "PRIMARY", "VOLUME", "NONE"],
+            PixelPresentation="MONOCHROME",
+            VolumetricProperties="VOLUME",
+            VolumeBasedCalculationTechnique="NONE",
+        ),
+        FrameAnatomySequence=_item(
+            FrameLaterality="U",
+            AnatomicRegionSequence=_item(CodeValue="774007", CodingSchemeDesignator="SCT", CodeMeaning="Head and Neck"),
+        ),
+        IrradiationEventIdentificationSequence=_item(IrradiationEventUID=deterministic_uid("test event", 1)),
     )[0]
 
 
@@ -70,7 +96,6 @@ def _per_frame(ds: Dataset, plane: int, number: int) -> Dataset:
         PixelValueTransformationSequence=_item(
             RescaleSlope=ds.RescaleSlope, RescaleIntercept=ds.RescaleIntercept, RescaleType="HU"
         ),
-        CTXRayDetailsSequence=_item(KVP=ds.KVP),
         FrameVOILUTSequence=_item(WindowCenter=ds.WindowCenter, WindowWidth=ds.WindowWidth),
-        CTAcquisitionDetailsSequence=_item(TubeAngle=float(number)),
+        TemporalPositionSequence=_item(TemporalPositionTimeOffset=float(number)),
     )[0]
