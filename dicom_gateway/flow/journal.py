@@ -2,9 +2,11 @@
 
 import logging
 import time
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, func, insert, select, update
@@ -12,7 +14,7 @@ from sqlalchemy import Engine, func, insert, select, update
 from dicom_gateway.store import tables
 from imaging.errors import RadgateError
 
-__all__ = ["DatabaseJournal", "Journal", "Step"]
+__all__ = ["DatabaseJournal", "Journal", "Step", "places"]
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +38,12 @@ class Step:
     def elapsed_s(self) -> float:
         """Seconds since the start, or until the end."""
         return (self.ended or time.time()) - self.started
+
+
+def places(error: BaseException) -> str:
+    """Where an error came from, innermost last: modules and lines, without its text, which may hold patient data."""
+    frames = traceback.extract_tb(error.__traceback__)[-6:]
+    return " > ".join(f"{Path(frame.filename).stem}:{frame.lineno}" for frame in frames)
 
 
 class Journal:
@@ -65,6 +73,7 @@ class Journal:
         except Exception as error:
             # The text of a foreign exception may hold patient data; its type does not.
             entry.state, entry.message = "failed", f"Internal error ({type(error).__name__}); see the service's log."
+            log.error("step %s: %s at %s", name, type(error).__name__, places(error))
             raise
         else:
             if entry.state == "running":

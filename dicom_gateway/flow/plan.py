@@ -7,7 +7,7 @@ from typing import Any
 
 from imaging.provenance import digest
 
-__all__ = ["InputFile", "JobPlan", "input_digest"]
+__all__ = ["Earlier", "InputFile", "JobPlan", "input_digest"]
 
 
 @dataclass(frozen=True)
@@ -17,6 +17,14 @@ class InputFile:
     sop_uid: str
     sha256: str
     path: Path
+
+
+@dataclass(frozen=True)
+class Earlier:
+    """A result of an earlier version: its id, and (outlet, SOP class, SOP instance, series) of each of its objects."""
+
+    result_id: str = ""
+    objects: tuple[tuple[str, str, str, str], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -40,6 +48,8 @@ class JobPlan:
         UTC seconds since the epoch at which the job was planned; every date inside its objects comes from here.
     supersedes
         Id of the result of an earlier version of the study that this job's result replaces.
+    predecessors
+        Its objects, as in `Earlier`.
     """
 
     id: str
@@ -54,6 +64,7 @@ class JobPlan:
     input_digest: str
     created_at: float
     supersedes: str = ""
+    predecessors: tuple[tuple[str, str, str, str], ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -62,7 +73,8 @@ class JobPlan:
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "JobPlan":
         """The plan that `to_json` wrote."""
-        return cls(**{**value, "bundles": tuple(value["bundles"]), "deliver": tuple(value["deliver"])})
+        lists = {name: tuple(value[name]) for name in ("bundles", "deliver")}
+        return cls(**{**value, **lists, "predecessors": tuple(tuple(p) for p in value["predecessors"])})
 
 
 def input_digest(files: Iterable[InputFile]) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from dicom_gateway.flow.plan import JobPlan
+from dicom_gateway.flow.plan import Earlier, JobPlan
 from dicom_gateway.route.explain import Decision, choose, explain_stack
 from dicom_gateway.route.facts import Facts
 from dicom_gateway.route.rules import Route
@@ -27,7 +27,7 @@ def plan_jobs(
     version: int,
     input_digest: str,
     created_at: float,
-    earlier_result: Callable[[str, str], str | None] = lambda series_uid, route: None,
+    earlier_result: Callable[[str, str], Earlier] = lambda series_uid, route: Earlier(),
 ) -> tuple[JobPlan, ...]:
     """The jobs of a study version, most urgent first.
 
@@ -43,6 +43,7 @@ def plan_jobs(
     plans = []
     for (stack, series_uid, *_), members in groups.items():
         names = "+".join(r.name for r in members)
+        earlier = earlier_result(str(series_uid), names)
         plans.append(
             JobPlan(
                 id=digest([study_uid, input_digest, stack, names]),
@@ -56,7 +57,8 @@ def plan_jobs(
                 deliver=members[0].destinations(destinations),
                 input_digest=input_digest,
                 created_at=created_at,
-                supersedes=earlier_result(str(series_uid), names) or "",
+                supersedes=earlier.result_id,
+                predecessors=earlier.objects,
             )
         )
     return tuple(plans)

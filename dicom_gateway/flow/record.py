@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, Table, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from dicom_gateway.flow.plan import JobPlan
+from dicom_gateway.flow.plan import Earlier, JobPlan
 from dicom_gateway.store import tables
 
 __all__ = [
@@ -109,7 +109,7 @@ def keep_result(
                 "study_uid": plan.study_uid,
                 "version": plan.version,
                 "status": document["status"],
-                "supersedes": document.get("supersedes"),
+                "supersedes": plan.supersedes or None,
                 "document": dict(document),
                 "pictures": list(pictures),
                 "created": plan.created_at,
@@ -183,11 +183,11 @@ def overall_state(job_states: Sequence[str]) -> str | None:
     return "PARTLY"
 
 
-def earlier_result(engine: Engine, study_uid: str, version: int, series_uid: str, route: str) -> str | None:
-    """Id of the newest result of the same series and route in an earlier version of the study."""
-    result, job = tables.result, tables.job
+def earlier_result(engine: Engine, study_uid: str, version: int, series_uid: str, route: str) -> Earlier:
+    """The newest result of the same series and route in an earlier version of the study."""
+    result, job, made, instance = tables.result, tables.job, tables.encoded_object, tables.instance
     with engine.connect() as connection:
-        return connection.execute(
+        newest = connection.execute(
             select(result.c.id)
             .join(job, job.c.id == result.c.job_id)
             .where(
@@ -198,6 +198,13 @@ def earlier_result(engine: Engine, study_uid: str, version: int, series_uid: str
             )
             .order_by(result.c.version.desc())
         ).scalar()
+        rows = connection.execute(
+            select(made.c.outlet, made.c.sop_class_uid, made.c.sop_uid, instance.c.series_uid)
+            .join(instance, instance.c.sop_uid == made.c.sop_uid)
+            .where(made.c.result_id == newest)
+            .order_by(made.c.position)
+        )
+        return Earlier(newest or "", tuple((r.outlet, r.sop_class_uid, r.sop_uid, r.series_uid) for r in rows))
 
 
 def supersede_before(engine: Engine, study_uid: str, version: int) -> None:

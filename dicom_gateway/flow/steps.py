@@ -14,7 +14,7 @@ from typing import Any
 
 import qc.image
 from contouring.names import lookup
-from dicom_gateway.flow.journal import Journal, Step
+from dicom_gateway.flow.journal import Journal, Step, places
 from dicom_gateway.flow.kept import keep_bytes, keep_json, keep_regions, kept_json, kept_regions
 from dicom_gateway.flow.plan import JobPlan
 from dicom_gateway.flow.study_files import StudyFiles
@@ -39,6 +39,7 @@ from reports import (
 )
 from reports.document import report_pdf
 from reports.errors import InvalidObject
+from reports.parts import ObjectRef
 from reports.pictures import Picture, key_pictures
 from reports.validate import require_valid
 
@@ -134,7 +135,7 @@ def segment(job: Job, step: Step) -> None:
         except RadgateError as error:
             outcome = {"status": "failed", "reason": error.message, "code": error.code}
         except Exception as error:  # noqa: BLE001 - the boundary of a bundle: a failed run that people see
-            log.error("bundle %s broke off: %s", name, type(error).__name__)
+            log.error("bundle %s broke off: %s at %s", name, type(error).__name__, places(error))
             outcome = {
                 "status": "failed",
                 "reason": f"The bundle broke off by an internal error ({type(error).__name__}).",
@@ -240,7 +241,7 @@ def measure(job: Job, step: Step) -> None:
         created_at=job.created_at,
         qc=(verdict,),
         structures=tuple(structures),
-        supersedes=job.plan.supersedes or None,
+        supersedes=tuple(ObjectRef(*reference) for reference in job.plan.predecessors),
     )
     keep_json(job.folder / "result.json", result.to_json())
     volume = job.volume

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from dicom_gateway.flow.plan import InputFile, JobPlan, input_digest
+from dicom_gateway.flow.plan import Earlier, InputFile, JobPlan, input_digest
 from dicom_gateway.flow.planning import plan_jobs
 from dicom_gateway.route.explain import Choice, Decision
 from dicom_gateway.route.rules import Route
@@ -18,7 +18,7 @@ def routes(*, urgent: int = 50) -> dict[str, Route]:
     return {route.name: route for route in made}
 
 
-def plans(table: dict[str, Route], *, digest: str = "d", earlier: str | None = None) -> tuple[JobPlan, ...]:
+def plans(table: dict[str, Route], *, digest: str = "d", earlier: Earlier | None = None) -> tuple[JobPlan, ...]:
     decision = Decision(tuple(Choice("stack-a", "1.2.3", name) for name in table), ())
     return plan_jobs(
         decision,
@@ -28,7 +28,7 @@ def plans(table: dict[str, Route], *, digest: str = "d", earlier: str | None = N
         version=1,
         input_digest=digest,
         created_at=1.0,
-        earlier_result=lambda series, route: earlier,
+        earlier_result=lambda series, route: earlier or Earlier(),
     )
 
 
@@ -50,7 +50,7 @@ def test_the_same_input_gives_the_same_job_and_another_input_another() -> None:
 
 
 def test_a_job_survives_its_plain_form() -> None:
-    (job,) = plans(routes(), earlier="r0")
+    (job,) = plans(routes(), earlier=Earlier("r0", (("sr", "1.1", "1.2", "1.3"),)))
 
     assert JobPlan.from_json(job.to_json()) == job
     assert job.supersedes == "r0"

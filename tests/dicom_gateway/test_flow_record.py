@@ -104,7 +104,8 @@ def test_a_later_version_supersedes_the_earlier_and_its_unsent_objects(engine: E
     deliver(engine, "PENDING", "1.9.1")
     deliver(engine, "ACCEPTED", "1.9.2")
 
-    assert record.earlier_result(engine, "1.2", 2, "1.2.3", "r") == "j1"
+    assert record.earlier_result(engine, "1.2", 2, "1.2.3", "r").result_id == "j1"
+    assert record.earlier_result(engine, "1.2", 1, "1.2.3", "r").result_id == ""
     record.supersede_before(engine, "1.2", 2)
 
     assert study_states(engine) == {1: "SUPERSEDED", 2: "COMPLETE"}
