@@ -22,6 +22,14 @@ SKIN_HU = -300.0
 COUCH_MM = 5.0
 """Connections thinner than this are cut: the couch's shell, a mask, a tube that touches the skin."""
 
+AIR_HU = -800.0
+
+LEAST_AIR = 0.05
+"""Share of a field of view that is air around the patient, at the least."""
+
+INSCRIBED = 0.03
+"""A reconstruction circle reaches the sides of the picture within this share of its radius."""
+
 MOST_SECTIONS = 100
 COARSE_PIXEL_MM = 1.3
 """Masks are made on every second pixel where pixels are finer than this."""
@@ -111,8 +119,11 @@ def field_of_view_radius_mm(volume: Volume, sections: tuple[BodySection, ...]) -
         return math.inf
     planes = [s.plane for s in sections[:: max(1, len(sections) // 20)]]
     used = np.zeros(array.shape[1:], dtype=np.bool_)
+    air = np.zeros(array.shape[1:], dtype=np.bool_)
     for plane in planes:
-        used |= array[plane] != corners[0]
+        differs = array[plane] != corners[0]
+        used |= differs
+        air |= differs & (array[plane] < AIR_HU)
     if used[[0, 0, -1, -1], [0, -1, 0, -1]].any():
         return math.inf
     distance = _distance_from_centre_mm(volume)
@@ -121,8 +132,13 @@ def field_of_view_radius_mm(volume: Volume, sections: tuple[BodySection, ...]) -
     # A burned-in mark in a corner is no field: the radius holds 99.9 % of the points used.
     radius = float(np.percentile(distance[used], 99.9))
     inside = distance <= radius
-    is_circle = np.count_nonzero(used & inside) > 0.9 * np.count_nonzero(inside)
-    return radius if is_circle and radius < 0.97 * float(distance.max()) else math.inf
+    size = np.count_nonzero(inside)
+    is_circle = np.count_nonzero(used & inside) > 0.9 * size and radius < 0.97 * float(distance.max())
+    # Where air is cut to one value as well, a round body in it looks like a field. A field holds air that differs from
+    # what is outside, or it touches the picture's sides.
+    half_mm = min(n * mm for n, mm in zip(array.shape[1:], volume.grid.pixel_spacing_mm, strict=True)) / 2
+    is_field = np.count_nonzero(air & inside) > LEAST_AIR * size or abs(radius / half_mm - 1) < INSCRIBED
+    return radius if is_circle and is_field else math.inf
 
 
 def field_of_view_mask(volume: Volume, sections: tuple[BodySection, ...]) -> NDArray[np.bool_]:

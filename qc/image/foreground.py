@@ -17,6 +17,12 @@ OBJECT_SHARE = 0.4
 MARGIN_MM = 8.0
 """Nearer to the object, blur and ringing reach into the air."""
 
+SMALLEST_SHARE = 0.02
+"""A smaller share of the picture is no object."""
+
+MOST_OF_BORDER = 0.2
+"""An object that covers more of the picture's border is cut off, and what lies outside may be dark tissue."""
+
 MOST_SECTIONS = 40
 
 
@@ -58,7 +64,8 @@ def object_sections(volume: Volume) -> tuple[ObjectSection, ...]:
         sizes = np.bincount(labels.ravel())
         sizes[0] = 0
         inside = np.asarray(ndimage.binary_fill_holes(labels == int(sizes.argmax())))
-        if np.count_nonzero(inside) < 0.02 * inside.size:
+        border = np.concatenate([inside[0], inside[-1], inside[:, 0], inside[:, -1]])
+        if np.count_nonzero(inside) < SMALLEST_SHARE * inside.size or border.mean() > MOST_OF_BORDER:
             continue
         air = ndimage.distance_transform_edt(~inside, sampling=spacing) > MARGIN_MM
         core = ndimage.distance_transform_edt(inside, sampling=spacing) > MARGIN_MM

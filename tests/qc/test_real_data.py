@@ -1,13 +1,17 @@
 """Real images: what passes, and that every WARN and FAIL has a reason one can see in the picture or the header."""
 
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from imaging.errors import RadgateError
 from imaging.series import Stack, load_volume, scan
 from qc.image import SeriesVerdict, check_series
+from qc.image.inputs import Inputs
+from qc.image.registry import Measured, discover
 from qc.image.result import Grade
 from tests.conftest import data_folder
 
@@ -41,6 +45,24 @@ def test_head_and_neck_ct_passes_with_notes_for_dental_metal_and_the_missing_pos
         "gen.instance.holes": "missing_tag",  # InstanceNumber is 1 in all slices
         "gen.tag.plausible": "missing_tag",  # nothing but empty values
     }
+
+
+def test_noise_planted_into_a_real_ct_adds_in_quadrature() -> None:
+    (stack,) = scan([data_folder("ct_head_neck") / "series"]).stacks
+    volume = load_volume(stack)
+    check = discover()["ct.noise.gni"]
+    clean = check.run(Inputs(stack.headers, volume))
+    assert isinstance(clean, Measured)
+    own = float(clean.value)
+    values = []
+    for sigma in (10.0, 20.0, 40.0):
+        noise = np.random.default_rng(7).normal(0, sigma, volume.array.shape)
+        noisy = replace(volume, array=np.round(volume.array + noise).astype(np.int16))
+        found = check.run(Inputs(stack.headers, noisy))
+        assert isinstance(found, Measured)
+        values.append(float(found.value) / float(np.hypot(own, sigma)))
+
+    assert values == pytest.approx([1, 1, 1], abs=0.05)
 
 
 def test_crops_of_a_ct_fail_only_for_their_cut_skin() -> None:

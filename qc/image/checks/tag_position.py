@@ -64,7 +64,9 @@ def position(inputs: Inputs) -> Measured | NotEvaluable:
         return NotEvaluable("missing_tag")
     codes = {c.upper() for c in inputs.texts("PatientPosition")}
     if codes == {""}:
-        return Measured("absent", "absent")
+        # PET states the same in code sequences of its own (C.8.9.5).
+        coded = inputs.modality == "PT" and "PatientGantryRelationshipCodeSequence" in inputs.headers[0]
+        return Measured("consistent") if coded else Measured("absent", "absent")
     code = sorted(codes)[-1]
     if len(codes) > 1 or code not in CODES:
         return Measured("unknown_code", "unknown_code", evidence={"codes": float(len(codes))})

@@ -1,0 +1,45 @@
+"""A defect alarms its own check and no other, except where physics says that it must."""
+
+import pytest
+
+from qc.image.inputs import Inputs
+from qc.image.result import Grade
+from qc.image.run import check_inputs
+from tests.qc.cases import CASES, StateCase
+
+LISTED = {
+    "gen.geometry.missing": {"gen.instance.holes"},  # a lost slice takes its number with it
+    "gen.pixel.clipped": {"ct.metal"},  # what is at the top of the range reads as metal
+    "gen.pixel.inversion": {"ct.metal", "ct.truncation"},  # bright air is metal and has no skin
+    "ct.hu.air": {"ct.hu.fat"},  # an offset of the scale moves both
+}
+"""Pairs that belong together, each with its reason."""
+
+
+NO_BODY = {"ct.noise.nps"}
+"""The clean image of these is tissue from border to border, which other checks rightly take for a cut body."""
+
+
+def alarms(inputs: Inputs, profile: str) -> set[str]:
+    return {r.check_id for r in check_inputs(inputs, profile).results if r.grade in {Grade.WARN, Grade.FAIL}}
+
+
+@pytest.mark.parametrize("check_id", sorted(CASES))
+def test_a_planted_defect_alarms_no_other_check(check_id: str) -> None:
+    case = CASES[check_id]
+    if isinstance(case, StateCase):
+        planted = [make() for make in case.states.values()]
+    else:
+        planted = [] if case.alarm is None else [case.planted(case.alarm, 3)]
+
+    for inputs in planted:
+        extra = alarms(inputs, case.profile) - {check_id}
+
+        assert extra <= LISTED.get(check_id, set())
+
+
+@pytest.mark.parametrize("check_id", sorted(set(CASES) - NO_BODY))
+def test_a_clean_image_alarms_nothing(check_id: str) -> None:
+    case = CASES[check_id]
+
+    assert alarms(case.clean(), case.profile) == set()
