@@ -24,8 +24,9 @@ from pydicom.uid import (
     PositronEmissionTomographyImageStorage,
 )
 
+from imaging.attributes import PARSER_FAULTS, numbers, text, whole
 from imaging.errors import MissingAttribute, TruncatedFile
-from imaging.headers import PARSER_FAULTS, Header, PixelLocation, numbers, text, whole
+from imaging.headers import Header, PixelLocation
 from imaging.volume import SourceInstance
 
 __all__ = ["ENHANCED", "SINGLE_FRAME", "Plane", "planes_of"]

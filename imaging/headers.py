@@ -4,7 +4,6 @@ Nothing is trusted: a claim in a header is compared with the size of the file be
 Joining files to series is left to `imaging.series`, reading pixels to `imaging.pixels`.
 """
 
-import math
 import os
 import struct
 import zlib
@@ -14,9 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pydicom.dataset import Dataset
-from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.filereader import read_partial
-from pydicom.multival import MultiValue
 from pydicom.tag import BaseTag
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
@@ -25,28 +22,11 @@ from pydicom.uid import (
     ImplicitVRLittleEndian,
 )
 
-from imaging.errors import MissingAttribute, NotDicom, TruncatedFile
+from imaging.attributes import PARSER_FAULTS, numbers, text, whole
+from imaging.errors import NotDicom, TruncatedFile
+from imaging.quiet import quiet_pydicom
 
 __all__ = ["PARSER_FAULTS", "Header", "PixelLocation", "numbers", "read_header", "read_whole", "text", "whole"]
-
-PARSER_FAULTS = (
-    ArithmeticError,
-    AssertionError,
-    AttributeError,
-    BytesLengthException,
-    EOFError,
-    InvalidDicomError,
-    LookupError,
-    MemoryError,
-    NotImplementedError,
-    OSError,
-    RecursionError,
-    TypeError,
-    ValueError,
-    struct.error,
-    zlib.error,
-)
-"""What pydicom and its decoders raise on damaged files; collected from fuzzing, not from a promise of theirs."""
 
 FIRST_READ_BYTES = 1 << 16
 """Headers of images fit into this almost always; a file whose header does not is read whole."""
@@ -109,23 +89,29 @@ def read_header(file: Path) -> Header:
     NotDicom
         The file is no DICOM file, or cannot be opened.
     TruncatedFile
-        The file ends before its data set does, or its pixel data claim more than the file holds.
+        The file ends before its data set does, or its pixel data claim more than the file holds; study and series
+        are named in `fields` where they could still be read.
     """
     try:
-        with file.open("rb") as stream:
+        with quiet_pydicom(), file.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size
             first = stream.read(FIRST_READ_BYTES)
             parsed = _parse(first, size)
             if parsed.reached_end and len(first) < size:
                 parsed = _parse(first + stream.read(), size)
             if parsed.location is not None:
-                _check_pixel_length(stream, size, parsed.location)
+                is_short = not _holds_all_pixels(stream, size, parsed.location)
+            else:
+                is_short = "Rows" in parsed.dataset and "BitsAllocated" in parsed.dataset
     except OSError as fault:
         raise NotDicom("The file cannot be opened; check that it is readable.", reason=type(fault).__name__) from None
-    if parsed.is_cut:
-        raise TruncatedFile("The file ends before its data set does; send it again.", size_bytes=size)
-    if parsed.location is None and "Rows" in parsed.dataset and "BitsAllocated" in parsed.dataset:
-        raise TruncatedFile("The image has no pixel data: it was cut off or stripped; send it again.", size_bytes=size)
+    if parsed.is_cut or is_short:
+        raise TruncatedFile(
+            "The file ends before its data set or its pixel data do; send it again.",
+            size_bytes=size,
+            study_instance_uid=text(parsed.dataset, "StudyInstanceUID"),
+            series_instance_uid=text(parsed.dataset, "SeriesInstanceUID"),
+        )
     return Header(file, parsed.dataset, parsed.location)
 
 
@@ -138,7 +124,8 @@ def read_whole(file: Path) -> Dataset:
         The file cannot be read.
     """
     content = file.read_bytes()
-    return read_partial(BytesIO(PREAMBLE * _lacks_preamble(content, len(content)) + content), force=True)
+    with quiet_pydicom():
+        return read_partial(BytesIO(PREAMBLE * _lacks_preamble(content, len(content)) + content), force=True)
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,84 +234,19 @@ def _lacks_preamble(content: bytes, size: int) -> bool:
     return False
 
 
-def _check_pixel_length(stream: BinaryIO, size: int, location: PixelLocation) -> None:
+def _holds_all_pixels(stream: BinaryIO, size: int, location: PixelLocation) -> bool:
+    """Whether a file is as long as its pixel data claim; fragments are followed to the delimiter that ends them."""
     if location.offset is None:
-        return
+        return True
     if location.length is not None:
-        if location.offset + location.length > size:
-            raise TruncatedFile(
-                "The pixel data claim more bytes than the file holds; send it again.",
-                expected_bytes=location.offset + location.length,
-                size_bytes=size,
-            )
-        return
+        return location.offset + location.length <= size
     position = location.offset
     while position + 8 <= size:
         stream.seek(position)
         item = stream.read(8)
         if item[:4] == SEQUENCE_DELIMITER:
-            return
+            return True
         if item[:4] != ITEM:
-            break
+            return False
         position += 8 + int.from_bytes(item[4:], "little")
-    raise TruncatedFile("The compressed pixel data end before they are complete; send it again.", size_bytes=size)
-
-
-def text(dataset: Dataset, keyword: str) -> str:
-    """Value of a text attribute (several values stay joined by backslashes); "" where it is absent or unreadable."""
-    try:
-        element = dataset.get_item(keyword)
-        value = None if element is None else element.value
-        if isinstance(value, bytes):
-            return value.decode("ascii", "replace").strip(" \0")
-        if isinstance(value, MultiValue | list | tuple):
-            return "\\".join(str(v) for v in value)
-        return "" if value is None else str(value)
-    except PARSER_FAULTS:
-        return ""
-
-
-def whole(dataset: Dataset, keyword: str, default: int | None = None) -> int:
-    """Value of a whole-number attribute.
-
-    Raises
-    ------
-    MissingAttribute
-        The attribute is absent (and there is no default), or no whole number.
-    """
-    try:
-        value = dataset.get(keyword)
-        if value is None and default is not None:
-            return default
-        return int(value)
-    except PARSER_FAULTS:
-        raise MissingAttribute(
-            f"{keyword} is absent or no whole number; export the series again with it.", keyword=keyword
-        ) from None
-
-
-def numbers(dataset: Dataset, keyword: str, count: int) -> tuple[float, ...]:
-    """The `count` finite values of a decimal or integer string (DS, IS) attribute.
-
-    Read from the raw bytes where pydicom has not converted them yet: faster, and no warning about their style.
-
-    Raises
-    ------
-    MissingAttribute
-        The attribute is absent, empty, or does not hold that many numbers.
-    """
-    try:
-        element = dataset.get_item(keyword)
-        value = None if element is None else element.value
-        if isinstance(value, bytes):
-            value = value.strip(b" \0").split(b"\\")
-        parts = value if isinstance(value, MultiValue | list | tuple) else [value]
-        values = tuple(float(v) for v in parts)
-    except PARSER_FAULTS:
-        values = ()
-    if len(values) != count or not all(math.isfinite(v) for v in values):
-        raise MissingAttribute(
-            f"{keyword} is absent or does not hold {count} number{'s' * (count > 1)}; export the series again with it.",
-            keyword=keyword,
-        )
-    return values
+    return False

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.pixels.decoders.base import get_decoder
 
+from imaging.attributes import PARSER_FAULTS, numbers, text, whole
 from imaging.errors import MissingAttribute, RadgateError, TruncatedFile, UndecodablePixels
-from imaging.headers import PARSER_FAULTS, PixelLocation, numbers, read_whole, text, whole
+from imaging.headers import PixelLocation, read_whole
 from imaging.quiet import quiet_pydicom
 
 __all__ = ["PlanePixels", "read_pixels"]

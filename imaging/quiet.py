@@ -25,6 +25,9 @@ def quiet_pydicom() -> Iterator[None]:
 
     Log records are dropped for the current thread or task alone; warnings for the whole process while it lasts.
     """
+    if _is_quiet.get():
+        yield
+        return
     for name in ("pydicom", *logging.root.manager.loggerDict):
         if name.partition(".")[0] == "pydicom":
             logging.getLogger(name).addFilter(_mute)

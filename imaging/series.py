@@ -12,10 +12,11 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from imaging.attributes import text
 from imaging.errors import DuplicateInstance, Localiser, MissingAttribute, NotAnImageStack, RadgateError
 from imaging.frames import ENHANCED, SINGLE_FRAME, Plane, planes_of
 from imaging.geometry import Grid
-from imaging.headers import Header, PixelLocation, read_header, text
+from imaging.headers import Header, PixelLocation, read_header
 from imaging.pixels import PlanePixels, read_pixels
 from imaging.provenance import digest
 from imaging.quiet import quiet_pydicom
@@ -134,7 +135,7 @@ def scan(paths: Iterable[Path], progress: Progress | None = None) -> Scan:
             try:
                 headers.append(read_header(file))
             except RadgateError as reason:
-                leftovers.append(Leftover((file,), reason))
+                leftovers.append(_unread(file, reason))
             if progress is not None:
                 progress(number, len(files))
         stacks: list[Stack] = []
@@ -199,6 +200,16 @@ def _all_files(paths: Iterable[Path]) -> list[Path]:
         else:
             raise FileNotFoundError("One of the paths to scan does not exist.")
     return sorted(found.values())
+
+
+def _unread(file: Path, reason: RadgateError) -> Leftover:
+    """A file that could not be read, with the series it was cut from where the reason knows it."""
+    return Leftover(
+        files=(file,),
+        reason=reason,
+        series_instance_uid=reason.fields.get("series_instance_uid", ""),
+        study_instance_uid=reason.fields.get("study_instance_uid", ""),
+    )
 
 
 def _leftover(headers: Sequence[Header], reason: RadgateError) -> Leftover:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.attributes import numbers, text
 from imaging.errors import (
     DuplicatePlanes,
     FourDimensional,
@@ -20,7 +21,6 @@ from imaging.errors import (
 )
 from imaging.frames import Plane
 from imaging.geometry import DUPLICATE_TOLERANCE_MM, Grid
-from imaging.headers import numbers, text
 
 __all__ = ["stack_planes"]
 

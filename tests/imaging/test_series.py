@@ -365,3 +365,4 @@ def test_cut_slice_is_seen_beside_its_series(tmp_path: Path) -> None:
 
     assert len(found.stacks[0].files) == 4
     assert [type(item.reason) for item in found.leftovers] == [TruncatedFile]
+    assert found.leftovers[0].series_instance_uid == found.stacks[0].series_instance_uid
