@@ -18,6 +18,9 @@ FloatArray = NDArray[np.float64]
 
 QUARTER_PX = 0.25
 
+NEAR_PX = 0.01
+"""A vertex this near to a bridge's end is dropped: half of what smooth outlines keep away from pixel centres."""
+
 
 def with_keyholes(rings: Rings) -> Rings:
     """The rings with each hole merged into the outline around it: one path for each 4-connected part.
@@ -51,6 +54,7 @@ class _Paths:
     following: list[int]
     sides: FloatArray
     pieces: dict[int, list[int]] = field(default_factory=dict)
+    ends: set[int] = field(default_factory=set)
 
     def meeting(self, u: float, w: float) -> tuple[int, float]:
         """The side that a ray from (u, w) towards larger u meets first, and the u at which it does."""
@@ -92,15 +96,27 @@ class _Paths:
         self.following[end] = back if at_vertex else self.add(start, back)
         if at_vertex:
             self.pieces[side] = [leave]
+            self.ends.add(end)
 
     def walk(self, start: int) -> FloatArray:
-        """Points of the path through a vertex."""
-        points = [self.points[start]]
-        current = self.following[start]
-        while current != start:
-            points.append(self.points[current])
-            current = self.following[current]
-        return np.array(points)
+        """Points of the path through a vertex, without vertices that a bridge's end all but coincides with."""
+        order = [start]
+        while (current := self.following[order[-1]]) != start:
+            order.append(current)
+        kept = [
+            here
+            for before, here, after in zip([order[-1], *order[:-1]], order, [*order[1:], order[0]], strict=True)
+            if self.is_bridge_end(here)
+            or not any(self.is_bridge_end(n) and self.is_near(here, n) for n in (before, after))
+        ]
+        return np.array([self.points[n] for n in kept])
+
+    def is_bridge_end(self, vertex: int) -> bool:
+        return vertex >= len(self.sides) or vertex in self.ends
+
+    def is_near(self, a: int, b: int) -> bool:
+        (u0, w0), (u1, w1) = self.points[a], self.points[b]
+        return max(abs(u0 - u1), abs(w0 - w1)) < NEAR_PX
 
 
 def _merged(loops: list[FloatArray], holes: list[int]) -> list[FloatArray]:
