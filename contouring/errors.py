@@ -19,6 +19,7 @@
         ├── UnwritableNumber
         ├── ProfileViolation
         ├── UnknownStructure
+        ├── AliasesRefused
         ├── LateralityConflict
         ├── EmptyStructure
         ├── SegmentationRefused
@@ -35,6 +36,7 @@ Refusals of the series' own geometry (`MixedOrientation`, `DuplicatePlanes`...) 
 from imaging.errors import RadgateError
 
 __all__ = [
+    "AliasesRefused",
     "ContouringError",
     "CorruptContourData",
     "CorruptSegmentation",
@@ -125,6 +127,10 @@ class ProfileViolation(ContouringError):
 
 class UnknownStructure(ContouringError):
     """A name without an entry in the table of structures."""
+
+
+class AliasesRefused(ContouringError):
+    """The file of a site's names cannot be used."""
 
 
 class LateralityConflict(ContouringError):

@@ -35,7 +35,7 @@ TARGET = re.compile(
 """Targets by TG-263: classifier, number, modality, structure and dose, margin cropped from the skin, custom part."""
 
 PLANNING_RISK_VOLUME = re.compile(r"(?P<base>[A-Za-z0-9]+(_[A-Za-z0-9]+)*?)_PRV(?P<mm>\d\d)?(?P<side>_[LR])?")
-NOT_FOR_EVALUATION = re.compile(r"[z_][A-Za-z0-9_^~+-]+")
+NOT_FOR_EVALUATION = re.compile(r"(z[A-Z_]|_)[A-Za-z0-9_^~+-]*")
 PARTIAL = re.compile(r"(?P<base>[A-Za-z0-9_]+?)~(?P<side>_[LR])?")
 CUSTOM = re.compile(r"(?P<base>[A-Za-z0-9_~]+)\^(?P<custom>[A-Za-z0-9+-]+)")
 

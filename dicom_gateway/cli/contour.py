@@ -1,0 +1,441 @@
+"""`radgate contour`: structures between RTSTRUCT, SEG and NIfTI, checked, compared, grown, measured and renamed.
+
+Exit code 0 is done, 1 means that something was found (a broken rule, a name without a match), 2 is an error.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from contouring.convert import Structures
+    from contouring.names import NameTable
+    from contouring.roi import Roi
+    from imaging.provenance import Algorithm
+    from imaging.series import Stack
+
+__all__ = ["app"]
+
+app = typer.Typer(help="Contours: convert, check, compare, grow, measure, rename.", no_args_is_help=True)
+
+FOUND_SOMETHING = 1
+
+StructureFile = Annotated[Path, typer.Argument(help="RTSTRUCT, DICOM SEG or NIfTI label map.", exists=True)]
+Series = Annotated[Path, typer.Option(help="Folder of the image series it belongs to.", exists=True)]
+Out = Annotated[Path, typer.Option(help="File to write; its ending says the form (.dcm, .nii.gz).")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+RoiNames = Annotated[list[str] | None, typer.Option("--roi", help="Name of a structure; may be repeated.")]
+Aliases = Annotated[Path | None, typer.Option(help="TOML file of the site's names: foreign = 'TG-263'.", exists=True)]
+Labels = Annotated[list[str] | None, typer.Option("--label", help="Name of a NIfTI label, as 1=Parotid_L.")]
+
+
+@app.command("to-mask")
+def to_mask(
+    structures: StructureFile,
+    series: Series,
+    out: Out,
+    roi: RoiNames = None,
+    aliases: Aliases = None,
+    kind: Annotated[Literal["binary", "labelmap"], typer.Option(help="Form of a DICOM SEG.")] = "binary",
+    as_json: AsJson = False,
+) -> None:
+    """Write structures as voxels: a NIfTI label map with its names beside it, or a DICOM SEG."""
+    from contouring.convert import chosen
+
+    stack = _stack(series, structures)
+    read = _read(structures, stack, aliases)
+    rois = chosen(read.rois, roi or [])
+    _write_mask(rois, stack, out, kind, structures)
+    _report(read, rois, stack, out, as_json)
+
+
+@app.command("to-rtstruct")
+def to_rtstruct(
+    mask: StructureFile,
+    series: Series,
+    out: Out,
+    profile: Annotated[str, typer.Option(help="What the planning system accepts.")] = "generic",
+    mode: Annotated[Literal["smooth", "crack"], typer.Option(help="Smooth contours, or along the pixels.")] = "smooth",
+    roi: RoiNames = None,
+    label: Labels = None,
+    aliases: Aliases = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write voxels as contours; the result reads back as the same voxels."""
+    from contouring.convert import chosen
+
+    stack = _stack(series, mask)
+    read = _read(mask, stack, aliases, label)
+    rois = chosen(read.rois, roi or [])
+    _write_contours(rois, stack, out, mask, profile=profile, mode=mode)
+    _report(read, rois, stack, out, as_json)
+
+
+@app.command()
+def check(
+    rtstruct: Annotated[Path, typer.Argument(help="RTSTRUCT of any maker.", exists=True)],
+    profile: Annotated[str, typer.Option(help="Planning system to hold it against.")] = "generic",
+    series: Annotated[Path | None, typer.Option(help="Folder of the image series.", exists=True)] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say which rules of a planning system, and of DICOM, a structure set breaks; exit code 1 where it breaks any."""
+    from dataclasses import asdict
+
+    from contouring.profiles import check_profile
+
+    grid = _stack(series, rtstruct).grid if series is not None else None
+    findings = check_profile(rtstruct, profile, grid)
+    if as_json:
+        _print_json({"profile": profile, "findings": [asdict(f) for f in findings]})
+    elif not findings:
+        typer.echo(f"{profile}: no rule broken.")
+    for finding in findings if not as_json else ():
+        typer.echo(f"{finding.tag} {finding.value}: {finding.rule}. {finding.fix}")
+    if findings:
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+@app.command()
+def compare(
+    reference: StructureFile,
+    other: StructureFile,
+    series: Series,
+    picture: Annotated[Path | None, typer.Option(help="PNG of where the worst structure differs most.")] = None,
+    aliases: Aliases = None,
+    as_json: AsJson = False,
+) -> None:
+    """Compare the structures of equal name; the first file is taken as right."""
+    from dataclasses import asdict
+
+    from contouring.compare import compare_structures, draw_difference
+
+    stack = _stack(series, reference)
+    first, second = _read(reference, stack, aliases), _read(other, stack, aliases)
+    comparison = compare_structures(first.rois, second.rois, stack.grid)
+    if picture is not None and comparison.agreements:
+        from imaging.series import load_volume
+
+        agreements = comparison.agreements
+        worst = min(agreements, key=lambda name: (agreements[name].dice, name))
+        regions = [next(r.region for r in s.rois if r.name.tg263 == worst) for s in (first, second)]
+        draw_difference(load_volume(stack), *regions, title=worst).save(picture, format="PNG")
+    if as_json:
+        _print_json(asdict(comparison))
+        return
+    rows = [
+        [
+            name, f"{a.dice:.4f}", f"{a.surface_dice[2.0]:.4f}", f"{a.hausdorff95_mm:.2f}",
+            f"{a.mean_surface_distance.mean_mm:.2f}", f"{a.added_path.length_mm:.0f}",
+            f"{a.reference_cc:.2f}", f"{a.other_cc:.2f}",
+        ]
+        for name, a in comparison.agreements.items()
+    ]  # fmt: skip
+    _print_table(["structure", "Dice", "sDice 2 mm", "HD95 mm", "MSD mm", "APL mm", "cc", "other cc"], rows)
+    for names, which in ((comparison.only_in_reference, "first"), (comparison.only_in_other, "second")):
+        if names:
+            typer.echo(f"only in the {which}: {', '.join(names)}")
+
+
+@app.command()
+def margin(
+    structures: StructureFile,
+    series: Series,
+    out: Out,
+    roi: Annotated[str, typer.Option(help="Structure to grow.")] = "",
+    mm: Annotated[float, typer.Option(help="Margin on all sides; negative shrinks.")] = 0.0,
+    name: Annotated[str, typer.Option(help="TG-263 name of the result.")] = "",
+    recipe: Annotated[str, typer.Option(help="Site template or TOML file instead of --roi and --mm.")] = "",
+    profile: Annotated[str, typer.Option(help="What the planning system accepts.")] = "generic",
+    aliases: Aliases = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write a structure with a margin, or all structures that a recipe derives."""
+    stack = _stack(series, structures)
+    read = _read(structures, stack, aliases)
+    rois = _derived(read, stack, recipe) if recipe else (_with_margin(read, stack, roi, mm, name),)
+    if out.name.endswith((".nii", ".nii.gz")):
+        _write_mask(rois, stack, out, "binary", structures)
+    else:
+        _write_contours(rois, stack, out, structures, profile=profile, mode="smooth")
+    _report(read, rois, stack, out, as_json)
+
+
+@app.command()
+def measure(
+    structures: StructureFile,
+    series: Series,
+    roi: RoiNames = None,
+    aliases: Aliases = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure structures: volume, axes, density, side, neighbours; uptake where the series is PET."""
+    from contouring.convert import chosen
+
+    stack = _stack(series, structures)
+    read = _read(structures, stack, aliases)
+    rows = _measured(chosen(read.rois, roi or []), read, stack)
+    if as_json:
+        _print_json({"structures": rows, "refused": [list(r) for r in read.refused]})
+        return
+    table = []
+    for row in rows:
+        density = row["density"] or {}
+        table.append([
+            row["name"],
+            f"{row['volume_cc']:.2f}",
+            f"{row['axes']['long_axis']['length_mm']:.1f}",
+            f"{row['axes']['short_axis']['length_mm']:.1f}",
+            f"{density['mean']:.1f} {density['unit']}" if density else "",
+            f"{row['uptake']['peak']:.2f}" if row["uptake"] else "",
+        ])
+    _print_table(["structure", "cc", "long mm", "short mm", "mean", "SUVpeak"], table)
+    for refused, reason in read.refused:
+        typer.echo(f"not read: {refused}: {reason}")
+
+
+@app.command()
+def rename(
+    rtstruct: Annotated[Path, typer.Argument(help="RTSTRUCT of any maker.", exists=True)],
+    out: Annotated[Path | None, typer.Option(help="File to write with the new names.")] = None,
+    series: Annotated[Path | None, typer.Option(help="Image series: left and right are checked.", exists=True)] = None,
+    aliases: Aliases = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what each name means in TG-263; exit code 1 where a name has no match, which then stays as it is."""
+    from contouring.rename_rtstruct import rename_rtstruct
+
+    stack = _stack(series, rtstruct) if series is not None else None
+    renamed = rename_rtstruct(rtstruct, _table(aliases), grid=None if stack is None else stack.grid)
+    if out is not None:
+        renamed.dataset.save_as(out, enforce_file_format=True)
+    unmatched = [r for r in renamed.names if r.name is None]
+    if as_json:
+        rows = [
+            {"original": r.original, "tg263": r.name and r.name.tg263, "how": r.how, "candidates": list(r.candidates)}
+            for r in renamed.names
+        ]
+        _print_json({"names": rows, "unmatched": len(unmatched)})
+    else:
+        _print_table(
+            ["original", "TG-263", "how", "candidates"],
+            [[r.original, r.name.tg263 if r.name else "-", r.how, ", ".join(r.candidates)] for r in renamed.names],
+        )
+    if unmatched:
+        raise typer.Exit(FOUND_SOMETHING)
+
+
+def _stack(series: Path, structures: Path) -> "Stack":
+    """The one image series of a folder, or the one among several that the structures name.
+
+    Raises
+    ------
+    NotAnImageStack
+        There is none, or it stays open which.
+    """
+    from imaging.errors import NotAnImageStack
+    from imaging.series import scan
+
+    scanned = scan([series])
+    if not scanned.stacks:
+        for left in scanned.leftovers:
+            if left.series_instance_uid:
+                raise left.reason
+        raise NotAnImageStack("The folder holds no image series; give the folder of the images.")
+    if len(scanned.stacks) == 1:
+        return scanned.stacks[0]
+    named = _named_series(structures)
+    fitting = [s for s in scanned.stacks if s.series_instance_uid in named]
+    if len(fitting) != 1:
+        raise NotAnImageStack(
+            f"The folder holds {len(scanned.stacks)} series, and the structures name {len(fitting)} of them; "
+            "give the folder of one.",
+            stacks=len(scanned.stacks),
+        )
+    return fitting[0]
+
+
+def _named_series(structures: Path) -> frozenset[str]:
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    from contouring.convert import referenced_series
+
+    try:
+        return referenced_series(pydicom.dcmread(structures, stop_before_pixels=True))
+    except InvalidDicomError:
+        return frozenset()
+
+
+def _table(aliases: Path | None) -> "NameTable":
+    from contouring.names import load_aliases
+
+    return load_aliases(aliases)
+
+
+def _read(path: Path, stack: "Stack", aliases: Path | None, labels: Sequence[str] | None = None) -> "Structures":
+    from contouring.convert import read_structures
+
+    return read_structures(path, stack.grid, table=_table(aliases), labels=_label_names(labels))
+
+
+def _label_names(labels: Sequence[str] | None) -> dict[int, str] | None:
+    names = {}
+    for text in labels or ():
+        number, _, name = text.partition("=")
+        if not number.strip().isdigit() or not name.strip():
+            raise typer.BadParameter("a label is named as 1=Parotid_L", param_hint="--label")
+        names[int(number)] = name.strip()
+    return names or None
+
+
+def _algorithm() -> "Algorithm":
+    from importlib import metadata
+
+    from imaging.provenance import Algorithm
+
+    return Algorithm("radgate contour", metadata.version("radgate"), deterministic=True)
+
+
+def _digest(source: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(source.read_bytes()).hexdigest()
+
+
+def _write_mask(
+    rois: Sequence["Roi"], stack: "Stack", out: Path, kind: Literal["binary", "labelmap"], source: Path
+) -> None:
+    if out.name.endswith((".nii", ".nii.gz")):
+        from contouring.nifti import write_nifti
+
+        write_nifti(rois, stack.grid, out)
+        return
+    from datetime import datetime
+
+    from contouring import write_seg
+
+    ds = write_seg(
+        rois, stack, made_at=datetime.now(), algorithm=_algorithm(), kind=kind, settings_digest=_digest(source)
+    )
+    ds.save_as(out, enforce_file_format=True)
+
+
+def _write_contours(
+    rois: Sequence["Roi"], stack: "Stack", out: Path, source: Path, *, profile: str, mode: Literal["smooth", "crack"]
+) -> None:
+    from datetime import datetime
+
+    from contouring import write_rtstruct
+
+    written = write_rtstruct(
+        rois,
+        stack,
+        made_at=datetime.now(),
+        algorithm=_algorithm(),
+        label="radgate",
+        mode=mode,
+        profile=profile,
+        settings_digest=_digest(source),
+    )
+    out.write_bytes(written.encoded)
+
+
+def _with_margin(read: "Structures", stack: "Stack", roi: str, mm: float, name: str) -> "Roi":
+    from contouring.convert import chosen
+    from contouring.margins import Margin, grow, shrink
+    from contouring.names import lookup
+    from contouring.roi import Roi
+
+    if not roi or not mm:
+        raise typer.BadParameter("give --roi and --mm, or --recipe")
+    source = chosen(read.rois, [roi])[0]
+    region = (grow if mm > 0 else shrink)(source.region, stack.grid, Margin.uniform(abs(mm)))
+    target = source.name.interpreted_type in {"GTV", "CTV"} or roi.startswith(("GTV", "CTV", "ITV"))
+    result = name or ("PTV" if target else f"{roi}_PRV{round(mm):02d}")
+    return Roi(1, lookup(result), region, f"{roi} {mm:+g} mm", generation="SEMIAUTOMATIC")
+
+
+def _derived(read: "Structures", stack: "Stack", recipe: str) -> tuple["Roi", ...]:
+    from contouring.errors import RecipeRefused
+    from contouring.names import lookup
+    from contouring.recipes import apply_recipe, load_recipe, shipped_recipes
+    from contouring.roi import Roi
+
+    if Path(recipe).is_file():
+        chosen_recipe = load_recipe(Path(recipe))
+    elif recipe in shipped_recipes():
+        chosen_recipe = shipped_recipes()[recipe]
+    else:
+        raise RecipeRefused(f"There is no recipe of this name; there are {', '.join(sorted(shipped_recipes()))}.")
+    result = apply_recipe(chosen_recipe, {r.name.tg263: r.region for r in read.rois}, stack.grid)
+    return tuple(
+        Roi(number, lookup(d.name), d.region, d.description, generation="SEMIAUTOMATIC")
+        for number, d in enumerate(result.derived, start=1)
+    )
+
+
+def _measured(rois: Sequence["Roi"], read: "Structures", stack: "Stack") -> list[dict[str, Any]]:
+    from dataclasses import asdict
+
+    from contouring.lesion import measure_lesion
+    from contouring.suv import suv_metrics, suv_volume
+    from imaging.series import load_volume
+
+    volume = load_volume(stack)
+    if stack.modality == "PT":
+        volume = suv_volume(volume, stack.headers)
+    rows = []
+    for roi in rois:
+        if not roi.region.voxel_count:
+            continue
+        others = {r.name.tg263: r.region for r in read.rois if r.region is not roi.region}
+        found = measure_lesion(roi.region, stack.grid, volume=volume, organs=others)
+        uptake = suv_metrics(roi.region, volume) if stack.modality == "PT" else None
+        rows.append({"name": roi.name.tg263, "zh": roi.name.zh, **asdict(found), "uptake": uptake and asdict(uptake)})
+    return rows
+
+
+def _report(read: "Structures", rois: Sequence["Roi"], stack: "Stack", out: Path, as_json: bool) -> None:
+    from contouring import volume_cc
+
+    rows = [{"number": r.number, "name": r.name.tg263, "volume_cc": volume_cc(r.region, stack.grid)} for r in rois]
+    if as_json:
+        _print_json({
+            "written": str(out),
+            "structures": rows,
+            "refused": [list(r) for r in read.refused],
+            "unknown_names": list(read.unknown_names),
+        })
+        return
+    _print_table(["", "structure", "cc"], [[str(r["number"]), str(r["name"]), f"{r['volume_cc']:.2f}"] for r in rows])
+    for name, reason in read.refused:
+        typer.echo(f"not read: {name}: {reason}")
+    if read.unknown_names:
+        typer.echo(f"names without an entry: {', '.join(read.unknown_names)}")
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(_finite(value), ensure_ascii=False, indent=1, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    """The value with what JSON cannot say (NaN, infinite) as null, and keys as text."""
+    if isinstance(value, dict):
+        return {str(k): _finite(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not abs(value) < float("inf") else value
+
+
+def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*heads, box=None, padding=(0, 2))
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    Console().print(table, highlight=False)
