@@ -2,14 +2,26 @@
 
 from collections.abc import Collection, Iterable
 
+from pydicom._uid_dict import UID_dictionary
 from pynetdicom import ALL_TRANSFER_SYNTAXES
 from pynetdicom.presentation import AllStoragePresentationContexts, PresentationContext, build_context
 from pynetdicom.service_class import StorageServiceClass
 from pynetdicom.sop_class import Verification, register_uid
 
-__all__ = ["STORAGE_CLASSES", "TRANSFER_SYNTAXES", "accepted_contexts", "register_private_classes"]
+__all__ = ["STORAGE_CLASSES", "TRANSFER_SYNTAXES", "accepted_contexts", "register_classes"]
 
-STORAGE_CLASSES = frozenset(str(c.abstract_syntax) for c in AllStoragePresentationContexts)
+# Beside pynetdicom's list: retired classes, which old modalities still send, and those of other fields. Protocols and
+# inventories belong to no study.
+_OTHERS = frozenset(
+    uid
+    for uid, (name, kind, *_) in UID_dictionary.items()
+    if kind == "SOP Class"
+    and "Storage" in name
+    and uid.startswith("1.2.840.10008.5.1.4.1.1.")
+    and not uid.startswith(("1.2.840.10008.5.1.4.1.1.200.", "1.2.840.10008.5.1.4.1.1.201."))
+)
+_KNOWN_TO_PYNETDICOM = frozenset(str(c.abstract_syntax) for c in AllStoragePresentationContexts)
+STORAGE_CLASSES = _KNOWN_TO_PYNETDICOM | _OTHERS
 
 # JPIP carries an address instead of pixels, and SMPTE ST 2110 describes live streams: Success for one of these would
 # make a sender delete an image that we never had.
@@ -20,11 +32,10 @@ TRANSFER_SYNTAXES = tuple(
 )
 
 
-def register_private_classes(uids: Iterable[str]) -> None:
-    """Let pynetdicom treat these private classes as storage."""
-    for number, uid in enumerate(uids):
-        if uid not in STORAGE_CLASSES:
-            register_uid(uid, f"RadgatePrivateStorage{number}", StorageServiceClass)
+def register_classes(private_classes: Iterable[str]) -> None:
+    """Let pynetdicom treat private classes, and those it does not know, as storage."""
+    for uid in sorted(_OTHERS.union(private_classes) - _KNOWN_TO_PYNETDICOM):
+        register_uid(uid, f"RadgateStorage_{uid.replace('.', '_')}", StorageServiceClass)
 
 
 def accepted_contexts(

@@ -16,7 +16,7 @@ from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification
 
 from dicom_gateway.errors import ListenError, StoreFull, StoreUnavailable
-from dicom_gateway.listen.contexts import accepted_contexts, register_private_classes
+from dicom_gateway.listen.contexts import accepted_contexts, register_classes
 from dicom_gateway.listen.doorkeeper import Caller, Verdict, admit
 from dicom_gateway.quiet import silence_libraries
 from dicom_gateway.settings import Settings
@@ -112,7 +112,7 @@ class Listener:
         ae.dimse_timeout = listen.dimse_timeout_s
         ae.network_timeout = listen.network_timeout_s
         ae.add_supported_context(Verification)
-        register_private_classes(listen.private_classes)
+        register_classes(listen.private_classes)
         handlers = [
             (evt.EVT_CONN_OPEN, self._on_open),
             (evt.EVT_REQUESTED, self._on_requested),

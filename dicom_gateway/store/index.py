@@ -5,11 +5,11 @@ another one inserted in between makes the transaction run again, and it then fin
 """
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Column, Connection, Engine, insert, select, update
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, SQLAlchemyError
 
 from dicom_gateway.errors import StoreUnavailable
@@ -145,27 +145,12 @@ class Index:
 
 
 def _insert(connection: Connection, arrivals: Sequence[Arrival]) -> list[Added]:
-    known = _known(connection, [a.header.sop_uid for a in arrivals])
-    studies_of = dict(
-        connection
-        .execute(
-            select(series.c.series_uid, series.c.study_uid).where(
-                series.c.series_uid.in_({a.header.series_uid for a in arrivals})
-            )
-        )
-        .tuples()
-        .all()
-    )
-    patients = dict(
-        connection
-        .execute(
-            select(study.c.study_uid, study.c.patient_id).where(
-                study.c.study_uid.in_({a.header.study_uid for a in arrivals})
-            )
-        )
-        .tuples()
-        .all()
-    )
+    sop_uids = {a.header.sop_uid for a in arrivals}
+    known: dict[str, str] = _pairs(connection, instance.c.sop_uid, instance.c.sha256, sop_uids)
+    series_uids = {a.header.series_uid for a in arrivals}
+    study_uids = {a.header.study_uid for a in arrivals}
+    studies_of: dict[str, str] = _pairs(connection, series.c.series_uid, series.c.study_uid, series_uids)
+    patients: dict[str, str | None] = _pairs(connection, study.c.study_uid, study.c.patient_id, study_uids)
     new_studies: dict[str, dict[str, Any]] = {}
     new_series: dict[str, dict[str, Any]] = {}
     rows: list[dict[str, Any]] = []
@@ -198,11 +183,9 @@ def _insert(connection: Connection, arrivals: Sequence[Arrival]) -> list[Added]:
     return answers
 
 
-def _known(connection: Connection, sop_uids: Sequence[str]) -> dict[str, str]:
-    found = connection.execute(
-        select(instance.c.sop_uid, instance.c.sha256).where(instance.c.sop_uid.in_(set(sop_uids)))
-    )
-    return dict(found.tuples().all())
+def _pairs(connection: Connection, key: Column[Any], value: Column[Any], keys: Collection[str]) -> dict[str, Any]:
+    """`value` by `key` for the rows with these keys."""
+    return {row[0]: row[1] for row in connection.execute(select(key, value).where(key.in_(keys)))}
 
 
 def _again(connection: Connection, arrival: Arrival, sha256: str) -> Added:
@@ -241,6 +224,9 @@ def _write_rows(
 ) -> None:
     if not rows:
         return
+    for new in (new_studies, new_series):
+        for uid in set(new) & set(seen):
+            new[uid]["last_received"] = seen[uid]
     if new_studies:
         connection.execute(insert(study), list(new_studies.values()))
     if new_series:

@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filebase import DicomBytesIO
+from pydicom.filewriter import write_dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from dicom_gateway.settings import Settings, read_settings
@@ -29,7 +31,9 @@ def uid(*parts: int) -> str:
 STUDY = uid(1)
 
 
-def ct_slice(number: int = 1, *, study: int = 1, series: int = 1, position: float | None = None, **tags: Any) -> Dataset:
+def ct_slice(
+    number: int = 1, *, study: int = 1, series: int = 1, position: float | None = None, **tags: Any
+) -> Dataset:
     """One CT slice of 12 rows and 20 columns; `position` counts slices from the origin and is `number` by default."""
     place = ORIGIN + NORMAL * STEP_MM * (number if position is None else position)
     ds = Dataset()
@@ -67,15 +71,10 @@ def ct_slice(number: int = 1, *, study: int = 1, series: int = 1, position: floa
 
 def encoded(ds: Dataset, *, implicit: bool = False) -> bytes:
     """A data set as C-STORE carries it, without a frame."""
-    buffer = BytesIO()
-    from pydicom.filebase import DicomBytesIO
-    from pydicom.filewriter import write_dataset
-
     target = DicomBytesIO()
     target.is_implicit_VR, target.is_little_endian = implicit, True
     write_dataset(target, ds)
-    buffer.write(target.getvalue())
-    return buffer.getvalue()
+    return target.getvalue()
 
 
 def file_of(ds: Dataset, *, implicit: bool = False) -> bytes:

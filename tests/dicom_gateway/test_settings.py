@@ -30,7 +30,7 @@ def test_an_empty_file_gives_safe_defaults() -> None:
     assert settings.listen.host == settings.web.host == "127.0.0.1"
     assert settings.store.root == SOURCE.parent / "store"
     assert settings.complete.quiet_s == 60.0
-    assert settings.peers == settings.destinations == settings.routes == ()
+    assert (settings.peers, settings.destinations, settings.routes) == ((), (), ())
 
 
 def test_values_are_read_with_their_types_and_relative_paths_from_the_file() -> None:
@@ -107,9 +107,7 @@ def test_a_missing_secret_is_refused_by_its_variable(monkeypatch: pytest.MonkeyP
 
 
 def test_listening_for_other_machines_is_allowed_once_peers_are_named() -> None:
-    settings = read_settings(
-        "[listen]\nhost = '0.0.0.0'\n[[peer]]\naet = 'CT1'\naddresses = ['10.0.0.0/8']\n", SOURCE
-    )
+    settings = read_settings("[listen]\nhost = '0.0.0.0'\n[[peer]]\naet = 'CT1'\naddresses = ['10.0.0.0/8']\n", SOURCE)
 
     assert settings.listen.host == "0.0.0.0"  # noqa: S104 - the subject of the test
 
