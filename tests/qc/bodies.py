@@ -40,6 +40,8 @@ class Body:
         Radius of a metal rod along the planes' normal; 0 for none.
     circle_mm
         Radius of the reconstruction circle; what is outside reads -2000. 0 for none.
+    streak_ratio
+        Streaks along the rows: power of the noise's differences across rows over that across columns.
     """
 
     sigma_hu: float = 8.0
@@ -49,6 +51,7 @@ class Body:
     scale_factor: float = 1.0
     metal_radius_mm: float = 0.0
     circle_mm: float = 0.0
+    streak_ratio: float = 1.0
     seed: int = 1
 
     def values(self, grid: Grid) -> NDArray[np.int16]:
@@ -69,6 +72,9 @@ class Body:
         if self.blur_mm:
             noise = ndimage.gaussian_filter(noise, (0, self.blur_mm / dy, self.blur_mm / dx))
             noise /= noise.std()
+        if self.streak_ratio > 1:
+            streaks = np.random.default_rng(self.seed + 1000).normal(0, 1, (grid.shape[0], grid.rows, 1))
+            noise = noise + np.sqrt(self.streak_ratio - 1) * streaks
         values = (plane + self.sigma_hu * noise) * self.scale_factor + self.scale_offset_hu
         if self.metal_radius_mm:
             values[:, np.hypot(trunk_x - 10, y + 20) <= self.metal_radius_mm] = 6000

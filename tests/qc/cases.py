@@ -443,6 +443,16 @@ CASES: dict[str, NumberCase | StateCase] = {
         not_evaluable=lambda: volume_inputs(np.full(TRUNK.grid().shape, -1000, np.int16), TRUNK),
         reason="no_region",
     ),
+    "ct.starvation": NumberCase(
+        clean=body_inputs,
+        planted=lambda ratio, seed: body_inputs(streak_ratio=ratio, seed=seed),
+        severities=(1.2, 1.5, 2, 4, 8),
+        truth=lambda ratio: ratio,
+        tolerance=0.2,  # of the severity; streaks along whole rows leave few independent ones in a plane
+        alarm=4,
+        not_evaluable=lambda: body_inputs(scale_offset_hu=-400),
+        reason="too_few_pixels",
+    ),
     "ct.metal": NumberCase(
         clean=body_inputs,
         planted=with_metal,

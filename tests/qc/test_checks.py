@@ -16,7 +16,7 @@ from tests.qc.cases import CASES, NumberCase, StateCase
 NUMBERS = sorted(k for k, c in CASES.items() if isinstance(c, NumberCase))
 STATES = sorted(k for k, c in CASES.items() if isinstance(c, StateCase))
 SEEDS = (1, 2)
-RELATIVE = {"ct.noise.gni", "ct.dose.ssde", "mr.snrd"}
+RELATIVE = {"ct.noise.gni", "ct.dose.ssde", "mr.snrd", "ct.starvation"}
 """Checks whose tolerance is a share of the truth (specification of image quality, section 8)."""
 
 
