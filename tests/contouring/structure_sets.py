@@ -9,7 +9,7 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import Tag
-from pydicom.uid import ImplicitVRLittleEndian, RTStructureSetStorage
+from pydicom.uid import UID, ImplicitVRLittleEndian, RTStructureSetStorage
 
 from imaging.geometry import Grid
 
@@ -21,7 +21,7 @@ def square(grid: Grid, plane: float, column: float = 10.0, row: float = 12.0, si
     low = min(int(np.floor(plane)), grid.shape[0] - 1)
     along = plane - low
     step = grid.slice_steps_mm[min(low, len(grid.slice_steps_mm) - 1)] if grid.shape[0] > 1 else 1.0
-    corners = np.add([[0, 0], [side, 0], [side, side + 3], [0, side + 3]], (column - 0.5, row - 0.5))
+    corners = np.array([[0.0, 0], [side, 0], [side, side + 3], [0, side + 3]]) + np.array([column, row]) - 0.5
     return grid.points_lps(low, corners) + along * step * grid.normal
 
 
@@ -46,8 +46,11 @@ def structure_set(
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian
-    ds.SOPClassUID, ds.SOPInstanceUID = RTStructureSetStorage, "1.2.3.4"
-    ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = RTStructureSetStorage, "1.2.3.4"
+    ds.SOPClassUID, ds.SOPInstanceUID = RTStructureSetStorage, UID("1.2.3.4")
+    ds.file_meta.MediaStorageSOPClassUID, ds.file_meta.MediaStorageSOPInstanceUID = (
+        RTStructureSetStorage,
+        UID("1.2.3.4"),
+    )
     ds.Modality, ds.StructureSetLabel = "RTSTRUCT", "foreign"
     ds.StructureSetROISequence, ds.ROIContourSequence = DicomSequence(), DicomSequence()
     for number, name, contours in rois:

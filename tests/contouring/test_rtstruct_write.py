@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import SimpleITK as sitk
+import SimpleITK
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
@@ -167,7 +167,7 @@ def test_the_patients_name_keeps_its_bytes_in_every_character_set(tmp_path: Path
     write_series(
         tmp_path,
         planes=3,
-        character_set=character_set.split("\\") if "\\" in character_set else character_set,  # type: ignore[arg-type]
+        character_set=character_set.split("\\") if "\\" in character_set else character_set,
         patient_name="Mu^Lan" if plain else "Zhang^San=张^三",
         attributes=(("StudyDescription", "neck"), ("SeriesDescription", "CT")) if plain else (),
     )
@@ -309,5 +309,5 @@ def test_plastimatch_reads_the_same_voxels(tmp_path: Path, mode: str, holes: str
     subprocess.run(command, capture_output=True, check=True)
 
     (output,) = (tmp_path / "masks").glob("*.mha")
-    theirs = sitk.GetArrayFromImage(sitk.ReadImage(str(output))) > 0
+    theirs = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(output))) > 0
     assert np.array_equal(theirs, mask)

@@ -21,7 +21,7 @@ from tests.contouring.test_trace import grids, masks, read_back
 def test_every_mask_comes_back_bit_by_bit_in_smooth_mode(
     data: st.DataObject, mask: NDArray[np.bool_], holes: str
 ) -> None:
-    grid = data.draw(grids(mask.shape))  # type: ignore[arg-type]
+    grid = data.draw(grids(mask.shape))
 
     again = read_back(mask, grid, "smooth", holes)
 

@@ -73,7 +73,7 @@ def test_every_mask_comes_back_bit_by_bit_in_crack_mode(
     data: st.DataObject, mask: NDArray[np.bool_], holes: str
 ) -> None:
     """12 000 masks on 200 grids."""
-    grid = data.draw(grids(mask.shape))  # type: ignore[arg-type]
+    grid = data.draw(grids(mask.shape))
 
     again = read_back(mask, grid, "crack", holes)
 
@@ -91,7 +91,7 @@ def test_cracks_enclose_as_many_pixels_as_the_mask_has_and_one_ring_goes_around_
 
     assert rings.areas.sum() == mask.sum()
     assert (rings.areas > 0).sum() == ndimage.label(mask, structure=IN_PLANE_CROSS)[1]
-    assert runs_of(rings, mask.shape).is_same_as(runs_of_region(region))  # type: ignore[arg-type]
+    assert runs_of(rings, mask.shape).is_same_as(runs_of_region(region))
     moves = rings.columns_rows[rings.successors] - rings.columns_rows
     assert ((moves == 0).sum(axis=1) == 1).all()
     turns = moves[:, 0] * moves[rings.successors][:, 1] - moves[:, 1] * moves[rings.successors][:, 0]
