@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 from urllib.parse import urlencode
@@ -12,7 +12,7 @@ from jinja2 import ChainableUndefined, Environment, PackageLoader
 from markupsafe import Markup
 
 from dicom_gateway.web.study import StudyView
-from dicom_gateway.web.texts import clock_time, decimals, size_text, translator
+from dicom_gateway.web.texts import advice, clock_time, decimals, phrased, size_text, translator
 from dicom_gateway.web.worklist import PAGE_ROWS, Filter, Worklist, known_states
 
 __all__ = ["assets_digest", "mark_of", "render", "study_sections", "worklist_pieces"]
@@ -54,7 +54,9 @@ def assets_digest() -> str:
 
 def render(template: str, language: str, **values: Any) -> str:
     """The HTML of one template."""
-    return environment().get_template(template).render(t=translator(language), language=language, **values)
+    words = {"t": translator(language), "language": language}
+    words |= {"phrased": partial(phrased, language=language), "advice": partial(advice, language=language)}
+    return environment().get_template(template).render(**words, **values)
 
 
 def worklist_pieces(found: Worklist, wanted: Filter, language: str) -> dict[str, str]:
@@ -92,7 +94,7 @@ def study_sections(view: StudyView, language: str, *, proof: str, can_resend: bo
     """HTML of each section of a study's page, by name."""
     return {
         # The templates have escaped every value; the markup is joined as it is.
-        name: Markup(render(f"study_{name}.html", language, view=view, proof=proof, can_resend=can_resend))  # noqa: S704
+        name: Markup(render(f"study_{name}.html", language, view=view, proof=proof, can_resend=can_resend).strip())  # noqa: S704
         for name in SECTIONS
     }
 
@@ -110,7 +112,7 @@ def person_name(text: str | None) -> str:
     groups = [" ".join(g.split("^")).strip() for g in (text or "").split("=")]
     shown = [g for g in (groups[1] if len(groups) > 1 else "", groups[0]) if g]
     if len(shown) == 2 and groups[1]:
-        shown[0] = shown[0].replace(" ", "")
+        shown[0] = re.sub(r"(?<=[\u3400-\u9fff]) (?=[\u3400-\u9fff])", "", shown[0])
     return " ".join(shown)
 
 
@@ -136,11 +138,12 @@ def problems(view: StudyView) -> list[dict[str, Any]]:
     found += [
         {"title": ("state", job["state"]), "about": job["bundle"], "text": job["reason"]}
         for job in view.jobs
-        if job["state"] in BAD_JOBS and job["reason"]
+        if job["state"] in BAD_JOBS and job["reason"] and job["reason"] != view.version.get("reason")
     ]
     if view.is_split and not view.stacks:
         found += [
-            {"title": ("study", "leftover"), "about": item.get("modality"), "text": item.get("message")}
+            {"title": ("code", item.get("reason")), "about": item.get("modality"), "text": item.get("message")}
             for item in view.leftovers
+            if item.get("message") != view.version.get("reason")
         ]
     return found

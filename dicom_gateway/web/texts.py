@@ -7,7 +7,16 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-__all__ = ["LANGUAGES", "clock_time", "decimals", "size_text", "text_table", "translator"]
+__all__ = [
+    "LANGUAGES",
+    "advice",
+    "clock_time",
+    "decimals",
+    "phrased",
+    "size_text",
+    "text_table",
+    "translator",
+]
 
 LANGUAGES = ("zh", "en")
 
@@ -29,6 +38,24 @@ def translator(language: str) -> Callable[..., str]:
         return entry[language] if entry else full.rsplit(".", 1)[-1]
 
     return text
+
+
+def phrased(text: str, language: str) -> str:
+    """An explanation's wanted or actual value with its leading phrases in the reader's language."""
+    words: list[str] = []
+    rest = text
+    table = text_table()
+    known = sorted((k.removeprefix("phrase.") for k in table if k.startswith("phrase.")), key=len, reverse=True)
+    while phrase := next((k for k in known if rest == k or rest.startswith(f"{k} ")), None):
+        words.append(table[f"phrase.{phrase}"][language])
+        rest = rest[len(phrase) :].lstrip()
+    return " ".join([*words, rest]).strip()
+
+
+def advice(code: str, language: str) -> str:
+    """What to do about a refusal or a state; empty where the sentence beside it says it in this language."""
+    entry = text_table().get(f"todo.{code}")
+    return entry[language] if entry else ""
 
 
 def clock_time(seconds: float | None) -> str:

@@ -87,7 +87,7 @@ class Worklist:
 
 
 def read_worklist(connection: Connection, wanted: Filter) -> Worklist:
-    """The studies of a filter, most recently changed first."""
+    """The studies of a filter, the last received first: rows keep their place while they are worked on."""
     newest = (
         select(study_version.c.study_uid, func.max(study_version.c.version).label("version"))
         .group_by(study_version.c.study_uid)
@@ -111,7 +111,7 @@ def read_worklist(connection: Connection, wanted: Filter) -> Worklist:
         )
         .select_from(joined)
         .where(*conditions)
-        .order_by(activity.desc(), study.c.study_uid)
+        .order_by(study.c.last_received.desc(), study.c.study_uid)
         .limit(PAGE_ROWS)
         .offset(wanted.page * PAGE_ROWS)
     ).mappings()
@@ -140,6 +140,7 @@ def _conditions(wanted: Filter, state: ColumnElement[Any]) -> list[ColumnElement
         pattern = "%" + re.sub(r"([\\%_])", r"\\\1", word) + "%"
         columns = (
             study.c.patient_name,
+            func.replace(study.c.patient_name, "^", ""),  # a Chinese name is typed without anything between
             study.c.patient_id,
             study.c.accession_number,
             study.c.study_description,

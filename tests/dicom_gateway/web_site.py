@@ -23,7 +23,7 @@ from tests.synthetic.series import SeriesDescription, series_datasets, write_dat
 
 __all__ = ["HOSTILE_NAME", "FilledSite", "filled_site"]
 
-HOSTILE_NAME = "<script>alert(1)</script>^\"'&=<img src=x onerror=alert(2)>"
+HOSTILE_NAME = "<script>alert(1)</script>^\"'&"
 
 CHECKS: list[dict[str, Any]] = [
     {
@@ -298,7 +298,10 @@ def _others(site: FilledSite) -> None:
         changed=site.now,
     )
     site.step("running", "run", "running", "job-2", started=site.now - 12)
-    hostile = SeriesDescription(planes=3, seed=3, study_seed=3, patient_name=HOSTILE_NAME, modality="MR")
+    bait = (("StudyDescription", "<img src=x onerror=alert(2)>"), ("SeriesDescription", "</td><iframe src=/>"))
+    hostile = SeriesDescription(
+        planes=3, seed=3, study_seed=3, patient_name=HOSTILE_NAME, modality="MR", attributes=bait
+    )
     datasets = site.receive("hostile", hostile)
     _, routes = explanations(site.root / "hostile", datasets)
     site.version("hostile", "UNROUTED", "No route matches; see the first condition that does not hold.")
