@@ -47,8 +47,11 @@ class JsonSerializer(Serializer):
         return json.dumps(data, default=lambda o: {"error": type(o).__name__, "message": getattr(o, "message", "")})
 
     def deserialize(self, serialized_data: str) -> Any:
-        """The JSON value."""
-        return json.loads(serialized_data)
+        """The JSON value; a workflow's positional arguments become the tuple that DBOS joins with the instance."""
+        value = json.loads(serialized_data)
+        if isinstance(value, dict) and set(value) == {"args", "kwargs"}:
+            value["args"] = tuple(value["args"])
+        return value
 
     def name(self) -> str:
         """Name under which the values are marked in the database."""
