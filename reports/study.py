@@ -6,7 +6,11 @@ from pydicom.valuerep import PersonName
 from reports.errors import UndecodableText
 from reports.parts import StudyRef
 
-__all__ = ["display_date", "display_name", "display_sex", "study_ref"]
+__all__ = ["decoded", "display_date", "display_name", "display_sex", "study_ref"]
+
+
+GB2312_ESCAPE = "\x1b$)A"
+"""pydicom 3.0 leaves the escape sequence of ISO 2022 IR 58 in the text; to be removed when it no longer does."""
 
 
 def study_ref(header: Dataset) -> StudyRef:
@@ -21,17 +25,17 @@ def study_ref(header: Dataset) -> StudyRef:
     stated = header.get("SpecificCharacterSet", "")
     character_set = stated if isinstance(stated, str) else "\\".join(stated)
     return StudyRef(
-        study_uid=_text(header, "StudyInstanceUID"),
-        accession=_text(header, "AccessionNumber"),
-        study_date=_text(header, "StudyDate"),
-        study_time=_text(header, "StudyTime"),
-        description=_text(header, "StudyDescription"),
-        patient_name=_text(header, "PatientName"),
-        patient_id=_text(header, "PatientID"),
-        birth_date=_text(header, "PatientBirthDate"),
-        sex=_text(header, "PatientSex"),
-        referring=_text(header, "ReferringPhysicianName"),
-        institution=_text(header, "InstitutionName"),
+        study_uid=decoded(header, "StudyInstanceUID"),
+        accession=decoded(header, "AccessionNumber"),
+        study_date=decoded(header, "StudyDate"),
+        study_time=decoded(header, "StudyTime"),
+        description=decoded(header, "StudyDescription"),
+        patient_name=decoded(header, "PatientName"),
+        patient_id=decoded(header, "PatientID"),
+        birth_date=decoded(header, "PatientBirthDate"),
+        sex=decoded(header, "PatientSex"),
+        referring=decoded(header, "ReferringPhysicianName"),
+        institution=decoded(header, "InstitutionName"),
         character_set=character_set,
         raw_patient_name=_raw_name(name),
     )
@@ -60,17 +64,17 @@ def display_date(date: str) -> str:
     return f"{date[:4]}-{date[4:6]}-{date[6:8]}" if len(date) == 8 and date.isdigit() else date
 
 
-def _text(header: Dataset, keyword: str) -> str:
-    """A value as text, "" where there is none.
+def decoded(header: Dataset, keyword: str) -> str:
+    """A text value of a header as pydicom decodes it, corrected where pydicom is wrong; "" where there is none.
 
     Raises
     ------
     UndecodableText
-        A character was lost in decoding.
+        A character was lost in decoding, or an escape sequence was not understood.
     """
     value = header.get(keyword)
-    text = "" if value is None else str(value)
-    if "\ufffd" in text:
+    text = "" if value is None else str(value).replace(GB2312_ESCAPE, "")
+    if "\ufffd" in text or "\x1b" in text:
         raise UndecodableText(
             f"{keyword} does not decode in the character set of its header; correct the header at its source.",
             attribute=keyword,

@@ -9,8 +9,8 @@ from pydicom.valuerep import PersonName
 from imaging.provenance import Algorithm, deterministic_uid
 from reports.codes import PRIVATE_SCHEME, code
 from reports.encode.encoded import Outlet
-from reports.errors import UndecodableText
 from reports.model import Result
+from reports.study import decoded
 from reports.wording import radgate_version, unique_algorithms
 
 __all__ = [
@@ -64,14 +64,8 @@ def source_identity(header: Dataset) -> Dataset:
         value = header.get(keyword)
         if value is None and keyword not in EMPTY_WHEN_UNKNOWN:
             continue
-        if isinstance(value, PersonName):
-            value = PersonName(str(value))
-        if "\ufffd" in str(value):
-            raise UndecodableText(
-                f"{keyword} does not decode in the character set of its header; correct the header at its source.",
-                attribute=keyword,
-            )
-        setattr(ds, keyword, value)
+        text = decoded(header, keyword)
+        setattr(ds, keyword, text if isinstance(value, PersonName | str) else value)
     return ds
 
 

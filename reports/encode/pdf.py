@@ -49,7 +49,9 @@ def encode_pdf(
     ds.BurnedInAnnotation = "YES"
     ds.DocumentTitle = DOCUMENT_TITLE
     ds.ConceptNameCodeSequence = [coded("diagnostic_report")]
-    ds.SourceInstanceSequence = [_source(s.sop_class_uid, s.sop_instance_uid) for s in stack.sources]
+    # the frames of a multi-frame image are one instance
+    instances = dict.fromkeys((s.sop_class_uid, s.sop_instance_uid) for s in stack.sources)
+    ds.SourceInstanceSequence = [_source(*instance) for instance in instances]
     ds.VerificationFlag = "UNVERIFIED"
     ds.MIMETypeOfEncapsulatedDocument = "application/pdf"
     ds.EncapsulatedDocumentLength = len(document)

@@ -12,6 +12,12 @@ __all__ = ["ALLOWED_WARNINGS", "dciodvfy_findings"]
 
 TIMEOUT_S = 120
 
+GBK = re.compile(rb"\x08\x00\x05\x00(CS\x04\x00|\x04\x00\x00\x00)GBK ")
+"""SpecificCharacterSet of an object, explicit or implicit. The program does not know GBK and takes each Chinese
+character for an error; whether such text decodes is checked by our own rules."""
+
+HEAD_BYTES = 1024
+
 ALLOWED_WARNINGS: tuple[tuple[str, str], ...] = (
     (
         r"Attribute is not present in standard DICOM IOD - \(0x0008,0x0005\) CS Specific Character Set",
@@ -42,7 +48,17 @@ def dciodvfy_findings(encoded: EncodedObject, program: str = "dciodvfy") -> tupl
         file.write_bytes(encoded.data)
         done = subprocess.run([path, str(file)], capture_output=True, timeout=TIMEOUT_S, check=False)
     lines = (done.stderr + done.stdout).decode("utf-8", errors="replace").splitlines()
+    if GBK.search(encoded.data[:HEAD_BYTES]):
+        lines = _without_repertoire(lines)
     return tuple(line for line in lines if line.startswith("Error") or _is_unexplained(line))
+
+
+def _without_repertoire(lines: list[str]) -> list[str]:
+    """The lines without complaints about characters, and without their summary where it stands for nothing else."""
+    kept = [line for line in lines if "Character invalid for character repertoire" not in line]
+    if any("Value invalid for this VR" in line for line in kept):
+        return kept
+    return [line for line in kept if "contains invalid data values for Value Representations" not in line]
 
 
 def _is_unexplained(line: str) -> bool:

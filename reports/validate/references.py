@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
+from reports.errors import UndecodableText
 from reports.model import Result
+from reports.study import decoded
 from reports.validate.violation import Violation
 
 if TYPE_CHECKING:
@@ -102,7 +104,11 @@ def _frames_of_reference(objects: Mapping[str, Dataset], stack: "Stack") -> Iter
 
 
 def _text(ds: Dataset, keyword: str) -> str:
-    return str(ds.get(keyword) or "")
+    """A value as text, or a mark that equals no text where it does not decode."""
+    try:
+        return decoded(ds, keyword)
+    except UndecodableText:
+        return f"undecodable in {id(ds)}"
 
 
 def _items(ds: Dataset) -> Iterator[Dataset]:

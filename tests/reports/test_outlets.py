@@ -11,12 +11,14 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pypdf import PdfReader
 
-from reports import Capability, EncodedObject, ObjectRef, RunStatus, encode_all, encode_rtstruct, encode_seg
+from imaging.series import scan
+from reports import Capability, EncodedObject, ObjectRef, RunStatus, encode_all, encode_rtstruct, encode_seg, study_ref
 from reports.errors import ForeignGeometry, MissingMask, NotForSending
 from reports.numbers import format_volume_cc
 from reports.validate import dciodvfy_findings, validate
 from tests.conftest import require_program
 from tests.reports.making import Case, make_case, run_of, without_output
+from tests.synthetic.series import write_series
 
 
 def read(item: EncodedObject) -> Dataset:
@@ -97,6 +99,18 @@ def test_what_did_not_run_gives_report_and_pdf_but_never_an_empty_object(case: C
     result = without_output(case.result, run_of(status))
 
     assert [o.outlet for o in encode_all(result, case.stack)] == ["sr", "pdf"]
+
+
+def test_a_series_refused_for_its_gantry_tilt_still_gets_its_report(case: Case, tmp_path: Path) -> None:
+    write_series(tmp_path, tilt_deg=12.0)
+    stack = scan([tmp_path]).stacks[0]
+    refused = without_output(case.result, run_of("refused", reason="The slices are tilted by 12.00 degrees."))
+    result = replace(refused, study=study_ref(stack.header), qc=())
+
+    objects = encode_all(result, stack, None)
+
+    assert [o.outlet for o in objects] == ["sr", "pdf"]
+    assert validate(objects, result, stack) == ()
 
 
 def test_none_found_gives_no_empty_segmentation(case: Case) -> None:
