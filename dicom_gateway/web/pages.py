@@ -111,9 +111,7 @@ def person_name(text: str | None) -> str:
     """A person's name for people: ideographic group first, then the alphabetic one, carets as blanks."""
     groups = [" ".join(g.split("^")).strip() for g in (text or "").split("=")]
     shown = [g for g in (groups[1] if len(groups) > 1 else "", groups[0]) if g]
-    if len(shown) == 2 and groups[1]:
-        shown[0] = re.sub(r"(?<=[\u3400-\u9fff]) (?=[\u3400-\u9fff])", "", shown[0])
-    return " ".join(shown)
+    return re.sub(r"(?<=[\u3400-\u9fff]) (?=[\u3400-\u9fff])", "", " ".join(shown))
 
 
 def dicom_date(text: str | None) -> str:

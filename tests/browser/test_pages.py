@@ -8,13 +8,14 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, Request, expect, sync_playwright
 
 from dicom_gateway.store import tables
 from dicom_gateway.web import create_app
 from tests.conftest import require_program
 from tests.dicom_gateway.web_server import serving
-from tests.dicom_gateway.web_site import HOSTILE_NAME, FilledSite, filled_site
+from tests.dicom_gateway.web_site import HOSTILE_NAME, FilledSite, copied_site, filled_site
+from tests.synthetic.series import SeriesDescription
 
 pytestmark = [pytest.mark.browser, pytest.mark.interop]
 
@@ -45,6 +46,13 @@ class Visit:
         expect(self.page.locator("main")).to_be_visible()
         return self.page
 
+    def refuse(self, dialog: Dialog) -> None:
+        self.complaints.append(f"dialog {dialog.message}")
+        dialog.dismiss()
+
+    def note_request(self, request: Request) -> None:
+        self.hosts.add(urlsplit(request.url).netloc)
+
     def study(self, name: str) -> Page:
         return self.open(f"/study/{self.site.studies[name]}")
 
@@ -58,10 +66,16 @@ def browser() -> Iterator[Browser]:
         started.close()
 
 
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> FilledSite:
+    with filled_site(tmp_path_factory.mktemp("original") / "site") as site:
+        return site
+
+
 @pytest.fixture
-def visit(browser: Browser, tmp_path: Path) -> Iterator[Visit]:
+def visit(browser: Browser, original: FilledSite, tmp_path: Path) -> Iterator[Visit]:
     resent: list[int] = []
-    with filled_site(tmp_path) as site:
+    with copied_site(original, tmp_path / "site") as site:
         app = create_app(site.settings, site.engine, site.store, resend=resent.append)
         with serving(app) as address:
             context = browser.new_context(viewport={"width": 1366, "height": 768}, locale="en-GB")
@@ -69,8 +83,8 @@ def visit(browser: Browser, tmp_path: Path) -> Iterator[Visit]:
             tab = Visit(page, address, site, resent)
             page.on("console", lambda m: tab.complaints.append(m.text) if m.type in {"error", "warning"} else None)
             page.on("pageerror", lambda e: tab.complaints.append(str(e)))
-            page.on("dialog", lambda d: (tab.complaints.append(f"dialog {d.message}"), d.dismiss()))
-            page.on("request", lambda r: tab.hosts.add(urlsplit(r.url).netloc))
+            page.on("dialog", tab.refuse)
+            page.on("request", tab.note_request)
             tab.open("/language?to=en&next=/")
             yield tab
             context.close()
@@ -107,8 +121,6 @@ def test_a_change_arrives_without_reloading_the_page(visit: Visit) -> None:
 
 
 def test_a_new_study_appears_by_itself_within_two_seconds(visit: Visit) -> None:
-    from tests.synthetic.series import SeriesDescription
-
     expect(visit.page.locator("#live")).to_have_text("Live")
 
     visit.site.receive("new", SeriesDescription(planes=2, seed=9, study_seed=9, patient_name="Qian^Qi=钱^七"))
@@ -227,8 +239,8 @@ def test_quarantine_is_settled_by_a_person(visit: Visit) -> None:
     assert visit.site.store.quarantined() == []
 
 
-def test_a_lost_connection_is_said_and_found_again(browser: Browser, tmp_path: Path) -> None:
-    with filled_site(tmp_path) as site:
+def test_a_lost_connection_is_said(browser: Browser, original: FilledSite, tmp_path: Path) -> None:
+    with copied_site(original, tmp_path / "site") as site:
         context = browser.new_context(locale="en-GB")
         page = context.new_page()
         with serving(create_app(site.settings, site.engine, site.store)) as address:

@@ -1,6 +1,7 @@
 """A synthetic site for tests of the pages: a store with series, and every state a study can be in, as rows."""
 
 import hashlib
+import shutil
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from dicom_gateway.store import Store, open_engine, tables
 from imaging.series import scan
 from tests.synthetic.series import SeriesDescription, series_datasets, write_datasets
 
-__all__ = ["HOSTILE_NAME", "FilledSite", "filled_site"]
+__all__ = ["HOSTILE_NAME", "FilledSite", "copied_site", "filled_site"]
 
 HOSTILE_NAME = "<script>alert(1)</script>^\"'&"
 
@@ -322,6 +323,18 @@ def filled_site(root: Path, token_file: Path | None = None) -> Iterator[FilledSi
     try:
         _finished(site)
         _others(site)
+        yield site
+    finally:
+        site.engine.dispose()
+
+
+@contextmanager
+def copied_site(original: FilledSite, root: Path) -> Iterator[FilledSite]:
+    """A copy of a filled site whose engine is closed, to be changed by one test."""
+    shutil.copytree(original.root, root)
+    site = FilledSite(root, original.settings.web.token_file)
+    site.studies = dict(original.studies)
+    try:
         yield site
     finally:
         site.engine.dispose()

@@ -1,0 +1,280 @@
+import re
+import time
+from collections.abc import Iterator
+from importlib import resources
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import insert
+
+from dicom_gateway.settings import Settings
+from dicom_gateway.settings.model import Store as StoreSettings
+from dicom_gateway.store import Store, open_engine, tables
+from dicom_gateway.web import create_app
+from dicom_gateway.web.pages import colour, dicom_date, person_name
+from dicom_gateway.web.texts import decimals, phrased, size_text, text_table, translator
+from dicom_gateway.web.worklist import Filter, read_worklist
+from tests.dicom_gateway.web_server import serving
+from tests.dicom_gateway.web_site import FilledSite, copied_site, filled_site
+
+TEMPLATES = resources.files("dicom_gateway.web").joinpath("templates")
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> FilledSite:
+    with filled_site(tmp_path_factory.mktemp("pages") / "site") as site:
+        return site
+
+
+@pytest.fixture
+def site(original: FilledSite, tmp_path: Path) -> Iterator[FilledSite]:
+    with copied_site(original, tmp_path / "site") as copy:
+        yield copy
+
+
+@pytest.fixture
+def client(site: FilledSite) -> Iterator[httpx.Client]:
+    with (
+        serving(create_app(site.settings, site.engine, site.store)) as address,
+        httpx.Client(base_url=address) as client,
+    ):
+        yield client
+
+
+def sources() -> dict[str, str]:
+    return {f.name: f.read_text(encoding="utf-8") for f in TEMPLATES.iterdir()}
+
+
+def test_every_text_that_a_template_asks_for_exists_in_both_languages() -> None:
+    table = text_table()
+    asked = {k for text in sources().values() for k in re.findall(r't\("([a-z_]+\.[a-zA-Z_]+)"\)', text)}
+
+    assert len(asked) > 60
+    assert asked <= set(table)
+    for key, entry in table.items():
+        assert set(entry) == {"zh", "en"}, key
+        assert entry["zh"].strip(), key
+
+
+def test_no_template_holds_an_inline_script_style_or_foreign_address() -> None:
+    for name, text in sources().items():
+        assert not re.search(r"<style|\sstyle=|\son[a-z]+=|https?://|\|\s*safe", text), name
+        assert not re.search(r"<script(?![^>]*\ssrc=\"/static/)", text), name
+
+
+def test_every_state_that_the_service_writes_has_a_name() -> None:
+    zh = translator("zh")
+    architecture = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
+    states = set(re.findall(r"\b[A-Z]{2,}\b", architecture.split("States of a study version:")[1].split("##")[0]))
+
+    assert len(states) > 15
+    assert [s for s in states if zh("state", s) == s] == []
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("Zhang^San=张^三", "张三 Zhang San"),
+        ("Zhang^San", "Zhang San"),
+        ("=张^三", "张三"),
+        ("Yamada^Tarou=山田^太郎=やまだ^たろう", "山田太郎 Yamada Tarou"),
+        ("", ""),
+        (None, ""),
+        ("^^^^", ""),
+    ],
+)
+def test_a_name_is_shown_in_the_order_of_its_readers(written: str | None, shown: str) -> None:
+    assert person_name(written) == shown
+
+
+def test_dates_sizes_numbers_and_colours_survive_odd_values() -> None:
+    assert [dicom_date(d) for d in ("20260131", "2026.01.31", "about 1960", "", None)] == [
+        "2026-01-31",
+        "2026-01-31",
+        "about 1960",
+        "",
+        "",
+    ]
+    assert [size_text(s) for s in (0, 1023, 1536, 5 << 30, None)] == ["0 B", "1023 B", "1.5 KiB", "5.0 GiB", "0 B"]
+    assert [decimals(v) for v in (1.005, 3, "low", None, True)] == ["1.00", "3.00", "low", "", "True"]
+    assert colour({"colour_rgb": [1, 171, 255]}) == "#01abff"
+    assert colour({"colour_rgb": ["url(x)", 1, 2]}) == colour(None) == colour({}) == "#888888"
+
+
+def test_explanations_are_phrased_in_the_reader_s_language() -> None:
+    assert phrased("at most 3", "zh") == "≤ 3"
+    assert phrased("every value containing AXIAL", "zh") == "每个值 包含 AXIAL"
+    assert phrased("absent", "zh") == "不存在"
+    assert phrased("HEADNECK", "zh") == "HEADNECK"
+    assert phrased("at most 3", "en") == "at most 3"
+
+
+def test_the_worklist_counts_received_images_and_names_problems(site: FilledSite) -> None:
+    with site.engine.connect() as connection:
+        found = read_worklist(connection, Filter())
+        trouble = read_worklist(connection, Filter(state="PROBLEM"))
+        mr = read_worklist(connection, Filter(modality="MR"))
+
+    rows = {r.study_uid: r for r in found.rows}
+    finished = rows[site.studies["finished"]]
+    assert (finished.images, finished.modalities, finished.outlets) == (12, ["CT"], ["pdf", "rtstruct", "seg", "sr"])
+    assert (finished.delivered, finished.failed, finished.sends) == (6, 1, 7)
+    assert rows[site.studies["running"]].progress == 0.25
+    assert rows[site.studies["receiving"]].state == "RECEIVING"
+    assert found.states == {"RECEIVING": 1, "RUNNING": 1, "UNROUTED": 1, "REFUSED": 1, "PARTLY": 1}
+    assert {r.study_uid for r in trouble.rows} == {site.studies[n] for n in ("finished", "hostile", "refused")}
+    assert [r.study_uid for r in mr.rows] == [site.studies["hostile"]]
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("张三", {"finished"}),
+        ("zhang", {"finished"}),
+        ("li si", {"running"}),
+        ("TEST0004", {"receiving"}),
+        ("%", set()),
+        ("_", set()),
+        ("' or 1=1 --", set()),
+        ("<script>", {"hostile"}),
+    ],
+)
+def test_a_search_finds_people_as_they_are_typed(site: FilledSite, text: str, names: set[str]) -> None:
+    with site.engine.connect() as connection:
+        found = read_worklist(connection, Filter(text=text))
+
+    assert {r.study_uid for r in found.rows} == {site.studies[n] for n in names}
+
+
+def test_a_newer_version_is_what_the_worklist_shows(site: FilledSite) -> None:
+    uid = site.studies["running"]
+    now = time.time()
+    with site.engine.begin() as connection:
+        connection.execute(
+            insert(tables.study_version).values(study_uid=uid, version=2, state="RECEIVING", opened=now, changed=now)
+        )
+        row = next(r for r in read_worklist(connection, Filter()).rows if r.study_uid == uid)
+
+    assert (row.version, row.state, row.result_states) == (2, "RECEIVING", [])
+
+
+@pytest.mark.parametrize(
+    "detail", [None, {}, [], "text", {"stacks": None, "explanations": "x"}, {"explanations": [{}, {"routes": [{}]}]}]
+)
+def test_a_page_survives_details_that_another_version_wrote(
+    site: FilledSite, client: httpx.Client, detail: Any
+) -> None:
+    for step in ("split", "route"):
+        site.step("receiving", step, detail=detail)
+    site.add(
+        tables.job,
+        id="odd",
+        study_uid=site.studies["receiving"],
+        version=1,
+        series_uid="1.2",
+        stack="",
+        route="r",
+        bundle="b",
+        state="A_NEW_STATE",
+        created=site.now,
+        changed=site.now,
+    )
+    site.step("receiving", "qc", job_id="odd", detail=detail)
+    site.step("receiving", "run", job_id="odd", detail={"bundles": [{}]})
+    site.add(
+        tables.result,
+        id="odd",
+        job_id="odd",
+        study_uid=site.studies["receiving"],
+        version=1,
+        status="unheard_of",
+        document={"structures": [{}, {"name": "plain"}], "runs": [{}]},
+        pictures=[{}, {"sha256": "00"}],
+        created=site.now,
+    )
+
+    for language in ("zh", "en"):
+        chosen = {"Cookie": f"radgate_language={language}"}
+        answer = client.get(f"/study/{site.studies['receiving']}", headers=chosen)
+        assert answer.status_code == 200
+        assert "A_NEW_STATE" in answer.text
+
+
+def test_what_is_not_there_is_said_politely(site: FilledSite, client: httpx.Client) -> None:
+    page = client.get("/study/1.2.3", headers={"Accept": "text/html"})
+
+    assert page.status_code == 404
+    assert "没有这个检查" in page.text
+    for path in (
+        f"/study/{site.studies['finished']}/objects/1.2.3",
+        "/pictures/" + "f" * 64 + ".png",
+        "/pictures/..%2f..%2fradgate.png",
+        f"/study/{site.studies['running']}/objects/{site.store.instances()[0].sop_uid}",
+    ):
+        assert client.get(path).status_code == 404, path
+
+
+def test_metrics_count_without_naming_anybody(site: FilledSite, client: httpx.Client) -> None:
+    text = client.get("/metrics").text
+
+    assert 'radgate_studies{state="PARTLY"} 1' in text
+    assert 'radgate_deliveries{destination="tps",state="DEAD"} 1' in text
+    assert "radgate_quarantine_open 1" in text
+    for line in text.splitlines():
+        assert re.fullmatch(r'# (HELP|TYPE) .+|[a-z_]+(\{[a-z_]+="[^"]*"(,[a-z_]+="[^"]*")*\})? [0-9.e+-]+', line), line
+    for uid in site.studies.values():
+        assert uid not in text
+
+
+def test_readiness_says_which_condition_does_not_hold(site: FilledSite, client: httpx.Client) -> None:
+    assert client.get("/health/ready").json() == {"database": True, "store_writable": True, "disk_above_floor": True}
+    full = type(site.settings)(store=StoreSettings(root=site.settings.store.root, floor_free=1.0))
+
+    with serving(create_app(full, site.engine, site.store)) as address:
+        answer = httpx.get(f"{address}/health/ready")
+
+    assert answer.status_code == 503
+    assert answer.json()["disk_above_floor"] is False
+
+
+def test_the_status_page_names_settings_and_versions(client: httpx.Client) -> None:
+    text = client.get("/status").text
+
+    for expected in (
+        "RADGATE",
+        "127.0.0.1:11112",
+        "pacs_main",
+        "ct_head_neck_unnamed",
+        "ct_body_segmentation",
+        "pydicom",
+    ):
+        assert expected in text
+
+
+def test_a_worklist_of_a_thousand_studies_is_read_quickly(tmp_path: Path) -> None:
+    engine = open_engine(Settings(store=StoreSettings(root=tmp_path)))
+    Store(tmp_path, engine)
+    numbers = [SimpleNamespace(uid=f"1.2.{n}", time=float(n)) for n in range(1000)]
+    with engine.begin() as connection:
+        connection.execute(
+            insert(tables.study),
+            [{"study_uid": n.uid, "first_received": n.time, "last_received": n.time} for n in numbers],
+        )
+        connection.execute(
+            insert(tables.study_version),
+            [
+                {"study_uid": n.uid, "version": v, "state": "DELIVERED", "opened": n.time, "changed": n.time}
+                for n in numbers
+                for v in (1, 2)
+            ],
+        )
+        begun = time.perf_counter()
+        found = read_worklist(connection, Filter())
+        elapsed_s = time.perf_counter() - begun
+    engine.dispose()
+
+    assert (found.total, len(found.rows), found.rows[0].study_uid) == (1000, 60, "1.2.999")
+    assert elapsed_s < 0.5
