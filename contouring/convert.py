@@ -77,7 +77,7 @@ def read_structures(
     FrameOfReferenceMismatch
         Another frame of reference than the image's.
     UnknownStructure
-        A number of a label map has no name.
+        A number of a label map has no name at all.
     """
     names = table or NameTable.default()
     if path.name.endswith((".nii", ".nii.gz")):
@@ -109,17 +109,7 @@ def _from_rtstruct(ds: Dataset, grid: Grid, table: NameTable) -> Structures:
             name = table.lookup(structure.name)
         except UnknownStructure:
             unknown.append(structure.name)
-            name = StructureName(
-                tg263=structure.name,
-                zh=structure.name,
-                en=structure.name,
-                category=ANATOMICAL_STRUCTURE,
-                type=structure.code or ANATOMICAL_STRUCTURE,
-                modifier=None,
-                fma="",
-                colour_rgb=structure.colour_rgb or FOREIGN_COLOUR,
-                interpreted_type=structure.interpreted_type or "ORGAN",
-            )
+            name = _foreign(structure.name, structure.code, structure.colour_rgb, structure.interpreted_type)
         rois.append(Roi(number, name, structure.region, structure.description, generation="SEMIAUTOMATIC"))
     refused = tuple((name, error.message) for _, name, error in read.refused)
     return Structures("rtstruct", tuple(rois), refused, tuple(unknown))
@@ -127,16 +117,38 @@ def _from_rtstruct(ds: Dataset, grid: Grid, table: NameTable) -> Structures:
 
 def _from_nifti(path: Path, grid: Grid, table: NameTable, labels: Mapping[int, str] | None) -> Structures:
     names = dict(labels) if labels else read_names(path)
-    rois = []
+    rois, unknown = [], []
     for number, (label, region) in enumerate(sorted(read_nifti(path, grid).items()), start=1):
         if label not in names:
             raise UnknownStructure(
                 f"Label {label} of the NIfTI has no name; give one for each label.", label=label, suggestions=[]
             )
-        rois.append(Roi(number, table.lookup(names[label]), region, generation="SEMIAUTOMATIC"))
+        try:
+            name = table.lookup(names[label])
+        except UnknownStructure:
+            unknown.append(names[label])
+            name = _foreign(names[label])
+        rois.append(Roi(number, name, region, generation="SEMIAUTOMATIC"))
     if not rois:
         raise SegmentationRefused("The NIfTI holds no label above 0; there is nothing to convert.")
-    return Structures("nifti", tuple(rois))
+    return Structures("nifti", tuple(rois), unknown_names=tuple(unknown))
+
+
+def _foreign(
+    name: str, code: Code | None = None, colour_rgb: tuple[int, int, int] | None = None, interpreted_type: str = ""
+) -> StructureName:
+    """A name that the table has not, with what its maker said of it."""
+    return StructureName(
+        tg263=name,
+        zh=name,
+        en=name,
+        category=ANATOMICAL_STRUCTURE,
+        type=code or ANATOMICAL_STRUCTURE,
+        modifier=None,
+        fma="",
+        colour_rgb=colour_rgb or FOREIGN_COLOUR,
+        interpreted_type=interpreted_type or "ORGAN",
+    )
 
 
 def _is_known(roi: Roi, table: NameTable) -> bool:

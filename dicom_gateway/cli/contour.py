@@ -431,11 +431,7 @@ def _finite(value: Any) -> Any:
 
 
 def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*heads, box=None, padding=(0, 2))
-    for row in rows:
-        table.add_row(*(Text(cell) for cell in row))
-    Console().print(table, highlight=False)
+    """Columns as wide as they need, never cut: a name that is shortened is another name."""
+    widths = [max(len(row[n]) for row in (heads, *rows)) for n in range(len(heads))]
+    for row in (heads, *rows):
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
