@@ -96,11 +96,19 @@ class CStoreSender:
                 association.release()
             elif not association.is_rejected:
                 association.abort()
+            _close(association)
 
 
 def _no_delay(event: Event) -> None:
     # Without this every object waits about 45 ms for an acknowledgement (Nagle, measured against DCMTK and Orthanc).
     event.assoc.dul.socket.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+
+def _close(association: Association) -> None:
+    # pynetdicom 3.0.4 leaves the socket open where a connection broke.
+    transport: Any = association.dul.socket
+    if transport is not None and transport.socket is not None:
+        transport.socket.close()
 
 
 def _contexts(objects: Sequence[OutgoingObject]) -> list[PresentationContext]:
