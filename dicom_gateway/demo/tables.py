@@ -70,13 +70,7 @@ def came_back_table(
             algorithm = run["algorithm"]
             table.add_row(f"{algorithm['name']} {algorithm['version']}", run["status"], "", "")
         for structure in document["structures"]:
-            name = structure_name(structure)
+            name = structure["name"]["tg263"]
             score = f"{dice[name]:.3f}" if name in dice else ""
-            table.add_row(f"  {name}", "", f"{structure['volume_cc']:.1f}", score)
+            table.add_row(f"  {name}", "", f"{structure['volume']['value']:.1f}", score)
     return table
-
-
-def structure_name(structure: Mapping[str, Any]) -> str:
-    """The TG-263 name in a structure's JSON form."""
-    names = structure.get("names") or structure.get("name")
-    return str(names["tg263"] if isinstance(names, Mapping) else names)

@@ -9,8 +9,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+from pydicom import dcmread
 
 import qc.image
 from contouring.names import lookup
@@ -37,7 +40,6 @@ from reports import (
     outcome,
     study_ref,
 )
-from reports.document import report_pdf
 from reports.errors import InvalidObject
 from reports.parts import ObjectRef
 from reports.pictures import Picture, key_pictures
@@ -331,8 +333,15 @@ def _write_objects(job: Job, result: Result) -> None:
                 "warnings": list(item.warnings),
                 "profile": [capability.rt_profile, capability.seg],
             })
-    keep_bytes(job.folder / "report.pdf", report_pdf(result, pictures))
+            if item.outlet == "pdf":
+                keep_bytes(job.folder / "report.pdf", plain_pdf(item.data))
     keep_json(job.folder / "objects.json", listed)
+
+
+def plain_pdf(data: bytes) -> bytes:
+    """The document inside an encapsulated PDF, without the byte that pads it."""
+    ds = dcmread(BytesIO(data))
+    return bytes(ds.EncapsulatedDocument[: ds.EncapsulatedDocumentLength])
 
 
 def _write_failure(job: Job, result: Result, reason: str) -> Result:

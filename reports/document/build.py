@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from io import BytesIO
 
+from reportlab import rl_config
 from reportlab.pdfgen.canvas import Canvas
 
 from reports.document.palette import INK, MUTED, RULE
@@ -33,6 +34,8 @@ def report_pdf(result: Result, pictures: Sequence[Picture] = ()) -> bytes:
     algorithm_section(sheets, result)
     picture_pages(sheets, pictures, result.structures)
     record_section(sheets, result)
+    # Binary streams, not text: the encoder of reportlab is pure Python and took most of the time of a report.
+    rl_config.useA85 = False
     buffer = BytesIO()
     canvas = Canvas(buffer, pagesize=PAGE_PT, pageCompression=1, invariant=1)
     canvas.setTitle(f"{TITLE[0]} / {TITLE[1]}")
