@@ -1,11 +1,15 @@
 import datetime
+import re
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dicom_gateway.errors import SettingsError
 from dicom_gateway.route import ActiveTime, check_routes, default_routes, parse_route, parse_routes
+from dicom_gateway.route.clauses import FACTS
+from dicom_gateway.route.values import KINDS
 
 MINIMAL = 'name = "body"\nbundle = "ct_body_segmentation"\n'
 CT = 'when.all = [{ tag = "Modality", equals = "CT" }]\n'
@@ -285,3 +289,19 @@ def test_the_shipped_routes_pass_their_own_checks() -> None:
 
     assert {r.bundle for r in routes} == {"ct_body_segmentation", "head_neck_ct_oar_segmentation"}
     check_routes(routes, bundles={r.bundle: ["CT"] for r in routes})
+
+
+def test_the_manual_s_routes_are_routes() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "routing.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```toml\n(.*?)```", manual, re.DOTALL)
+
+    assert blocks
+    for block in blocks:
+        assert parse_routes(tomllib.loads(block)["route"])
+
+
+def test_the_manual_names_every_comparator_and_fact() -> None:
+    manual = (Path(__file__).parents[2] / "docs" / "routing.md").read_text(encoding="utf-8")
+
+    for word in {c for k in KINDS.values() for c in k.comparators} | {f for facts in FACTS.values() for f in facts}:
+        assert word in manual, word
