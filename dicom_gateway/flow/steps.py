@@ -243,7 +243,8 @@ def measure(job: Job, step: Step) -> None:
         created_at=job.created_at,
         qc=(verdict,),
         structures=tuple(structures),
-        supersedes=tuple(ObjectRef(*reference) for reference in job.plan.predecessors),
+        supersedes=job.plan.supersedes or None,
+        predecessors=tuple(ObjectRef(*reference) for reference in job.plan.predecessors),
     )
     keep_json(job.folder / "result.json", result.to_json())
     volume = job.volume
