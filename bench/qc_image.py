@@ -66,7 +66,7 @@ def proof() -> int:
     from tests.qc.cases import CASES, NumberCase
 
     failures = 0
-    print("| check | severities | Spearman | largest error | alarm in 90 % from |")
+    print("| check | severities | Spearman | largest error | alarm in 3 of 3 seeds from |")
     print("|---|---|---|---|---|")
     for check_id, case in CASES.items():
         if not isinstance(case, NumberCase):

@@ -178,7 +178,10 @@ def _print(verdicts: list["SeriesVerdict"]) -> None:
         findings = verdict.findings()
         if not findings:
             continue
-        table = Table("grade", "check", "cause", "action", box=None, padding=(0, 2))
+        table = Table(box=None, padding=(0, 2))
+        for heading in ("grade", "check", "cause", "action"):
+            # Chinese has no spaces to break at; without folding the end of a sentence would be cut off.
+            table.add_column(heading, overflow="fold")
         for r in findings:
             cause = f"{r.cause.zh}\n{r.cause.en}" if r.cause else ""
             action = f"{r.action.zh}\n{r.action.en}" if r.action else ""

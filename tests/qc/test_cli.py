@@ -39,6 +39,7 @@ def test_a_gap_ends_with_exit_code_11_and_the_table_says_what_to_do(clean: Path)
     assert done.exit_code == 11
     assert "gen.geometry.missing" in done.output
     assert "FAIL" in done.output
+    assert "…" not in done.output
 
 
 def test_the_page_shows_findings_and_escapes_what_came_from_outside(clean: Path, tmp_path: Path) -> None:

@@ -210,3 +210,13 @@ def test_errors_stand_in_one_tree() -> None:
     for name in errors.__all__:
         assert issubclass(getattr(errors, name), RadgateError)
         assert f"{name}" in (errors.__doc__ or "")
+
+
+@pytest.mark.parametrize("words", ["KNEE L", "L5 S1", "R/O fracture", "left and right", "lateral"])
+def test_a_single_letter_or_both_sides_contradict_no_side(words: str) -> None:
+    inputs = edited(header_inputs(planes=2), Laterality="R", SeriesDescription=words)
+
+    result = check_inputs(inputs).result("gen.tag.laterality")
+
+    assert result is not None
+    assert result.value == "consistent"

@@ -15,9 +15,10 @@ PAIRED = frozenset({
 PROJECTIONS = frozenset({"CR", "DX", "MG", "XA", "RF", "OP"})
 """Of these a side has to be stated; in slices the picture shows it."""
 
+# A single L may as well mean lateral, or a lumbar vertebra.
 WORDS = {
-    "L": re.compile(r"左|(?<![a-z])(left|lt|l)(?![a-z])", re.IGNORECASE),
-    "R": re.compile(r"右|(?<![a-z])(right|rt|r)(?![a-z])", re.IGNORECASE),
+    "L": re.compile(r"左|(?<![a-z])(left|lt)(?![a-z])", re.IGNORECASE),
+    "R": re.compile(r"右|(?<![a-z])(right|rt)(?![a-z])", re.IGNORECASE),
 }
 
 
