@@ -1,8 +1,8 @@
 """From a network's probabilities to plausible anatomy, on the network's grid; the rules are data of the bundle.
 
 `postprocessing` in `configs/radgate.json`: `threshold`; `min_share_of_largest` (a part smaller than this share of the
-largest is dropped; 1 keeps one part), `min_cc` and `sides` ("left" or "right" of the body's middle), each by structure
-with an entry "default"; `within_body`.
+largest is dropped; 1 keeps one part), `min_cc`, `sides` ("left" or "right" of the body's middle) and
+`max_from_middle_mm` (to either side), each by structure with an entry "default"; `within_body`; `crop_to_body`.
 """
 
 from collections.abc import Mapping
@@ -29,6 +29,7 @@ class CleanupRules:
     min_share_of_largest: Mapping[str, float] = field(default_factory=dict)
     min_cc: Mapping[str, float] = field(default_factory=dict)
     sides: Mapping[str, str] = field(default_factory=dict)
+    max_from_middle_mm: Mapping[str, float] = field(default_factory=dict)
     within_body: bool = False
     crop_to_body: bool = False
 
@@ -54,7 +55,7 @@ def clean(
     name: str,
     probability: NDArray[np.float32],
     voxel_cc: float,
-    left_of_middle: NDArray[np.bool_] | None,
+    from_middle_mm: NDArray[np.float32] | None,
     rules: CleanupRules,
 ) -> NDArray[np.float32] | None:
     """The probability of one structure with everything implausible set to 0; None where nothing is left.
@@ -67,15 +68,18 @@ def clean(
         Shape (z, y, x) on any grid.
     voxel_cc
         Volume of its voxels.
-    left_of_middle
-        True where a voxel lies on the patient's left of the body's middle; needed for structures with a side.
+    from_middle_mm
+        Distance of each voxel from the body's middle, positive to the patient's left; needed for rules on sides.
     rules
         The bundle's rules.
     """
     above = probability >= rules.threshold
     side = rules.sides.get(name)
-    if side is not None and left_of_middle is not None:
-        above &= left_of_middle if side == "left" else ~left_of_middle
+    if side is not None and from_middle_mm is not None:
+        above &= from_middle_mm > 0 if side == "left" else from_middle_mm < 0
+    furthest_mm = rules.max_from_middle_mm.get(name)
+    if furthest_mm is not None and from_middle_mm is not None:
+        above &= np.abs(from_middle_mm) <= furthest_mm
     labels, count = ndimage.label(above)
     if not count:
         return None
@@ -90,4 +94,5 @@ def clean(
         return None
     around = ndimage.binary_dilation(kept, iterations=MARGIN_VOXELS)
     # Above the threshold nothing but what was kept remains; below it the margin stays for interpolation.
-    return np.where(kept | (around & ~above), probability, np.float32(0.0)).astype(np.float32)
+    below = probability < rules.threshold
+    return np.where(kept | (around & below), probability, np.float32(0.0)).astype(np.float32)

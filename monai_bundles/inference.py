@@ -212,7 +212,8 @@ def _to_source(
     shape = probabilities.shape[1:]
     voxel_cc = abs(float(np.linalg.det(affine_lps[:3, :3]))) / 1000.0
     inside = _looked_up(prepared.body, prepared.body_affine_lps, affine_lps, shape) if rules.within_body else None
-    left = _left_of_middle(prepared, affine_lps, shape) if rules.sides else None
+    sided = bool(rules.sides or rules.max_from_middle_mm)
+    from_middle = _from_middle_mm(prepared, affine_lps, shape) if sided else None
     to_network = grid_map(volume.affine_lps, affine_lps)
     full = (volume.array.shape[0], volume.array.shape[1], volume.array.shape[2])
     regions: dict[str, Region] = {}
@@ -220,7 +221,7 @@ def _to_source(
         probability = probabilities[structure.label - 1]
         if inside is not None:
             probability = np.where(inside, probability, np.float32(0.0))
-        cleaned = clean(structure.name, probability, voxel_cc, left, rules)
+        cleaned = clean(structure.name, probability, voxel_cc, from_middle, rules)
         region = None if cleaned is None else restore(cleaned, to_network, full, rules.threshold)
         if region is not None:
             regions[structure.name] = region
@@ -228,21 +229,18 @@ def _to_source(
 
 
 def _looked_up(
-    mask: NDArray[np.bool_],
-    mask_affine: NDArray[np.float64],
-    affine: NDArray[np.float64],
-    shape: tuple[int, ...],
-) -> NDArray[np.bool_]:
-    """The mask at the nearest voxel of another grid."""
-    to_mask = grid_map(affine, mask_affine)
+    values: NDArray[Any], values_affine: NDArray[np.float64], affine: NDArray[np.float64], shape: tuple[int, ...]
+) -> NDArray[Any]:
+    """The value at the nearest voxel for every voxel of another grid."""
+    to_values = grid_map(affine, values_affine)
     indices = np.indices(shape, dtype=np.float32).reshape(3, -1)
-    nearest = np.rint(to_mask.matrix.astype(np.float32) @ indices + to_mask.offset.astype(np.float32)[:, None])
-    clipped = [np.clip(row, 0, n - 1).astype(np.intp) for row, n in zip(nearest, mask.shape, strict=True)]
-    return mask[tuple(clipped)].reshape(shape)
+    nearest = np.rint(to_values.matrix.astype(np.float32) @ indices + to_values.offset.astype(np.float32)[:, None])
+    clipped = [np.clip(row, 0, n - 1).astype(np.intp) for row, n in zip(nearest, values.shape, strict=True)]
+    return values[tuple(clipped)].reshape(shape)
 
 
-def _left_of_middle(prepared: Prepared, affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """True on the patient's left of the body's middle, plane by plane of the outline (a lying head may be turned)."""
+def _from_middle_mm(prepared: Prepared, affine: NDArray[np.float64], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Distance from the body's middle, positive to the patient's left, plane by plane (a lying head may be turned)."""
     columns = np.arange(prepared.body.shape[2])
     sums = prepared.body.sum(axis=(1, 2))
     middles = (prepared.body * columns).sum(axis=(1, 2)) / np.maximum(sums, 1)
@@ -251,5 +249,6 @@ def _left_of_middle(prepared: Prepared, affine: NDArray[np.float64], shape: tupl
     middles = (
         np.interp(planes, planes[filled], middles[filled]) if filled.any() else np.full(len(middles), columns.mean())
     )
-    is_left = columns[None, None, :] > middles[:, None, None]
-    return _looked_up(np.broadcast_to(is_left, prepared.body.shape), prepared.body_affine_lps, affine, shape)
+    column_mm = float(np.linalg.norm(prepared.body_affine_lps[:3, 2]))
+    distance = ((columns[None, None, :] - middles[:, None, None]) * column_mm).astype(np.float32)
+    return _looked_up(np.broadcast_to(distance, prepared.body.shape), prepared.body_affine_lps, affine, shape)

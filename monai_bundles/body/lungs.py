@@ -46,7 +46,7 @@ def left_and_right_lung(
             return none, none
         seeds = np.isin(labels, chosen)
         occupied = np.flatnonzero(seeds.any(axis=(1, 2)))
-        midline = midline_column(coarse, bone, slice(occupied[0], occupied[-1] + 1))
+        midline = _midline(coarse, bone, airway, slice(occupied[0], occupied[-1] + 1))
         columns = np.nonzero(seeds)[2]
         in_all = np.bincount(labels[seeds], minlength=labels.max() + 1)[chosen]
         on_left = np.bincount(labels[seeds][columns > midline], minlength=labels.max() + 1)[chosen]
@@ -67,6 +67,12 @@ def left_and_right_lung(
     left = close(left, VESSEL_MM, coarse.spacing_mm) & allowed
     right = close(right, VESSEL_MM, coarse.spacing_mm) & allowed & ~left
     return _believed(coarse, left), _believed(coarse, right)
+
+
+def _midline(coarse: Coarse, bone: BoolArray, airway: BoolArray, planes: slice) -> float:
+    """Column between left and right: the trachea's where there is one, else the spine's."""
+    columns = np.nonzero(airway)[2]
+    return float(np.median(columns)) if len(columns) else midline_column(coarse, bone, planes)
 
 
 def _lung_like(coarse: Coarse, seeds: BoolArray) -> tuple[NDArray[np.int32], NDArray[np.intp]]:

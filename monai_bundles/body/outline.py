@@ -80,7 +80,8 @@ def _grown_back(coarse: Coarse, core: BoolArray, within: BoolArray, reach_mm: fl
 
 def _without_boards(coarse: Coarse, body: BoolArray) -> BoolArray:
     """The outline without boards and table edges: flat, large, and hanging on the thick parts of the body."""
-    thick = erode(body, THICK_MM, coarse.spacing_mm)
+    # Within planes: shoulders on the last slices are low caps, but they are thick within their planes.
+    thick = erode(body, THICK_MM, (np.inf, *coarse.spacing_mm[1:]))
     if not thick.any():
         return body
     return _grown_back(coarse, _cores(coarse, thick), body, 1.4 * THICK_MM)

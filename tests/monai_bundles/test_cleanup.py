@@ -34,12 +34,12 @@ def test_a_structure_may_keep_its_parts() -> None:
 
 
 def test_the_wrong_side_is_dropped_even_when_it_is_larger() -> None:
-    left = np.zeros((11, 17, 19), dtype=bool)
-    left[:, :, 15:] = True
+    from_middle_mm = np.full((11, 17, 19), -20, dtype=np.float32)
+    from_middle_mm[:, :, 15:] = 3
     rules = CleanupRules(sides={"Parotid_L": "left", "Parotid_R": "right"})
 
-    on_left = clean("Parotid_L", two_parts(), 0.01, left, rules)
-    on_right = clean("Parotid_R", two_parts(), 0.01, left, rules)
+    on_left = clean("Parotid_L", two_parts(), 0.01, from_middle_mm, rules)
+    on_right = clean("Parotid_R", two_parts(), 0.01, from_middle_mm, rules)
 
     assert on_left is not None
     assert on_right is not None
@@ -47,6 +47,17 @@ def test_the_wrong_side_is_dropped_even_when_it_is_larger() -> None:
     assert not on_left[LARGE].any()
     assert on_right[LARGE].any()
     assert not on_right[SMALL].any()
+
+
+def test_what_is_too_far_from_the_middle_is_dropped() -> None:
+    from_middle_mm = np.broadcast_to(np.arange(19, dtype=np.float32) * 2.5 - 41.0, (11, 17, 19))
+    rules = CleanupRules(max_from_middle_mm={"Esophagus": 4.0})
+
+    kept = clean("Esophagus", two_parts(), 0.01, from_middle_mm, rules)
+
+    assert kept is not None
+    assert kept[SMALL].any()
+    assert not kept[LARGE].any()
 
 
 def test_an_implausibly_small_organ_is_dropped() -> None:
