@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Literal, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from contouring.names import StructureName
 from imaging.geometry import Grid
@@ -208,9 +209,23 @@ def geometry_digest(grid: Grid) -> str:
 
 
 def mask_digest(region: Region) -> str:
-    """sha256 of a mask: shape of the grid, place of the box, and its voxels packed to bits."""
-    head = f"{region.shape}{region.start}{region.crop.shape}".encode()
-    return hashlib.sha256(head + np.packbits(region.crop, axis=None).tobytes()).hexdigest()
+    """sha256 of a mask: shape of the grid, place of the voxels' box, and the voxels packed to bits.
+
+    Equal for regions of the same voxels, however much empty room their crops leave around them.
+    """
+    start, crop = _tight(region)
+    head = f"{tuple(region.shape)}{start}{crop.shape}".encode()
+    return hashlib.sha256(head + np.packbits(crop, axis=None).tobytes()).hexdigest()
+
+
+def _tight(region: Region) -> tuple[tuple[int, int, int], NDArray[np.bool_]]:
+    """First voxel and crop of the smallest box; quick where the crop is that box already."""
+    crop = region.crop
+    if crop.size and all(np.take(crop, end, axis=axis).any() for axis in range(3) for end in (0, -1)):
+        return region.start, crop
+    small = Region.from_mask(crop)
+    k, j, i = (a + b for a, b in zip(region.start, small.start, strict=True))
+    return (k, j, i), small.crop
 
 
 def input_version(

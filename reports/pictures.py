@@ -176,7 +176,7 @@ def _letter(picture: Image.Image, plane: Plane, position: str) -> None:
     }
     for side, (place, anchor) in places.items():
         _draw(draw, place, plane.letters[side], big, anchor, (255, 236, 140))
-    _draw(draw, (10, 8), f"{plane.name} {position}", small, "la", (235, 238, 242))
+    _draw(draw, (10, 8), position, small, "la", (235, 238, 242))
 
 
 def _scale_bar(picture: Image.Image, pixels_per_mm: float) -> None:

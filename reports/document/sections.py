@@ -39,7 +39,7 @@ FIELD_LINES = 12
 
 PICTURE_GAP_PT = 13.0
 LEGEND_PT = 12.5
-PICTURE_MOST_PT = 172.0
+PICTURE_MOST_PT = 150.0
 """Three rows with their captions fill a page."""
 
 
@@ -139,7 +139,8 @@ def algorithm_section(sheets: Sheets, result: Result) -> None:
     sheets.table(heads, rows, (5, 41, 14, 33, 12))
     for run in result.runs:
         for warning in run.warnings:
-            sheets.paragraph(f"• {warning}", SMALL_PT + 0.5, MUTED)
+            number = unique_algorithms(result).index(run.algorithm) + 1
+            sheets.paragraph(f"A{number}: {warning}", SMALL_PT + 0.5, MUTED)
 
 
 def picture_pages(sheets: Sheets, pictures: Sequence[Picture], structures: Sequence[Structure]) -> None:

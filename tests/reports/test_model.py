@@ -11,7 +11,7 @@ import pytest
 
 from contouring.volumes import volume_cc
 from imaging.volume import Region
-from reports import Result, Run, outcome
+from reports import Result, Run, mask_digest, outcome
 from reports.errors import InvalidResult
 from tests.reports.making import MADE_AT, PROCESSING, Case, run_of, without_output
 
@@ -90,6 +90,16 @@ def test_a_changed_mask_is_noticed(case: Case) -> None:
 
     with pytest.raises(InvalidResult, match="not the one that was measured"):
         replace(structure, region=Region(crop, structure.region.start, structure.region.shape))
+
+
+def test_the_hash_of_a_mask_does_not_depend_on_the_room_around_it(case: Case) -> None:
+    structure = case.result.structures[0]
+    assert structure.region is not None
+    mask = structure.region.mask()
+    shifted = np.roll(mask, 1, axis=2)
+
+    assert mask_digest(Region(mask, (0, 0, 0), mask.shape)) == structure.mask_sha256
+    assert mask_digest(Region(shifted, (0, 0, 0), mask.shape)) != structure.mask_sha256
 
 
 def test_volumes_derive_from_the_stored_masks(case: Case) -> None:
