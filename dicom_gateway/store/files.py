@@ -187,11 +187,10 @@ class ObjectFiles:
         return share
 
     def _make_folder(self, folder: Path) -> None:
-        if folder.is_dir():
-            return
-        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _sync_folder(folder.parent)
-        _sync_folder(self.objects)
+        for new in (folder.parent, folder):
+            if not new.is_dir():
+                new.mkdir(exist_ok=True, mode=0o700)
+                _sync_folder(new.parent)
 
 
 def sha256_of(data: bytes) -> str:

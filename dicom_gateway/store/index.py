@@ -18,6 +18,9 @@ from dicom_gateway.store.tables import instance, series, study
 
 __all__ = ["Added", "Arrival", "Index"]
 
+MEMORY = 10_000
+"""Series that are remembered before the memory starts anew."""
+
 ATTEMPTS = 5
 """How often a transaction is run again after another process was first."""
 
@@ -59,6 +62,17 @@ class Added:
     sha256: str = ""
 
 
+class _Memory:
+    """What is known of rows that do not change: each series' study, and each study's patient id.
+
+    Dropped after every error, so that it never outlives what another process did to the rows.
+    """
+
+    def __init__(self) -> None:
+        self.studies_of: dict[str, str] = {}
+        self.patients: dict[str, str | None] = {}
+
+
 class _Ticket:
     def __init__(self, arrival: Arrival) -> None:
         self.arrival = arrival
@@ -71,6 +85,7 @@ class Index:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self._memory = _Memory()
         self._waiting: list[_Ticket] = []
         self._waiting_lock = threading.Lock()
         self._commit_lock = threading.Lock()
@@ -105,7 +120,13 @@ class Index:
         StoreUnavailable
             The database does not answer.
         """
-        return self._write(arrivals)
+        with self._commit_lock:
+            return self._write(arrivals)
+
+    def forget(self) -> None:
+        """Drop what is remembered of rows, because they are being made again."""
+        with self._commit_lock:
+            self._memory = _Memory()
 
     def count_copy(self, sop_uid: str) -> None:
         """Note that the same data set came once more."""
@@ -131,8 +152,12 @@ class Index:
     def _write(self, arrivals: Sequence[Arrival]) -> list[Added]:
         for _ in range(ATTEMPTS):
             try:
+                memory, self._memory = self._memory, _Memory()
                 with self.engine.begin() as connection:
-                    return _insert(connection, arrivals)
+                    answers = _insert(connection, arrivals, memory)
+                if len(memory.studies_of) < MEMORY:
+                    self._memory = memory
+                return answers
             except IntegrityError:
                 continue
             except SQLAlchemyError as error:
@@ -144,13 +169,14 @@ class Index:
         raise StoreUnavailable("The index cannot be written (too many writers); try again.")
 
 
-def _insert(connection: Connection, arrivals: Sequence[Arrival]) -> list[Added]:
+def _insert(connection: Connection, arrivals: Sequence[Arrival], memory: "_Memory") -> list[Added]:
     sop_uids = {a.header.sop_uid for a in arrivals}
     known: dict[str, str] = _pairs(connection, instance.c.sop_uid, instance.c.sha256, sop_uids)
-    series_uids = {a.header.series_uid for a in arrivals}
-    study_uids = {a.header.study_uid for a in arrivals}
-    studies_of: dict[str, str] = _pairs(connection, series.c.series_uid, series.c.study_uid, series_uids)
-    patients: dict[str, str | None] = _pairs(connection, study.c.study_uid, study.c.patient_id, study_uids)
+    studies_of, patients = memory.studies_of, memory.patients
+    if series_uids := {a.header.series_uid for a in arrivals} - set(studies_of):
+        studies_of |= _pairs(connection, series.c.series_uid, series.c.study_uid, series_uids)
+    if study_uids := {a.header.study_uid for a in arrivals} - set(patients):
+        patients |= _pairs(connection, study.c.study_uid, study.c.patient_id, study_uids)
     new_studies: dict[str, dict[str, Any]] = {}
     new_series: dict[str, dict[str, Any]] = {}
     rows: list[dict[str, Any]] = []

@@ -73,6 +73,7 @@ def rebuild(files: ObjectFiles, index: Index) -> int:
         versions = select(study_version.c.study_uid)
         connection.execute(delete(series).where(series.c.study_uid.not_in(versions)))
         connection.execute(delete(study).where(study.c.study_uid.not_in(versions)))
+    index.forget()
     paths = sorted(files.all_objects(), key=lambda path: (path.stat().st_mtime_ns, path.name))
     count = 0
     for batch in _batches(paths):
