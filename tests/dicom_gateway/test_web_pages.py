@@ -217,6 +217,21 @@ def test_what_is_not_there_is_said_politely(site: FilledSite, client: httpx.Clie
         assert client.get(path).status_code == 404, path
 
 
+def test_the_report_is_opened_as_a_pdf_under_a_name_without_patient_data(
+    site: FilledSite, client: httpx.Client
+) -> None:
+    uid = site.studies["finished"]
+
+    answer = client.get(f"/study/{uid}/objects/2.25.77/document.pdf")
+    image = site.store.instances(study_uid=uid, series_uid=None, origin="received")[0]
+    no_document = client.get(f"/study/{uid}/objects/{image.sop_uid}/document.pdf")
+
+    assert answer.headers["Content-Type"] == "application/pdf"
+    assert answer.content.startswith(b"%PDF")
+    assert re.fullmatch(r'inline; filename="report-[0-9a-f]{12}\.pdf"', answer.headers["Content-Disposition"])
+    assert no_document.status_code == 404
+
+
 def test_metrics_count_without_naming_anybody(site: FilledSite, client: httpx.Client) -> None:
     text = client.get("/metrics").text
 

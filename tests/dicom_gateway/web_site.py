@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from pydicom.dataset import Dataset
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.uid import UID, EncapsulatedPDFStorage, ExplicitVRLittleEndian
+from reportlab.pdfgen.canvas import Canvas
 from sqlalchemy import Engine, insert, update
 
 from dicom_gateway.route import Facts, choose, default_routes, explain_stack
@@ -46,6 +48,35 @@ CHECKS: list[dict[str, Any]] = [
 ]
 
 
+OUTLETS = ("seg", "rtstruct", "sr", "pdf")
+
+
+def encoded(dataset: Dataset) -> bytes:
+    """The file of a data set."""
+    out = BytesIO()
+    dataset.save_as(out, enforce_file_format=True)
+    return out.getvalue()
+
+
+def encapsulated(image: Dataset) -> Dataset:
+    """A PDF of one page in the study of an image."""
+    page = BytesIO()
+    canvas = Canvas(page, pagesize=(420, 595))
+    canvas.drawString(60, 500, "A report of the test")
+    canvas.save()
+    dataset = Dataset()
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    for keyword in ("PatientName", "PatientID", "StudyInstanceUID", "SpecificCharacterSet", "StudyDate", "StudyTime"):
+        setattr(dataset, keyword, image.get(keyword))
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = EncapsulatedPDFStorage
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID("2.25.77")
+    dataset.SeriesInstanceUID, dataset.Modality, dataset.SeriesNumber = UID("2.25.78"), "DOC", 99
+    dataset.MIMETypeOfEncapsulatedDocument = "application/pdf"
+    dataset.EncapsulatedDocument = page.getvalue() + b"\0" * (len(page.getvalue()) % 2)
+    return dataset
+
+
 class FilledSite:
     """Settings, engine and store of a site, and the studies in it by what they stand for."""
 
@@ -69,9 +100,7 @@ class FilledSite:
         """Store a series and remember its study under a name."""
         datasets = series_datasets(description)
         for dataset in datasets:
-            out = BytesIO()
-            dataset.save_as(out, enforce_file_format=True)
-            self.store.receive(out.getvalue(), peer="CT1")
+            self.store.receive(encoded(dataset), peer="CT1")
         self.studies[name] = description.study_instance_uid
         return datasets
 
@@ -242,8 +271,10 @@ def _finished(site: FilledSite) -> None:
         pictures=[site.picture(n) for n in range(3)],
         created=site.now - 20,
     )
-    for position, outlet in enumerate(("seg", "rtstruct", "sr", "pdf")):
-        _object(site, job_id, outlet, position, datasets[position])
+    document = encapsulated(datasets[0])
+    site.store.receive(encoded(document), peer="radgate", origin="result")
+    for position, (outlet, dataset) in enumerate(zip(OUTLETS, [*datasets[:3], document], strict=True)):
+        _object(site, job_id, outlet, position, dataset)
 
 
 def _object(site: FilledSite, result_id: str, outlet: str, position: int, dataset: Dataset) -> None:
