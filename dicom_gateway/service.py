@@ -135,7 +135,13 @@ def serve_pages(settings: Settings, engine: "Engine", store: Store, closing: Exi
     """
     app = create_app(settings, engine, store, resend=courier.resend)
     config = uvicorn.Config(
-        app, host=settings.web.host, port=settings.web.port, log_level="warning", access_log=False, lifespan="off"
+        app,
+        host=settings.web.host,
+        port=settings.web.port,
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=2,  # a page with live updates never ends its stream by itself
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="web", daemon=True)
