@@ -138,6 +138,12 @@ def problems(view: StudyView) -> list[dict[str, Any]]:
         for job in view.jobs
         if job["state"] in BAD_JOBS and job["reason"] and job["reason"] != view.version.get("reason")
     ]
+    found += [
+        {"title": ("result", bundle["status"]), "about": bundle.get("bundle"), "text": bundle.get("reason") or ""}
+        for job in view.jobs
+        for bundle in job["bundles"]
+        if bundle.get("status", "ok") != "ok" and bundle.get("reason") not in {p["text"] for p in found}
+    ]
     if view.is_split and not view.stacks:
         found += [
             {"title": ("code", item.get("reason")), "about": item.get("modality"), "text": item.get("message")}

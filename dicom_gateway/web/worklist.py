@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,7 @@ __all__ = ["Filter", "Worklist", "WorklistRow", "read_worklist"]
 PAGE_ROWS = 60
 GOOD = ("ACCEPTED", "WARNED", "COMMITTED", "VERIFIED")
 BAD = ("REJECTED", "DEAD")
+PROBLEM_RESULTS = ("partial", "failed", "refused", "held")
 PROBLEM_STATES = ("INCOMPLETE", "UNROUTED", "FAILED", "REFUSED", "PARTLY", "HELD")
 
 
@@ -73,7 +74,8 @@ class WorklistRow:
     @property
     def is_problem(self) -> bool:
         """Whether a person should look."""
-        return self.state in PROBLEM_STATES or self.failed > 0 or self.quarantined > 0
+        incomplete = any(s in PROBLEM_RESULTS for s in self.result_states)
+        return self.state in PROBLEM_STATES or incomplete or self.failed > 0 or self.quarantined > 0
 
 
 @dataclass(frozen=True)
@@ -206,6 +208,7 @@ def _add_results(connection: Connection, rows: dict[str, WorklistRow]) -> None:
         if found["version"] == row.version:
             row.result_states.append(found["status"])
             newest_results[found["id"]] = row.study_uid
+            row.reason = row.reason or _reason_of(found["document"])
     if not newest_results:
         return
     outlets: dict[str, set[str]] = defaultdict(set)
@@ -226,6 +229,13 @@ def _add_results(connection: Connection, rows: dict[str, WorklistRow]) -> None:
         row.sends += count
         row.delivered += count if state in GOOD else 0
         row.failed += count if state in BAD else 0
+
+
+def _reason_of(document: Any) -> str:
+    """Why runs of a result did not end well, from its JSON; empty where all did."""
+    runs = document.get("runs") if isinstance(document, Mapping) else None
+    bad = [r for r in runs or [] if isinstance(r, Mapping) and r.get("status", "ok") != "ok"]
+    return " ".join(str(r.get("reason") or "") for r in bad).strip()
 
 
 def _add_quarantine(connection: Connection, rows: dict[str, WorklistRow]) -> None:

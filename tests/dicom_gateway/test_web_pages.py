@@ -149,6 +149,25 @@ def test_a_search_finds_people_as_they_are_typed(site: FilledSite, text: str, na
     assert {r.study_uid for r in found.rows} == {site.studies[n] for n in names}
 
 
+def test_a_bundle_that_failed_is_a_problem_although_the_rest_was_delivered(
+    site: FilledSite, client: httpx.Client
+) -> None:
+    uid = site.studies["finished"]
+    version = tables.study_version
+    site.change(version, version.c.study_uid == uid, state="DELIVERED", reason=None)
+    site.change(tables.result, tables.result.c.study_uid == uid, status="partial")
+    site.change(tables.job, tables.job.c.study_uid == uid, state="DELIVERED", reason=None)
+    site.change(tables.delivery, tables.delivery.c.study_uid == uid, state="VERIFIED")
+
+    with site.engine.connect() as connection:
+        row = next(r for r in read_worklist(connection, Filter()).rows if r.study_uid == uid)
+    notice = client.get(f"/study/{uid}").text.split('class="notice"')[1].split("</ul>")[0]
+
+    assert row.is_problem
+    assert row.reason == "The scan shows no head and neck."
+    assert "The scan shows no head and neck." in notice
+
+
 def test_a_newer_version_is_what_the_worklist_shows(site: FilledSite) -> None:
     uid = site.studies["running"]
     now = time.time()
