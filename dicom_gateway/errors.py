@@ -11,6 +11,7 @@
         │   ├── Unreadable
         │   └── UnknownObject
         ├── ListenError
+        ├── BadQuery, BadBody (dicom_gateway.dicomweb)
         └── DeliveryError
             ├── RetryableDelivery
             ├── PermanentDelivery

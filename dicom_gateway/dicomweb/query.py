@@ -8,6 +8,7 @@ from typing import Any
 from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from sqlalchemy import Column, ColumnElement, Connection, Select, and_, func, or_, select, true
 
+from dicom_gateway.errors import GatewayError
 from dicom_gateway.store.tables import instance, series, study
 
 __all__ = ["LEVELS", "BadQuery", "Query", "is_uid", "parse_query", "search"]
@@ -46,7 +47,7 @@ _MATCH: dict[str, tuple[str, Column[Any], str]] = {  # keyword: (level, column, 
 }
 
 
-class BadQuery(ValueError):
+class BadQuery(GatewayError):
     """A parameter that cannot be understood or answered; the text says which and why, without its value."""
 
 

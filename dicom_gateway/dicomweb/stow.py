@@ -11,7 +11,7 @@ from anyio.to_thread import run_sync
 from pydicom.tag import Tag
 
 from dicom_gateway.dicomweb.answers import JsonDataset, element
-from dicom_gateway.errors import StoreFull, StoreUnavailable
+from dicom_gateway.errors import GatewayError, StoreFull, StoreUnavailable
 from dicom_gateway.store import InstanceRow, Receipt, Store
 from imaging.headers import PARSER_FAULTS
 
@@ -27,7 +27,7 @@ DUPLICATE, OUT_OF_RESOURCES, MISMATCH, NOT_UNDERSTOOD = 0x0111, 0xA700, 0xA900, 
 """Failure reasons of PS3.18 table 10.5.3-1 and PS3.4 table B.2-1."""
 
 
-class BadBody(ValueError):
+class BadBody(GatewayError):
     """The body is no multipart/related message; the text says where it stops being one."""
 
 

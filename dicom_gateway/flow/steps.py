@@ -21,7 +21,7 @@ from dicom_gateway.flow.journal import Journal, Step, places
 from dicom_gateway.flow.kept import keep_bytes, keep_json, keep_regions, kept_json, kept_regions
 from dicom_gateway.flow.plan import JobPlan
 from dicom_gateway.flow.study_files import StudyFiles
-from imaging.errors import ImagingError, RadgateError
+from imaging.errors import ImagingError, RadgateError, TruncatedFile
 from imaging.provenance import Algorithm, digest
 from imaging.series import Stack
 from imaging.volume import Region, Volume
@@ -116,7 +116,7 @@ class Job:
 
 def grade(job: Job, step: Step) -> None:
     """Image quality: the verdict on the series; a refused geometry is judged by its headers."""
-    verdict = qc.image.check_series(job.stack, job.volume, profile=job.plan.profile)
+    verdict = qc.image.check_series(job.stack, job.volume, profile=job.plan.profile, refusal=job.refusal)
     step.detail = verdict.to_json()
     step.message = verdict.grade
     keep_json(job.folder / "qc.json", step.detail)
@@ -173,6 +173,11 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
             "reason": f"Image quality failed in {', '.join(check['check_id'] for check in stopped)}.",
             "action": text.get("en", ""),
         }
+    unknown = [
+        check["check_id"]
+        for check in verdict["results"]
+        if check["check_id"] in bundle.required_checks and check["grade"] == "NOT_EVALUABLE"
+    ]
     reasons = misfits(bundle, job.stack, volume)
     if reasons:
         return {"status": "refused", "reason": " ".join(reasons)}
@@ -189,9 +194,22 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
         "reason": "",
         "device": output.device,
         "elapsed_s": round(output.elapsed_s, 3),
-        "warnings": list(output.warnings),
+        "warnings": [*_doubts(job, unknown), *output.warnings],
         "structures": [s.name for s in output.structures],
     }
+
+
+def _doubts(job: Job, unknown: Sequence[str]) -> list[str]:
+    """Sentences on what could not be made sure of before the run."""
+    doubts = [f"Image quality could not judge {', '.join(unknown)}."] if unknown else []
+    cut = sum(
+        len(item.files)
+        for item in job.files.leftovers_of(job.plan.study_uid)
+        if isinstance(item.reason, TruncatedFile) and item.series_instance_uid == job.plan.series_uid
+    )
+    if cut:
+        doubts.append(f"{cut} cut file(s) of this series were left out; send them again, it may be incomplete.")
+    return doubts
 
 
 def measure(job: Job, step: Step) -> None:

@@ -3,6 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -172,6 +173,8 @@ class Store:
     def _index_file(self, file: Incoming, header: Header, sender: tuple[str, str, str]) -> Receipt:
         peer, association, origin = sender
         path = self.files.keep(file, origin)
+        # The same bytes may have been there already: the time of a file is the time of its row.
+        file = replace(file, received=path.stat().st_mtime_ns / 1e9)
         added = self._index.add(Arrival(header, file.sha256, file.size_bytes, file.received, origin, peer, association))
         return self._settle(added, path, file, header, sender)
 

@@ -7,6 +7,7 @@ digest that it names, so that nothing is missed between the page and the first e
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -32,6 +33,7 @@ class Watch:
     """Who is watching, and what was read last for each thing that is watched."""
 
     streams: int = 0
+    _watchers: Counter[str] = field(default_factory=Counter)
     _cache: dict[str, tuple[float, Pieces]] = field(default_factory=dict)
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
@@ -46,10 +48,18 @@ class Watch:
             self._cache[key] = (time.monotonic(), pieces)
             return pieces
 
-    def forget(self, key: str) -> None:
-        """Drop what nobody watches any more."""
-        self._cache.pop(key, None)
-        self._locks.pop(key, None)
+    def come(self, key: str) -> None:
+        """Count one more stream."""
+        self.streams += 1
+        self._watchers[key] += 1
+
+    def leave(self, key: str) -> None:
+        """Count one stream less, and drop what nobody watches any more."""
+        self.streams -= 1
+        self._watchers[key] -= 1
+        if not self._watchers[key]:
+            for kept in (self._watchers, self._cache, self._locks):
+                kept.pop(key, None)
 
 
 def event_stream(request: Request, watch: Watch, key: str, read: Callable[[], Pieces]) -> StreamingResponse:
@@ -68,7 +78,7 @@ async def _events(
     if watch.streams >= MOST_STREAMS:
         yield "retry: 30000\n\n"
         return
-    watch.streams += 1
+    watch.come(key)
     begun = sent = time.monotonic()
     before: Pieces | None = None
     try:
@@ -89,6 +99,4 @@ async def _events(
             before = pieces
             await asyncio.sleep(POLL_S)
     finally:
-        watch.streams -= 1
-        if watch.streams == 0:
-            watch.forget(key)
+        watch.leave(key)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or_, select
 
 from dicom_gateway.store.tables import (
     delivery,
@@ -99,7 +99,8 @@ def read_worklist(connection: Connection, wanted: Filter) -> Worklist:
         study_version,
         and_(study_version.c.study_uid == study.c.study_uid, study_version.c.version == newest.c.version),
     )
-    state = func.coalesce(study_version.c.state, "RECEIVING")
+    # A literal, not a parameter: PostgreSQL would take the parameters of SELECT and GROUP BY for different expressions.
+    state = func.coalesce(study_version.c.state, literal_column("'RECEIVING'"))
     activity = func.coalesce(study_version.c.changed, study.c.last_received)
     conditions = _conditions(wanted, state)
     total = connection.execute(select(func.count()).select_from(joined).where(*conditions)).scalar_one()

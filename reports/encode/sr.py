@@ -49,12 +49,14 @@ def encode_sr(
     if result.status == "held":
         raise NotForSending("The result waits for a person and is not sent; release or refuse it first.")
     capability = capability or Capability()
+    # A report that refers to another form of the segmentation is another report.
+    form = f"{capability.language} {seg.sop_instance_uid if seg else ''}"
     ds = Comprehensive3DSR(
         evidence=_evidence(stack, seg),
         content=_content(result, stack, seg, capability),
-        series_instance_uid=object_uid("series", result, "sr"),
+        series_instance_uid=object_uid("series", result, "sr", form),
         series_number=1,
-        sop_instance_uid=object_uid("instance", result, "sr"),
+        sop_instance_uid=object_uid("instance", result, "sr", form),
         instance_number=1,
         manufacturer=MANUFACTURER,
         previous_versions=_predecessors(result) or None,
