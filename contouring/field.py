@@ -22,7 +22,7 @@ SIGMA_PX = 0.7
 RADIUS_PX = 3
 """Half width of the Gaussian's window: beyond it the weights are below 1e-4."""
 
-REACH_PX = 6
+REACH_PX = 5
 """Distances are exact up to here: a window beside the boundary sees none above 1 + 3 * sqrt(2) px."""
 
 CHUNK_PIXELS = 1 << 17

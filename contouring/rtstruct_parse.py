@@ -7,18 +7,20 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import RTStructureSetStorage
 
 from contouring.contours import Contours
 from contouring.errors import ContouringError, CorruptContourData, DuplicateRoiNumber, NotAStructureSet
+from contouring.rtstruct_items import ContourItem, contour_items
 from imaging.headers import PARSER_FAULTS, read_header, text
 
 __all__ = ["ParsedRoi", "ParsedStructureSet", "open_structure_set", "parse_structure_set"]
 
+CONTOUR_SEQUENCE = 0x30060040
 CONTOUR_DATA = 0x30060050
-NUMBER_OF_POINTS = 0x30060046
 BACKSLASH = ord("\\")
 NUMERALS = b"0123456789+-.eE\\ "
 
@@ -160,7 +162,7 @@ def _series_uids(dataset: Dataset) -> tuple[str, ...]:
 def _roi(
     definition: Dataset,
     number: int,
-    contour_items: Sequence[Dataset],
+    items: Sequence[Dataset],
     observation: Dataset | None,
     *,
     is_duplicate: bool,
@@ -168,9 +170,7 @@ def _roi(
     fault: ContouringError | None = None
     contours, miscounted, longest = Contours.of([]), 0, 0
     try:
-        contours, miscounted, longest = _contours([
-            c for item in contour_items for c in _items(item, "ContourSequence")
-        ])
+        contours, miscounted, longest = _contours(_contour_items(items))
     except ContouringError as refusal:
         fault = refusal
     if is_duplicate:
@@ -179,7 +179,7 @@ def _roi(
             number=number,
         )
     observed = observation if observation is not None else Dataset()
-    colour = text(contour_items[0], "ROIDisplayColor").split("\\") if contour_items else []
+    colour = text(items[0], "ROIDisplayColor").split("\\") if items else []
     return ParsedRoi(
         number=number,
         name=_decoded(definition, "ROIName"),
@@ -217,15 +217,41 @@ def _code(observation: Dataset) -> Code | None:
     return None
 
 
-def _contours(items: Sequence[Dataset]) -> tuple[Contours, int, int]:
-    """Contours of one ROI from the raw bytes of their data, how many state a wrong number of points, longest number.
+def _contour_items(items: Sequence[Dataset]) -> list[ContourItem]:
+    """All contours of the items of one ROI in ROIContourSequence, decoded at once where their bytes allow it."""
+    found: list[ContourItem] = []
+    for item in items:
+        element: Any = item.get_item(CONTOUR_SEQUENCE) if CONTOUR_SEQUENCE in item else None
+        if isinstance(element, RawDataElement) and element.is_little_endian and element.value:
+            try:
+                found += contour_items(element.value, implicit=element.is_implicit_VR)
+                continue
+            except ValueError:
+                pass
+        found += [_contour_item(c) for c in _items(item, "ContourSequence")]
+    return found
+
+
+def _contour_item(contour: Dataset) -> ContourItem:
+    images = _items(contour, "ContourImageSequence")
+    return ContourItem(
+        geometric_type=text(contour, "ContourGeometricType"),
+        stated_points=text(contour, "NumberOfContourPoints"),
+        data=_bytes(contour.get_item(CONTOUR_DATA)),
+        referenced_uid=text(images[0], "ReferencedSOPInstanceUID") if images else "",
+        referenced_frame=text(images[0], "ReferencedFrameNumber") if images else "",
+    )
+
+
+def _contours(items: Sequence[ContourItem]) -> tuple[Contours, int, int]:
+    """Contours of one ROI, how many of them state a wrong number of points, and the length of the longest number.
 
     Raises
     ------
     CorruptContourData
         A value is no finite number, or their count is no multiple of three.
     """
-    data = [_bytes(item.get_item(CONTOUR_DATA)) for item in items]
+    data = [item.data.strip(b" \0") for item in items]
     counts = np.array([d.count(b"\\") + 1 if d else 0 for d in data], dtype=np.intp)
     uneven = np.flatnonzero(counts % 3)
     if len(uneven):
@@ -235,17 +261,17 @@ def _contours(items: Sequence[Dataset]) -> tuple[Contours, int, int]:
             contour=int(uneven[0]) + 1,
             values=int(counts[uneven[0]]),
         )
-    stated = [text(item, "NumberOfContourPoints") for item in items]
-    miscounted = sum(s != str(n // 3) for s, n in zip(stated, counts.tolist(), strict=True))
-    images = [_items(item, "ContourImageSequence") for item in items]
     joined = b"\\".join(d for d in data if d)
     contours = Contours(
         points_lps=_numbers(joined).reshape(-1, 3),
         starts=np.concatenate([[0], np.cumsum(counts // 3)]).astype(np.intp),
-        types=tuple(text(item, "ContourGeometricType").upper() for item in items),
-        referenced_uids=tuple(text(i[0], "ReferencedSOPInstanceUID") if i else "" for i in images),
-        referenced_frames=tuple(_frame(i[0]) if i else 0 for i in images),
+        types=tuple(item.geometric_type.upper() for item in items),
+        referenced_uids=tuple(item.referenced_uid for item in items),
+        referenced_frames=tuple(
+            int(item.referenced_frame) if item.referenced_frame.isdecimal() else 0 for item in items
+        ),
     )
+    miscounted = sum(item.stated_points != str(n // 3) for item, n in zip(items, counts.tolist(), strict=True))
     return contours, miscounted, _longest(joined)
 
 
@@ -253,11 +279,6 @@ def _longest(joined: bytes) -> int:
     """Characters of the longest of backslash-separated values."""
     breaks = np.flatnonzero(np.frombuffer(joined, dtype=np.uint8) == BACKSLASH)
     return int(np.diff(np.concatenate([[-1], breaks, [len(joined)]])).max()) - 1
-
-
-def _frame(image: Dataset) -> int:
-    value = text(image, "ReferencedFrameNumber")
-    return int(value) if value.isdecimal() else 0
 
 
 def _bytes(element: Any) -> bytes:
@@ -282,9 +303,11 @@ def _numbers(joined: bytes) -> NDArray[np.float64]:
     values = None
     if not joined.translate(None, NUMERALS):
         try:
-            values = np.array(joined.split(b"\\"), dtype=np.float64)
+            values = np.fromstring(joined, sep="\\")
         except ValueError:
             values = None
+    if values is not None and len(values) != joined.count(b"\\") + 1:
+        values = None
     if values is None or not np.isfinite(values).all():
         raise CorruptContourData(
             "ContourData holds something that is no finite number; export the structure set again."

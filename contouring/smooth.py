@@ -31,7 +31,7 @@ SIMPLIFY_PX = 0.05
 SIMPLIFY_PASSES = 5
 LEVEL_STEPS = 12
 
-AREA_TOLERANCE = 2e-5
+AREA_TOLERANCE = 1e-4
 """Relative area error of a plane below which its level is not refined further."""
 
 
