@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy.spatial.distance import cdist
 
 from contouring.errors import GridMismatch
 from contouring.metrics import (
@@ -19,7 +20,7 @@ from contouring.metrics import (
     surface_dice,
     volume_difference,
 )
-from contouring.surface import element_areas_mm2, surface_distances
+from contouring.surface import _nearest_mm, element_areas_mm2, surface_distances
 from imaging.errors import GantryTilt, MissingSlices
 from imaging.geometry import Grid
 from imaging.volume import Region
@@ -232,3 +233,15 @@ def test_metrics_are_symmetric_and_vanish_for_equal_masks(seed: int) -> None:
     assert hausdorff_mm(there) == pytest.approx(hausdorff_mm(back))
     assert hausdorff_mm(same, 100) == 0
     assert surface_dice(same, 0) == 1
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(2.5, 0.9, 1.1), (9.0, 0.5, 0.4), (0.6, 1.3, 0.8)]))
+def test_nearest_elements_near_and_far_equal_brute_force(seed: int, spacing: tuple[float, float, float]) -> None:
+    rng = np.random.default_rng(seed)
+    points = rng.integers(0, [9, 40, 50], (60, 3))
+    targets = rng.integers(0, [9, 40, 50], (int(rng.integers(1, 60)), 3))
+
+    found = _nearest_mm(points, targets, np.array(spacing))
+
+    assert found == pytest.approx(cdist(points * np.array(spacing), targets * np.array(spacing)).min(axis=1))
