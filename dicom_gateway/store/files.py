@@ -18,6 +18,7 @@ import hashlib
 import itertools
 import mmap
 import os
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -59,6 +60,7 @@ class ObjectFiles:
         self.objects = root / "objects"
         self.quarantine = root / "quarantine"
         self._number = itertools.count()
+        self._naming = threading.Lock()
         self._space = (float("-inf"), 1.0)
         with _refusals():
             for folder in (self.incoming, self.objects, self.quarantine):
@@ -106,14 +108,16 @@ class ObjectFiles:
         folder = self.objects / file.sha256[:2] / file.sha256[2:4]
         target = folder / (file.sha256 + (_RESULT if origin == "result" else ""))
         with _refusals():
-            existing = self.find(file.sha256)
+            self._make_folder(folder)
+            with self._naming:
+                existing = self.find(file.sha256)
+                if existing is None:
+                    file.path.rename(target)
             if existing is not None:
                 file.path.unlink()
-                return existing
-            self._make_folder(folder)
-            file.path.rename(target)
+            # Also where the same bytes were there already: whoever named them may not have synced the folder yet.
             _sync_folder(folder)
-        return target
+        return existing or target
 
     def set_aside(self, source: Path, sha256: str) -> Path:
         """The place of a file in quarantine from now on.
