@@ -23,6 +23,9 @@ THIN_MM = 5.0
 THICK_MM = 13.0
 """Half the thickness up to which something solid is taken for a board or a table's edge, unless it is small."""
 
+THICK_ALONG_MM = 8.0
+"""The same along the body."""
+
 APPENDAGE_CC = 40.0
 """Thin parts up to this size that hang on the body are ears, noses, fingers; larger ones are boards and tables."""
 
@@ -80,8 +83,9 @@ def _grown_back(coarse: Coarse, core: BoolArray, within: BoolArray, reach_mm: fl
 
 def _without_boards(coarse: Coarse, body: BoolArray) -> BoolArray:
     """The outline without boards and table edges: flat, large, and hanging on the thick parts of the body."""
-    # Within planes: shoulders on the last slices are low caps, but they are thick within their planes.
-    thick = erode(body, THICK_MM, (np.inf, *coarse.spacing_mm[1:]))
+    # Less along the body: shoulders on the last slices are low caps, but they are thick within their planes.
+    stretched_mm = coarse.spacing_mm[0] * THICK_MM / THICK_ALONG_MM
+    thick = erode(body, THICK_MM, (stretched_mm, *coarse.spacing_mm[1:]))
     if not thick.any():
         return body
     return _grown_back(coarse, _cores(coarse, thick), body, 1.4 * THICK_MM)
