@@ -18,7 +18,7 @@ from sqlalchemy import Engine, insert, update
 
 from dicom_gateway.route import Facts, choose, default_routes, explain_stack
 from dicom_gateway.settings import Settings
-from dicom_gateway.settings.model import Destination, Web
+from dicom_gateway.settings.model import Database, Destination, Web
 from dicom_gateway.settings.model import Store as StoreSettings
 from dicom_gateway.store import Store, open_engine, tables
 from imaging.series import scan
@@ -80,7 +80,7 @@ def encapsulated(image: Dataset) -> Dataset:
 class FilledSite:
     """Settings, engine and store of a site, and the studies in it by what they stand for."""
 
-    def __init__(self, root: Path, token_file: Path | None = None) -> None:
+    def __init__(self, root: Path, token_file: Path | None = None, database_url: str = "sqlite") -> None:
         self.settings = Settings(
             store=StoreSettings(root=root / "store"),
             destinations=(
@@ -89,6 +89,7 @@ class FilledSite:
             ),
             routes=default_routes(),
             web=Web(token_file=token_file),
+            database=Database(database_url),
         )
         self.engine: Engine = open_engine(self.settings)
         self.store = Store(root / "store", self.engine)
@@ -348,9 +349,9 @@ def _others(site: FilledSite) -> None:
 
 
 @contextmanager
-def filled_site(root: Path, token_file: Path | None = None) -> Iterator[FilledSite]:
+def filled_site(root: Path, token_file: Path | None = None, database_url: str = "sqlite") -> Iterator[FilledSite]:
     """The site; its engine is closed when the block ends."""
-    site = FilledSite(root, token_file)
+    site = FilledSite(root, token_file, database_url)
     try:
         _finished(site)
         _others(site)
