@@ -227,7 +227,8 @@ def choose(explanations: Sequence[StackExplanation]) -> Decision:
 def render_text(explanation: StackExplanation) -> str:
     """The explanation for a terminal: one line a route."""
     if explanation.shape is None:
-        return f"series {explanation.series_uid}: {explanation.leftover}, used by no route: {explanation.message}"
+        what = f"series {explanation.series_uid}" if explanation.series_uid else "file of no series"
+        return f"{what}: {explanation.leftover}, used by no route: {explanation.message}"
     shape = " x ".join(str(n) for n in explanation.shape)
     lines = [f"stack {explanation.stack} ({shape}, {'regular' if explanation.regular else 'irregular'})"]
     width = max((len(r.route) for r in explanation.routes), default=0)
