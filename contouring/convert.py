@@ -21,6 +21,7 @@ from contouring.rtstruct_read import read_rtstruct
 from contouring.seg_read import SEGMENTATION_CLASSES, read_seg, rois_of
 from imaging.errors import NotDicom
 from imaging.geometry import Grid
+from imaging.quiet import quiet_pydicom
 
 __all__ = ["Structures", "chosen", "read_structures", "referenced_series"]
 
@@ -82,14 +83,15 @@ def read_structures(
     names = table or NameTable.default()
     if path.name.endswith((".nii", ".nii.gz")):
         return _from_nifti(path, grid, names, labels)
-    try:
-        ds = pydicom.dcmread(path)
-    except InvalidDicomError as fault:
-        raise NotDicom("The file is neither DICOM nor NIfTI; give an RTSTRUCT, a SEG or a .nii.gz.") from fault
-    if ds.get("SOPClassUID") in SEGMENTATION_CLASSES:
+    with quiet_pydicom():
+        try:
+            ds = pydicom.dcmread(path)
+        except InvalidDicomError as fault:
+            raise NotDicom("The file is neither DICOM nor NIfTI; give an RTSTRUCT, a SEG or a .nii.gz.") from fault
+        if ds.get("SOPClassUID") not in SEGMENTATION_CLASSES:
+            return _from_rtstruct(ds, grid, names)
         rois = rois_of(read_seg(ds, grid), names)
-        return Structures("seg", rois, unknown_names=tuple(r.name.tg263 for r in rois if not _is_known(r, names)))
-    return _from_rtstruct(ds, grid, names)
+    return Structures("seg", rois, unknown_names=tuple(r.name.tg263 for r in rois if not _is_known(r, names)))
 
 
 def referenced_series(ds: Dataset) -> frozenset[str]:

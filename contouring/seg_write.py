@@ -5,12 +5,14 @@ writing takes a fraction of highdicom's own time and memory. Equal arguments giv
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from pydicom.charset import convert_encodings
+from pydicom.datadict import dictionary_VR
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
@@ -39,6 +41,7 @@ from contouring.seg_pixels import (
 from contouring.seg_segments import background_segment, code_item, segment_items
 from imaging.geometry import Grid
 from imaging.provenance import Algorithm, deterministic_uid
+from imaging.quiet import quiet_pydicom
 from imaging.volume import Region
 
 if TYPE_CHECKING:
@@ -129,29 +132,56 @@ def write_seg(
     """
     rois = sorted(rois, key=lambda r: r.number)
     _check(rois, stack, kind, transfer_syntax_uid)
+    options = _Options(made_at, algorithm, kind, settings_digest, omit_empty, item_charset, str(transfer_syntax_uid))
+    # Remarks of pydicom may quote a patient's data.
+    with quiet_pydicom():
+        ds = _encoded(rois, stack, options)
+        if transfer_syntax_uid == RLELossless:
+            ds.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
+    return ds
+
+
+@dataclass(frozen=True)
+class _Options:
+    made_at: datetime
+    algorithm: Algorithm
+    kind: SegmentationKind
+    settings_digest: str
+    omit_empty: bool
+    item_charset: bool
+    transfer_syntax_uid: str
+
+
+def _encoded(rois: Sequence[Roi], stack: "Stack", options: _Options) -> Dataset:
+    """The segmentation, uncompressed.
+
+    Raises
+    ------
+    OverlappingSegments
+        Regions overlap in a label map.
+    """
+    kind = options.kind
     regions = [r.region for r in rois]
     ds = Dataset()
     _copy_identity(ds, stack.header)
-    _add_series(ds, stack, rois, made_at, algorithm, (kind, settings_digest, omit_empty, str(transfer_syntax_uid)))
+    _add_series(ds, stack, rois, options)
     _add_references(ds, stack)
-    _add_segments(ds, rois, algorithm, kind, item_charset)
+    _add_segments(ds, rois, options)
     overlaps = overlapping(regions)
     if kind == "labelmap" and overlaps:
         raise OverlappingSegments("Structures overlap, and a label map has one number a voxel; write them as binary.")
     ds.SegmentsOverlap = "YES" if overlaps else "NO"
     if kind == "labelmap":
-        filled = {f.plane for f in frames_of(regions, omit_empty)}
+        filled = {f.plane for f in frames_of(regions, options.omit_empty)}
         frames = [Frame(0, plane) for plane in sorted(filled)]
     else:
         plain = [Region(r.crop, r.start, r.shape) for r in regions] if kind == "binary" else regions
-        frames = frames_of(plain, omit_empty)
+        frames = frames_of(plain, options.omit_empty)
     add_functional_groups(ds, stack, frames, [r.number for r in rois] if kind != "labelmap" else [])
     _add_pixels(ds, rois, frames, kind, stack.grid)
     ds.file_meta = _file_meta(ds)
     # Raw elements are then written as they are; another transfer syntax or character set makes pydicom decode them.
     ds.set_original_encoding(is_implicit_vr=False, is_little_endian=True, character_encoding=ds._character_set)
-    if transfer_syntax_uid == RLELossless:
-        ds.compress(RLELossless, encoding_plugin="pydicom", generate_instance_uid=False)
     return ds
 
 
@@ -181,7 +211,7 @@ def _copy_identity(ds: Dataset, header: Dataset) -> None:
             continue
         element: Any = header.get_item(keyword)
         if isinstance(element, RawDataElement) and element.VR != "SQ" and element.value is not None:
-            vr = element.VR or header[keyword].VR
+            vr = element.VR or dictionary_VR(element.tag)
             value = element.value
             ds[element.tag] = RawDataElement(element.tag, vr, len(value), value, 0, False, True)
         else:
@@ -191,20 +221,14 @@ def _copy_identity(ds: Dataset, header: Dataset) -> None:
             setattr(ds, keyword, "")
 
 
-def _add_series(
-    ds: Dataset,
-    stack: "Stack",
-    rois: Sequence[Roi],
-    made_at: datetime,
-    algorithm: Algorithm,
-    settings: tuple[str | bool, ...],
-) -> None:
+def _add_series(ds: Dataset, stack: "Stack", rois: Sequence[Roi], options: _Options) -> None:
+    algorithm, made_at = options.algorithm, options.made_at
+    settings = [options.kind, options.settings_digest, options.omit_empty, options.transfer_syntax_uid]
     parts = [
         stack.study_instance_uid, stack.id, algorithm.name, algorithm.version, algorithm.weights_sha256, settings,
         ENCODER, [[r.number, r.name.tg263] for r in rois],
     ]  # fmt: skip
-    labelmap = settings[0] == "labelmap"
-    ds.SOPClassUID = LABEL_MAP_STORAGE if labelmap else SegmentationStorage
+    ds.SOPClassUID = LABEL_MAP_STORAGE if options.kind == "labelmap" else SegmentationStorage
     ds.SOPInstanceUID = deterministic_uid("seg instance", parts)
     ds.SeriesInstanceUID = deterministic_uid("seg series", parts)
     ds.Modality = "SEG"
@@ -236,11 +260,10 @@ def _add_references(ds: Dataset, stack: "Stack") -> None:
     ds.SourceImageSequence = DicomSequence(instances.values())
 
 
-def _add_segments(
-    ds: Dataset, rois: Sequence[Roi], algorithm: Algorithm, kind: SegmentationKind, item_charset: bool
-) -> None:
+def _add_segments(ds: Dataset, rois: Sequence[Roi], options: _Options) -> None:
+    kind, item_charset = options.kind, options.item_charset
     unicode_text = item_charset or _can_say("".join(r.name.zh + r.description for r in rois), ds)
-    items = segment_items(rois, algorithm, ds.StudyInstanceUID, text_is_unicode=unicode_text)
+    items = segment_items(rois, options.algorithm, ds.StudyInstanceUID, text_is_unicode=unicode_text)
     if kind == "labelmap":
         items.insert(0, background_segment())
     if item_charset and any(not item.get("SegmentDescription", "").isascii() for item in items):

@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import RLELossless
 
-from contouring import write_seg
+from contouring import Roi, lookup, read_rtstruct, volume_cc, write_seg
 from contouring.errors import (
     CorruptSegmentation,
     FrameOfReferenceMismatch,
@@ -24,6 +24,8 @@ from contouring.errors import (
 from contouring.seg_geometry import seg_grid
 from contouring.seg_read import read_seg, rois_of
 from contouring.seg_write import SegmentationKind
+from imaging.series import scan
+from tests.conftest import data_folder
 from tests.contouring.segments import ALGORITHM, MADE_AT, Case, make_case
 
 
@@ -264,3 +266,21 @@ def test_without_an_image_the_frames_make_their_own_grid(case: Case) -> None:
     ds = reread(case, omit_empty=False)
 
     assert seg_grid(ds).is_same_as(case.stack.grid)
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("patient", ["STS_002", "STS_032"])
+@pytest.mark.parametrize("modality", ["CT", "PET"])
+def test_real_structures_survive_the_way_through_a_segmentation(patient: str, modality: str) -> None:
+    """Real headers: text noise in the spacing, values longer than the standard allows."""
+    folder = data_folder("sts_petct") / patient / modality
+    stack = scan([folder / "image"]).stacks[0]
+    tumour = read_rtstruct(next((folder / "mask").glob("*.dcm")), stack.grid).structures[0].region
+    roi = Roi(1, lookup("GTV"), tumour)
+
+    stream = BytesIO()
+    write_seg((roi,), stack, made_at=MADE_AT, algorithm=ALGORITHM).save_as(stream, enforce_file_format=True)
+    found = read_seg(pydicom.dcmread(BytesIO(stream.getvalue())), stack.grid).segments[0].region
+
+    assert np.array_equal(found.mask(), tumour.mask())
+    assert volume_cc(found, stack.grid) > 20

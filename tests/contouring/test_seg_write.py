@@ -15,10 +15,14 @@ from pydicom.uid import ImplicitVRLittleEndian, RLELossless
 
 from contouring import Roi, lookup, write_seg
 from contouring.errors import EmptyStructure, GridMismatch, OverlappingSegments
+from contouring.seg_read import read_seg
 from contouring.seg_write import SegmentationKind
+from imaging.series import scan
 from imaging.volume import Region
 from tests.conftest import require_program
 from tests.contouring.segments import ALGORITHM, MADE_AT, Case, make_case
+from tests.synthetic.enhanced import enhanced_ct
+from tests.synthetic.series import write_datasets
 
 ROOT = Path(__file__).parents[2]
 
@@ -189,6 +193,31 @@ def test_uneven_and_tilted_stacks_are_written_plane_by_plane(tmp_path: Path) -> 
 
     assert "SpacingBetweenSlices" not in ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
     assert np.array_equal(masks_by_highdicom(saved(ds), case)[1], case.masks["SpinalCord"])
+
+
+@pytest.mark.interop
+def test_frames_of_a_multi_frame_source_are_named(tmp_path: Path) -> None:
+    program = require_program("dciodvfy")
+    write_datasets(tmp_path, [enhanced_ct()])
+    stack = scan([tmp_path]).stacks[0]
+    mask = np.zeros(stack.grid.shape, dtype=np.bool_)
+    mask[2:5, 8:20, 11:17] = True
+    region = Region.from_mask(mask)
+
+    ds = write_seg((Roi(1, lookup("Liver"), region),), stack, made_at=MADE_AT, algorithm=ALGORITHM)
+    content = saved(ds)
+    (tmp_path / "seg.dcm").write_bytes(content)
+
+    read = pydicom.dcmread(BytesIO(content))
+    frames = [
+        g.DerivationImageSequence[0].SourceImageSequence[0].ReferencedFrameNumber
+        for g in read.PerFrameFunctionalGroupsSequence
+    ]
+    assert frames == [s.frame_number for s in stack.sources[2:5]]
+    assert len(read.ReferencedSeriesSequence[0].ReferencedInstanceSequence) == 1
+    assert np.array_equal(read_seg(read, stack.grid).segments[0].region.mask(), mask)
+    run = subprocess.run([program, "-new", str(tmp_path / "seg.dcm")], capture_output=True, check=False)
+    assert b"Error" not in run.stderr
 
 
 @pytest.mark.interop
