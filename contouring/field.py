@@ -107,6 +107,11 @@ def lead_across(
     -------
     inner, outer
         Values at the inner and at the outer pixels.
+
+    Raises
+    ------
+    ValueError
+        A region has no probability.
     """
     own = [_probability_at(region, planes, pixels) for pixels in (inside, outside)]
     if not rivals:

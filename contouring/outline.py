@@ -1,5 +1,6 @@
 """From a region on a grid to the contours of one ROI as they are written: mode, holes, characters."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -51,15 +52,34 @@ class Outline:
     area_px: float
 
 
-def outline_of(region: Region, grid: Grid, *, mode: Mode, holes: Holes, decimals: int = 3) -> Outline:
+def outline_of(
+    region: Region,
+    grid: Grid,
+    *,
+    mode: Mode,
+    holes: Holes,
+    decimals: int = 3,
+    rivals: Sequence[Region] | None = None,
+) -> Outline:
     """The contours of a region.
+
+    Parameters
+    ----------
+    region, grid
+        The voxels, and where they are.
+    mode, holes
+        How contours run, and how holes are written.
+    decimals
+        Digits after the point.
+    rivals
+        In smooth mode, the other structures with their probabilities, to share edges with; see `smooth_rings`.
 
     Raises
     ------
     UnwritableNumber
         A coordinate does not fit into the 16 characters of a decimal string.
     """
-    rings = trace_cracks(region) if mode == "crack" else smooth_rings(region)
+    rings = trace_cracks(region) if mode == "crack" else smooth_rings(region, rivals=rivals)
     area_px = float(rings.areas.sum())
     if holes == "keyhole":
         rings = with_keyholes(rings)

@@ -171,7 +171,10 @@ def _read(roi: ParsedRoi, grid: Grid, images: Sequence[SourceInstance], options:
 def _encloses_area(contours: Contours) -> NDArray[np.bool_]:
     """Which contours are closed and have at least three different points."""
     closed = np.array([t in AREA_TYPES for t in contours.types], dtype=np.bool_) & (contours.counts >= 3)
-    for n in np.flatnonzero(closed & (contours.counts < 16)):
+    first = contours.starts[:-1][closed]
+    a, b, c = (contours.points_lps[first + n] for n in range(3))
+    repeats = ((a == b).all(axis=1)) | ((b == c).all(axis=1)) | ((a == c).all(axis=1))
+    for n in np.flatnonzero(closed)[repeats]:
         closed[n] = len(np.unique(contours.polygon(int(n)), axis=0)) >= 3
     return closed
 

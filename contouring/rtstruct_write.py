@@ -111,6 +111,7 @@ def write_rtstruct(
     settings_digest: str = "",
     definition_sources: Mapping[int, tuple[str, str, int]] | None = None,
     predecessor: tuple[str, str] | None = None,
+    shared_edges: bool = False,
 ) -> WrittenRtstruct:
     """An RT structure set of regions on the planes of an image series.
 
@@ -138,6 +139,9 @@ def write_rtstruct(
         By ROI number: SOP class, SOP instance and segment of the segmentation that the ROI was made from.
     predecessor
         SOP class and instance of the structure set that this one replaces.
+    shared_edges
+        In smooth mode, let neighbouring structures share one outline between them instead of keeping each one's area.
+        All regions need a probability.
 
     Raises
     ------
@@ -155,7 +159,17 @@ def write_rtstruct(
     rules = load_profile(profile)
     form = holes or rules.holes
     _check_input(rois, stack.grid, rules, label)
-    outlines = [outline_of(r.region, stack.grid, mode=mode, holes=form, decimals=rules.value("decimals")) for r in rois]
+    outlines = [
+        outline_of(
+            roi.region,
+            stack.grid,
+            mode=mode,
+            holes=form,
+            decimals=rules.value("decimals"),
+            rivals=[other.region for other in rois if other is not roi] if shared_edges else None,
+        )
+        for roi in rois
+    ]
     longest = max((len(d) for o in outlines for d in o.data), default=0)
     implicit = rules.value("transfer_syntax") == "implicit" or longest > LONGEST_EXPLICIT_VALUE
     writer = StructureSetBuilder(stack, rules, algorithm, implicit)

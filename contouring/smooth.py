@@ -82,6 +82,11 @@ def smooth_rings(
     -------
     Rings
         In the order and direction of `trace_cracks`, whose rings they follow one by one.
+
+    Raises
+    ------
+    ValueError
+        Rivals are given, and a structure has no probability.
     """
     cracks = trace_cracks(region)
     if not len(cracks):
@@ -106,7 +111,7 @@ def smooth_rings(
 
 def _steps_of(region: Region, cracks: Rings, rivals: Sequence[Region] | None) -> _Steps:
     inside, outside, starts, planes = unit_cracks(cracks)
-    if region.probability is not None:
+    if region.probability is not None or rivals is not None:
         field_inside, field_outside = lead_across(region, rivals or (), planes, inside, outside)
     else:
         both = smoothed_distance_at(region, np.repeat(planes, 2), np.stack([inside, outside], axis=1).reshape(-1, 2))

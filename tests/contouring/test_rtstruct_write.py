@@ -249,6 +249,29 @@ def test_long_names_and_labels_are_refused_by_profiles_that_cannot_hold_them() -
         written(stack, label="a label of 18 chars")
 
 
+def test_neighbours_share_their_edge_on_request() -> None:
+    stack = stack_of(planes=2)
+    columns = np.broadcast_to(np.arange(47), stack.grid.shape)
+    left = np.clip(0.5 + 0.2 * (20.3 - columns), 0, 1)
+    inner = np.zeros(stack.grid.shape, dtype=np.bool_)
+    inner[:, 5:40, 5:38] = True
+    regions = [Region((p > 0.5) & inner, (0, 0, 0), stack.grid.shape, p) for p in (left, 1 - left)]
+    rois = [
+        Roi(n, roi(inner, n, name).name, r) for n, name, r in zip((1, 2), ("Lung_L", "Lung_R"), regions, strict=True)
+    ]
+
+    ds = written(stack, rois, shared_edges=True, mode="smooth").dataset
+
+    edges = []
+    for item in ds.ROIContourSequence:
+        points = np.array([float(v) for v in item.ContourSequence[0].ContourData]).reshape(-1, 3)
+        uw = stack.grid.columns_rows(0, points)
+        edges.append(uw[np.abs(uw[:, 0] - 20.3) < 0.01])
+    assert len(edges[0]) == len(edges[1]) == 35
+    with pytest.raises(ValueError, match="probability"):
+        written(stack, [roi(inner), roi(inner, 2)], shared_edges=True)
+
+
 def test_callers_mistakes_are_refused() -> None:
     stack = stack_of()
     mask = knotty_mask(stack.grid)
