@@ -55,13 +55,6 @@ class Store:
         at_least=0.0,
         at_most=0.9,
     )
-    retention_days: float = setting(
-        30.0,
-        "Received images of a study whose results are all delivered may be purged after this time. Nothing unsent is "
-        "ever purged.",
-        unit="d",
-        at_least=1.0,
-    )
 
 
 @dataclass(frozen=True)
