@@ -382,10 +382,16 @@ def _measured(rois: Sequence["Roi"], read: "Structures", stack: "Stack") -> list
 
     from contouring.lesion import measure_lesion
     from contouring.suv import suv_metrics, suv_volume
+    from imaging.errors import GeometryRefused
     from imaging.series import load_volume
+    from imaging.volume import Volume
 
-    volume = load_volume(stack)
-    if stack.modality == "PT":
+    try:
+        volume: Volume | None = load_volume(stack)
+    except GeometryRefused:
+        # Volume and axes need no even grid; density is left out, and null says so.
+        volume = None
+    if volume is not None and stack.modality == "PT":
         volume = suv_volume(volume, stack.headers)
     rows = []
     for roi in rois:
@@ -393,7 +399,7 @@ def _measured(rois: Sequence["Roi"], read: "Structures", stack: "Stack") -> list
             continue
         others = {r.name.tg263: r.region for r in read.rois if r.region is not roi.region}
         found = measure_lesion(roi.region, stack.grid, volume=volume, organs=others)
-        uptake = suv_metrics(roi.region, volume) if stack.modality == "PT" else None
+        uptake = suv_metrics(roi.region, volume) if volume is not None and stack.modality == "PT" else None
         rows.append({"name": roi.name.tg263, "zh": roi.name.zh, **asdict(found), "uptake": uptake and asdict(uptake)})
     return rows
 

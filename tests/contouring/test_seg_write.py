@@ -1,6 +1,7 @@
 """Segmentations as they are written: readable by others, equal to the mask, the patient's bytes untouched."""
 
 import subprocess
+import sys
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -23,8 +24,6 @@ from tests.conftest import require_program
 from tests.contouring.segments import ALGORITHM, MADE_AT, Case, make_case
 from tests.synthetic.enhanced import enhanced_ct
 from tests.synthetic.series import write_datasets
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -249,7 +248,7 @@ def test_dciodvfy_finds_a_planted_error(case: Case, tmp_path: Path) -> None:
 def test_dcmqi_reads_the_same_mask(case: Case, tmp_path: Path) -> None:
     import SimpleITK
 
-    program = ROOT / ".venv" / "bin" / "segimage2itkimage"
+    program = Path(sys.executable).with_name("segimage2itkimage")
     if not program.exists():
         pytest.skip("needs dcmqi's segimage2itkimage")
     written(case).save_as(tmp_path / "seg.dcm", enforce_file_format=True)

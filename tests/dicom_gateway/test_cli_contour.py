@@ -196,3 +196,14 @@ def test_the_series_that_the_structures_name_is_taken(case: Case, structures: Pa
     ds.save_as(structures)
     open_which = run("to-mask", structures, "--series", both, "--out", tmp_path / "m.nii.gz", fails=True)
     assert isinstance(open_which.exception, NotAnImageStack)
+
+
+def test_an_uneven_series_is_measured_without_density(tmp_path: Path) -> None:
+    case = make_case(tmp_path / "ct", planes=6, steps_mm=(2.0, 3.0, 3.0, 5.0, 2.5))
+    path = tmp_path / "rs.dcm"
+    path.write_bytes(write_rtstruct(case.rois, case.stack, made_at=MADE_AT, algorithm=ALGORITHM).encoded)
+
+    rows = json.loads(run("measure", path, "--series", tmp_path / "ct", "--json").stdout)["structures"]
+
+    assert [r["density"] for r in rows] == [None, None]
+    assert all(r["volume_cc"] > 0 for r in rows)
