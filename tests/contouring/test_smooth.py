@@ -69,6 +69,17 @@ def test_discs_become_round(radius_px: float) -> None:
         assert distance.std() < 0.25
 
 
+def test_specks_and_pinholes_stay_visible() -> None:
+    mask = np.zeros((1, 23, 19), dtype=np.bool_)
+    mask[0, 3:14, 2:16] = True
+    mask[0, 7, 6] = mask[0, 9, 10] = mask[0, 9, 11] = False
+    mask[0, 18, 4] = True
+
+    areas = np.abs(smooth_rings(Region.from_mask(mask)).areas)
+
+    assert areas.min() > 0.5
+
+
 def test_without_keeping_the_area_small_discs_shrink() -> None:
     """The planted fault for the area: it must be visible without the level."""
     mask = disc(2.5, centres(1)[0])
