@@ -21,6 +21,7 @@ from dicom_gateway.settings import Settings
 from dicom_gateway.store.database import open_engine
 from dicom_gateway.store.store import Store
 from dicom_gateway.web import create_app
+from imaging.errors import RadgateError
 from imaging.volume import Volume
 from monai_bundles import Bundle, BundleOutput, Worker
 from reports import Capability
@@ -75,9 +76,9 @@ class Service:
         store = Store.open(settings, engine)
         worker = Worker()
         closing.callback(worker.close)
-        threading.Thread(target=worker.warm, name="warm worker", daemon=True).start()
         courier = Courier(store, engine, settings, on_settled=lambda study_uid: record.settle_study(engine, study_uid))
         tools = Tools(bundles_of(settings), runner(worker), capabilities_of(settings))
+        threading.Thread(target=warm, args=(worker, settings, tools), name="warm worker", daemon=True).start()
         flow = launch(
             engine,
             lambda: StudyFlow(settings, engine, store, tools, courier.wake),
@@ -115,6 +116,15 @@ def capabilities_of(settings: Settings) -> dict[str, Capability]:
 def runner(worker: Worker) -> Callable[[Bundle, Volume, Callable[[float, str], None]], BundleOutput]:
     """The worker as the steps want it."""
     return lambda bundle, volume, progress: worker.run(bundle, volume, progress)
+
+
+def warm(worker: Worker, settings: Settings, tools: Tools) -> None:
+    """Load the networks of the routes, so that the first study need not wait for them."""
+    named = {route.bundle_name for route in settings.routes}
+    try:
+        worker.warm(*(bundle for name, bundle in tools.bundles.items() if name in named and bundle.needs_network))
+    except RadgateError as error:
+        log.warning("the worker is not warm: %s", error.code)
 
 
 def resume(engine: "Engine", flow: StudyFlow) -> None:

@@ -117,6 +117,8 @@ class BundleOutput:
         "cpu" or the name of the accelerator.
     elapsed_s
         Wall time of the run.
+    forward_s
+        Part of it that the network's own forward passes took; on an accelerator, the time to start them.
     warnings
         Sentences for the reader: what is cut by the edge of the scan, what was looked for and is not there.
     absent
@@ -127,5 +129,6 @@ class BundleOutput:
     algorithm: Algorithm
     device: str
     elapsed_s: float
+    forward_s: float = 0.0
     warnings: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()

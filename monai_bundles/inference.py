@@ -1,6 +1,7 @@
 """Runs a bundle's network on a volume: preprocessing of its own config, sliding window, and back to the source grid."""
 
 import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +34,15 @@ BODY_MARGIN_MM = 12.0
 
 
 @dataclass(frozen=True, eq=False)
+class NetworkRun:
+    """What a network found: regions by TG-263 name, the device it ran on, and the seconds of its forward passes."""
+
+    regions: dict[str, Region]
+    device: str
+    forward_s: float
+
+
+@dataclass(frozen=True, eq=False)
 class Prepared:
     """The part of the volume a network sees, on anatomical axes, and its body mask.
 
@@ -52,8 +62,8 @@ class Prepared:
     body_affine_lps: NDArray[np.float64]
 
 
-def segment_with_network(bundle: Bundle, volume: Volume, tell: Progress, device: str) -> tuple[dict[str, Region], str]:
-    """Regions by TG-263 name on the volume's grid, with probabilities, and the name of the device used.
+def segment_with_network(bundle: Bundle, volume: Volume, tell: Progress, device: str) -> NetworkRun:
+    """Regions by TG-263 name on the volume's grid, with probabilities.
 
     Raises
     ------
@@ -67,10 +77,10 @@ def segment_with_network(bundle: Bundle, volume: Volume, tell: Progress, device:
     prepared = _prepare(volume, parts, rules)
     image = _preprocess(prepared, parts)
     tell(0.1, "network")
-    probabilities = _infer(bundle, image, parts, tell, chosen)
+    probabilities, forward_s = _infer(bundle, image, parts, tell, chosen)
     tell(0.85, "source grid")
     regions = _to_source(bundle, volume, prepared, probabilities, _affine_of(image), rules)
-    return regions, chosen
+    return NetworkRun(regions, chosen, forward_s)
 
 
 def _device(wanted: str) -> str:
@@ -151,8 +161,10 @@ def _affine_of(image: MetaTensor) -> NDArray[np.float64]:
     return affine
 
 
-def _infer(bundle: Bundle, image: MetaTensor, parts: NetworkParts, tell: Progress, device: str) -> NDArray[np.float32]:
-    """Probabilities, shape (structures, z, y, x), on the preprocessed grid.
+def _infer(
+    bundle: Bundle, image: MetaTensor, parts: NetworkParts, tell: Progress, device: str
+) -> tuple[NDArray[np.float32], float]:
+    """Probabilities, shape (structures, z, y, x), on the preprocessed grid, and the seconds of the forward passes.
 
     Raises
     ------
@@ -162,11 +174,14 @@ def _infer(bundle: Bundle, image: MetaTensor, parts: NetworkParts, tell: Progres
     batch = image.as_tensor()[None].to(device=device, dtype=torch.float32)
     total = _window_count(tuple(batch.shape[2:]), parts.inferer)
     done = 0
+    forward_s = 0.0
 
     def predict(window: torch.Tensor) -> torch.Tensor:
-        nonlocal done
+        nonlocal done, forward_s
         done += 1
+        began = time.monotonic()
         output: torch.Tensor = parts.network(window)
+        forward_s += time.monotonic() - began
         tell(0.1 + 0.75 * min(done / total, 1.0), "network")
         return output
 
@@ -188,7 +203,7 @@ def _infer(bundle: Bundle, image: MetaTensor, parts: NetworkParts, tell: Progres
                 f"The network of bundle {bundle.name} gave values that are no numbers; check its weights."
             )
         probabilities: NDArray[np.float32] = output[0].float().cpu().numpy()
-    return probabilities
+    return probabilities, forward_s
 
 
 def _window_count(shape: tuple[int, ...], inferer: Any) -> int:

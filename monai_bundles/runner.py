@@ -55,9 +55,10 @@ def run_bundle(bundle: Bundle, volume: Volume, progress: Progress | None = None,
         if bundle.needs_network:
             from monai_bundles.inference import segment_with_network
 
-            regions, used_device = segment_with_network(bundle, volume, tell, device)
+            run = segment_with_network(bundle, volume, tell, device)
+            regions, used_device, forward_s = run.regions, run.device, run.forward_s
         else:
-            regions, used_device = load_segmenter(bundle)(volume, tell), "cpu"
+            regions, used_device, forward_s = load_segmenter(bundle)(volume, tell), "cpu", 0.0
     except RadgateError:
         raise
     except Exception as error:
@@ -82,6 +83,7 @@ def run_bundle(bundle: Bundle, volume: Volume, progress: Progress | None = None,
         algorithm=bundle.algorithm,
         device=used_device,
         elapsed_s=time.monotonic() - began,
+        forward_s=forward_s,
         warnings=completeness_warnings(found, absent),
         absent=absent,
     )

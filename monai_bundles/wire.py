@@ -77,6 +77,7 @@ def output_to_wire(output: BundleOutput, folder: Path) -> dict[str, Any]:
         "structures": structures,
         "device": output.device,
         "elapsed_s": output.elapsed_s,
+        "forward_s": output.forward_s,
         "warnings": list(output.warnings),
         "absent": list(output.absent),
     }
@@ -99,6 +100,7 @@ def output_from_wire(message: dict[str, Any], folder: Path, bundle: Bundle) -> B
         algorithm=bundle.algorithm,
         device=message["device"],
         elapsed_s=message["elapsed_s"],
+        forward_s=message["forward_s"],
         warnings=tuple(message["warnings"]),
         absent=tuple(message["absent"]),
     )

@@ -194,6 +194,7 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
         "reason": "",
         "device": output.device,
         "elapsed_s": round(output.elapsed_s, 3),
+        "forward_s": round(output.forward_s, 3),
         "warnings": [*_doubts(job, unknown), *output.warnings],
         "structures": [s.name for s in output.structures],
     }

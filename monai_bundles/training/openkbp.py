@@ -54,13 +54,14 @@ def load_patients(folder: Path, split: str) -> list[Patient]:
         rows = [row for row in csv.DictReader(stream) if row["split"] == split and row["nearly_empty"] != "1"]
     patients = []
     for row in rows:
+        dz, dy, dx = (float(row[name]) for name in ("dz", "dy", "dx"))
         with np.load(folder / "ctlab" / f"{row['patient']}.npz") as arrays:
             patients.append(
                 Patient(
                     name=row["patient"],
                     ct_hu=arrays["ct"],
                     structure_bits=arrays["oar"],
-                    spacing_mm=tuple(float(s) for s in arrays["spacing"]),
+                    spacing_mm=(dz, dy, dx),
                     contoured=arrays["have"][: len(STRUCTURES)].astype(bool),
                     slice_is_complete=arrays["zvalid"].astype(bool),
                 )

@@ -22,6 +22,9 @@ from monai_bundles.training.validate import mean_dice, tuning_dice
 
 __all__ = ["main"]
 
+VOLUME_WEIGHTS = 5
+"""Dimensions of the weights of a three-dimensional convolution."""
+
 BUNDLE = Path(__file__).parents[1] / "bundles" / "head_neck_ct_oar_segmentation"
 
 
@@ -80,11 +83,14 @@ class Sampler:
         )
 
 
-def build_network() -> nn.Module:
-    """The network that the bundle's inference.json defines, untrained."""
+def build_network(device: torch.device) -> nn.Module:
+    """The network that the bundle's inference.json defines, untrained, laid out in memory as a CPU likes it."""
     parser = ConfigParser()
     parser.read_config(BUNDLE / "configs" / "inference.json")
-    network: nn.Module = parser.get_parsed_content("network_def")
+    network: nn.Module = parser.get_parsed_content("network_def").to(device)
+    for parameter in network.parameters():
+        if parameter.ndim == VOLUME_WEIGHTS:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last_3d)
     return network
 
 
@@ -104,8 +110,8 @@ def main() -> None:
     options.work.mkdir(parents=True, exist_ok=True)
 
     torch.manual_seed(config["seed"])
-    network = build_network().to(device, memory_format=torch.channels_last_3d)
-    average = build_network().to(device, memory_format=torch.channels_last_3d)
+    network = build_network(device)
+    average = build_network(device)
     average.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), lr=config["learning_rate"], weight_decay=config["weight_decay"])
     step, best = 0, 0.0

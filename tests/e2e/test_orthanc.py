@@ -136,7 +136,7 @@ def test_the_page_says_delivered(delivered: tuple[Path, Orthanc, Radgate, str]) 
 
     page = wait_for(
         "the page to say DELIVERED",
-        lambda: "DELIVERED" in httpx.get(f"{radgate.web}/studies/{study_uid}?lang=en", timeout=30).text,
+        lambda: "DELIVERED" in httpx.get(f"{radgate.web}/study/{study_uid}?lang=en", timeout=30).text,
         30,
     )
 
@@ -175,7 +175,7 @@ def test_a_destination_that_is_down_is_shown_and_served_when_it_is_back(tmp_path
         shown = wait_for(
             "the page to show the failed attempt",
             lambda: (
-                "PENDING" in (page := httpx.get(f"{radgate.web}/studies/{study_uid}?lang=en", timeout=30).text) and page
+                "PENDING" in (page := httpx.get(f"{radgate.web}/study/{study_uid}?lang=en", timeout=30).text) and page
             ),
             300,
         )
