@@ -1,0 +1,295 @@
+"""The solid between the contours of a structure, as sub-voxels: signed distances joined by a spline along the normal.
+
+Between planes runs a natural cubic spline of the signed distance, at either end the structure goes on for half a slice
+with the spline's slope. Parts without a partner on the next plane end flat at half the way to it.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contouring.combine import Overlap
+from contouring.dose.distance import Lattice, lattice_around, signed_distances_mm
+from contouring.dose.structure import PlanarStructure
+
+__all__ = ["Caps", "Steps", "SubVoxels", "steps_for", "sub_voxels"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+Caps = Literal["half", "flat", "none", "rounded"]
+"""How a structure ends beyond its first and last plane: half a slice with the slope of the last planes; half a slice
+unchanged; not at all; or until it closes, at most one slice."""
+
+REACH_STEPS = 4.0
+"""Distances are exact up to this many plane distances: what a spline between planes can bring to the surface."""
+
+OVERSHOOT_SHARE = 0.5
+"""Where the cubic leaves the straight line by more than this share of the plane distance, the line is taken."""
+
+GAP_STEPS = 1.5
+"""Planes further apart than this many usual distances have a gap between them (as in `contouring.interpolate`)."""
+
+FINEST_MM, LARGEST_MM, LARGEST_ACROSS_MM = 0.02, 0.5, 0.25
+"""Limits of the sub-voxels' sides; across they are half as large, because the caps are a few layers only."""
+
+SHARE_OF_SPACING = 0.25
+FEWEST_SUB_VOXELS = 20_000
+MOST_SUB_VOXELS = 500_000
+"""Above this number the sub-voxels of a large structure become larger than 0.5 mm: its surface is a small share."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Size of the sub-voxels: their side in the planes, and the largest one across."""
+
+    in_plane_mm: float
+    across_mm: float
+
+    def scaled(self, factor: float) -> "Steps":
+        """Both times a factor."""
+        return Steps(self.in_plane_mm * factor, self.across_mm * factor)
+
+
+@dataclass(frozen=True, eq=False)
+class SubVoxels:
+    """Sub-voxels of a structure.
+
+    Parameters
+    ----------
+    points_lps
+        Their centres, shape (N, 3).
+    volumes_mm3
+        What of each lies inside.
+    coverage
+        The same as a share, above 0 to 1.
+    sizes_mm
+        Side in the planes and across, shape (N, 2).
+    axes
+        The structure's axes, one a row.
+    gaps
+        Missing planes: (position before, position after) along the normal.
+    """
+
+    points_lps: FloatArray
+    volumes_mm3: FloatArray
+    coverage: FloatArray
+    sizes_mm: FloatArray
+    axes: FloatArray
+    gaps: tuple[tuple[float, float], ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.volumes_mm3)
+
+    def half_ranges_gy(self, gradient_gy_per_mm: FloatArray) -> FloatArray:
+        """Half width of the even spread that has the variance of the dose within each sub-voxel, shape (N,)."""
+        along = gradient_gy_per_mm @ self.axes.T
+        sides = self.sizes_mm[:, [0, 0, 1]]
+        return np.asarray(0.5 * np.sqrt(((along * sides) ** 2).sum(axis=1)))
+
+
+def steps_for(structure: PlanarStructure, dose_spacing_mm: tuple[float, ...]) -> Steps:
+    """A quarter of the dose's spacing and of the plane distance, 0.5 mm and 0.25 mm at most.
+
+    Finer where the structure is small, coarser where it is so large that its surface hardly matters.
+
+    Raises
+    ------
+    StructureRefused
+        There is one plane, and nothing says how thick it is.
+    """
+    steps = Steps(
+        min(SHARE_OF_SPACING * min(dose_spacing_mm), LARGEST_MM),
+        min(SHARE_OF_SPACING * structure.usual_step_mm, LARGEST_ACROSS_MM),
+    )
+    count = structure.slab_volume_mm3 / (steps.in_plane_mm**2 * steps.across_mm)
+    wanted = min(max(count, FEWEST_SUB_VOXELS), MOST_SUB_VOXELS)
+    scaled = steps.scaled((count / wanted) ** (1 / 3))
+    return Steps(max(scaled.in_plane_mm, FINEST_MM), max(scaled.across_mm, FINEST_MM))
+
+
+def sub_voxels(
+    structure: PlanarStructure, steps: Steps, *, caps: Caps = "half", overlap: Overlap = "error"
+) -> SubVoxels:
+    """The structure as sub-voxels of about the given size.
+
+    Raises
+    ------
+    OverlappingContours
+        Boundaries of two contours cross, and `overlap` is "error".
+    StructureRefused
+        There is one plane, and nothing says how thick it is.
+    """
+    usual = structure.usual_step_mm
+    rim = usual if caps in {"half", "rounded"} else 0.0
+    lattice = lattice_around(structure, steps.in_plane_mm, rim)
+    distances = signed_distances_mm(structure, lattice, REACH_STEPS * usual, overlap)
+    layers: list[tuple[float, float, NDArray[np.intp], FloatArray]] = []
+    edges = [0, *(np.flatnonzero(np.diff(structure.positions_mm) > GAP_STEPS * usual) + 1), len(distances)]
+    for first, last in itertools.pairwise(edges):
+        block = _Block(distances[first:last], structure.positions_mm[first:last], usual, lattice)
+        layers += [
+            (z, dz, at, w) for z, dz, field in block.layers(steps.across_mm, caps) for at, w in [block.cut(field)]
+        ]
+    gaps = tuple((float(structure.positions_mm[e - 1]), float(structure.positions_mm[e])) for e in edges[1:-1])
+    return _collected(layers, lattice, structure.axes, gaps)
+
+
+def _collected(
+    layers: list[tuple[float, float, NDArray[np.intp], FloatArray]],
+    lattice: Lattice,
+    axes: FloatArray,
+    gaps: tuple[tuple[float, float], ...],
+) -> SubVoxels:
+    counts = [len(at) for _, _, at, _ in layers]
+    coverage = np.concatenate([w for *_, w in layers]) if layers else np.empty(0)
+    at = np.concatenate([at for _, _, at, _ in layers]) if layers else np.empty(0, dtype=np.intp)
+    height = np.repeat([z for z, *_ in layers], counts)
+    thickness = np.repeat([dz for _, dz, *_ in layers], counts)
+    row, column = np.divmod(at, lattice.columns)
+    own = np.stack([lattice.x_mm[column], lattice.y_mm[row], height], axis=1)
+    side = np.full(len(at), lattice.step_mm)
+    return SubVoxels(
+        points_lps=own @ axes,
+        volumes_mm3=coverage * lattice.step_mm**2 * thickness,
+        coverage=coverage,
+        sizes_mm=np.stack([side, thickness], axis=1),
+        axes=axes,
+        gaps=gaps,
+    )
+
+
+class _Block:
+    """Planes without a gap between them."""
+
+    def __init__(
+        self, distances: NDArray[np.float32], positions_mm: FloatArray, usual_mm: float, lattice: Lattice
+    ) -> None:
+        guard = lattice.step_mm + OVERSHOOT_SHARE * usual_mm
+        self.pixels = np.flatnonzero((distances > -guard).any(axis=0).reshape(-1))
+        self.full = distances
+        self.fields = distances.reshape(len(distances), -1)[:, self.pixels].astype(np.float64)
+        self.positions = positions_mm
+        self.usual = usual_mm
+        self.step = lattice.step_mm
+        self.apart = [self._unlinked(k) for k in range(len(positions_mm) - 1)]
+        self.bends = _second_derivatives(self.fields, np.diff(positions_mm))
+        self._end_splines()
+
+    def cut(self, field: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
+        """Sub-pixels that lie inside, wholly or in part, and how much of each."""
+        covered = np.clip(field / self.step + 0.5, 0.0, 1.0)
+        chosen = np.flatnonzero(covered)
+        return self.pixels[chosen], covered[chosen]
+
+    def layers(self, across_mm: float, caps: Caps) -> Iterator[tuple[float, float, FloatArray]]:
+        """(position, thickness, signed distance) of layers from the lower end to the upper one."""
+        if len(self.positions) == 1:
+            for offset, dz in _centres(self.usual, across_mm):
+                yield float(self.positions[0]) - self.usual / 2 + offset, dz, self.fields[0]
+            return
+        yield from self._cap(0, -1, across_mm, caps)
+        for k, h in enumerate(np.diff(self.positions).tolist()):
+            apart = self.apart[k]
+            for offset, dz in _centres(h, across_mm):
+                field = self._between(k, offset / h, h) if apart is None else _joined(apart, offset / h)
+                yield float(self.positions[k]) + offset, dz, field
+        yield from self._cap(len(self.positions) - 1, 1, across_mm, caps)
+
+    def _between(self, k: int, t: float, h: float) -> FloatArray:
+        """The spline at a share t of the way from plane k to the next."""
+        line = (1 - t) * self.fields[k] + t * self.fields[k + 1]
+        bulge = h * h / 6 * (((1 - t) ** 3 - (1 - t)) * self.bends[k] + (t**3 - t) * self.bends[k + 1])
+        return np.asarray(line + np.where(np.abs(bulge) > OVERSHOOT_SHARE * h, 0.0, bulge))
+
+    def _end_splines(self) -> None:
+        """End the splines where a part begins or ends: its jump would ring through the planes beside it."""
+        breaks = [k for k, apart in enumerate(self.apart) if apart is not None]
+        if not breaks:
+            return
+        changed = np.zeros(len(self.pixels), dtype=np.bool_)
+        for k in breaks:
+            low, _, high, _ = self.apart[k] or ()
+            changed |= (low != self.fields[k]) | (high != self.fields[k + 1])
+        steps = np.diff(self.positions)
+        for first, last in itertools.pairwise([0, *(k + 1 for k in breaks), len(self.positions)]):
+            part = _second_derivatives(self.fields[first:last][:, changed], steps[first : last - 1])
+            self.bends[first:last, changed] = part
+
+    def _cap(self, plane: int, side: int, across_mm: float, caps: Caps) -> Iterator[tuple[float, float, FloatArray]]:
+        if caps == "none":
+            return
+        neighbour = plane - side
+        h = abs(float(self.positions[plane] - self.positions[neighbour]))
+        # Slope outwards of the spline at its end, where its second derivative is zero.
+        slope = (self.fields[plane] - self.fields[neighbour]) / h + h / 6 * self.bends[neighbour]
+        if caps == "flat":
+            slope = np.zeros_like(slope)
+        for offset, dz in _centres(h if caps == "rounded" else h / 2, across_mm):
+            yield float(self.positions[plane]) + side * offset, dz, self.fields[plane] + slope * offset
+
+    def _unlinked(self, k: int) -> tuple[FloatArray, ...] | None:
+        """Where parts of plane k or the next have no partner: the joined parts, and the single ones, of both."""
+        low, high = self.full[k] > 0, self.full[k + 1] > 0
+        parts = [_touching(low, high), _touching(high, low)]
+        if (parts[0] == low).all() and (parts[1] == high).all():
+            return None
+        fields: list[FloatArray] = []
+        for whole, linked, mask in ((self.full[k], parts[0], low), (self.full[k + 1], parts[1], high)):
+            fields += [_field_of(part, whole, self.step).reshape(-1)[self.pixels] for part in (linked, mask & ~linked)]
+        return tuple(fields)
+
+
+def _joined(apart: tuple[FloatArray, ...], t: float) -> FloatArray:
+    """Joined parts interpolated along a line; single ones unchanged up to half the way."""
+    low, low_single, high, high_single = apart
+    return np.maximum((1 - t) * low + t * high, low_single if t < 0.5 else high_single)
+
+
+def _touching(mask: BoolArray, other: BoolArray) -> BoolArray:
+    """The parts of a mask whose projection overlaps another."""
+    from scipy import ndimage
+
+    parts, count = ndimage.label(mask, np.ones((3, 3)))
+    hits = np.zeros(count + 1, dtype=np.bool_)
+    hits[parts[mask & other]] = True
+    hits[0] = False
+    return np.asarray(hits[parts])
+
+
+def _field_of(part: BoolArray, whole: NDArray[np.float32], step_mm: float) -> FloatArray:
+    """Signed distance to some parts of a plane alone: that of the plane where these parts are the nearest."""
+    from scipy import ndimage
+
+    if not part.any():
+        return np.full(part.shape, -1e3)
+    away = (ndimage.distance_transform_edt(~part) - 0.5) * step_mm
+    is_own = part | (-whole >= away - step_mm) & (whole <= 0)
+    return np.where(is_own, whole.astype(np.float64), -away)
+
+
+def _centres(length_mm: float, step_mm: float) -> list[tuple[float, float]]:
+    """Centre and thickness of equal layers that fill a length."""
+    count = max(1, int(np.ceil(length_mm / step_mm - 1e-9)))
+    thickness = length_mm / count
+    return [((n + 0.5) * thickness, thickness) for n in range(count)]
+
+
+def _second_derivatives(fields: FloatArray, steps_mm: FloatArray) -> FloatArray:
+    """Second derivatives of the natural cubic spline through the planes, shape as `fields`."""
+    from scipy.linalg import solve_banded
+
+    bends = np.zeros_like(fields)
+    if len(fields) < 3:
+        return bends
+    slopes = np.diff(fields, axis=0) / steps_mm[:, None]
+    band = np.zeros((3, len(fields) - 2))
+    band[0, 1:] = steps_mm[1:-1]
+    band[1] = 2 * (steps_mm[:-1] + steps_mm[1:])
+    band[2, :-1] = steps_mm[1:-1]
+    bends[1:-1] = solve_banded((1, 1), band, 6 * np.diff(slopes, axis=0))
+    return bends

@@ -1,0 +1,164 @@
+"""Rigid transforms between frames of reference, and the Spatial Registration objects that carry them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+from pydicom.uid import SpatialRegistrationStorage
+
+from contouring.dose.errors import RegistrationRefused
+from contouring.dose.patient import Patient, patient_of
+from imaging.attributes import PARSER_FAULTS, numbers, text
+from imaging.errors import MissingAttribute
+from imaging.headers import read_header
+
+__all__ = ["Registration", "RigidTransform", "read_registration"]
+
+FloatArray = NDArray[np.float64]
+
+ORTHONORMAL = 1e-4
+"""Largest deviation of a rotation from orthonormal and of its determinant from 1 (specification, 5.2)."""
+
+
+@dataclass(frozen=True, eq=False)
+class RigidTransform:
+    """Rotation and shift from one frame of reference to another.
+
+    Parameters
+    ----------
+    matrix
+        4x4: x, y, z, 1 in mm of the frame `source` to the frame `target`.
+    source, target
+        Frame of reference UIDs.
+
+    Raises
+    ------
+    RegistrationRefused
+        The matrix is no rotation and shift.
+    """
+
+    matrix: FloatArray
+    source: str
+    target: str
+
+    def __post_init__(self) -> None:
+        matrix = np.array(self.matrix, dtype=np.float64)
+        matrix.setflags(write=False)
+        object.__setattr__(self, "matrix", matrix)
+        if matrix.shape != (4, 4) or not np.isfinite(matrix).all():
+            raise RegistrationRefused("A registration needs a 4 x 4 matrix of numbers; export it again.")
+        rotation = matrix[:3, :3]
+        skew = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
+        determinant = float(np.linalg.det(rotation))
+        if skew > ORTHONORMAL or abs(determinant - 1) > ORTHONORMAL or np.abs(matrix[3] - (0, 0, 0, 1)).max() > 1e-9:
+            raise RegistrationRefused(
+                "The registration is no rigid one (it scales, shears or mirrors); register the images rigidly.",
+                deviation=skew,
+                determinant=determinant,
+            )
+
+    @classmethod
+    def identity(cls, frame: str) -> "RigidTransform":
+        """Nothing moves."""
+        return cls(np.eye(4), frame, frame)
+
+    def apply(self, points_lps: FloatArray) -> FloatArray:
+        """Points of the source frame in the target frame, shape (N, 3)."""
+        return np.asarray(points_lps @ self.matrix[:3, :3].T + self.matrix[:3, 3])
+
+    def inverse(self) -> "RigidTransform":
+        """The way back."""
+        return RigidTransform(np.asarray(np.linalg.inv(self.matrix), dtype=np.float64), self.target, self.source)
+
+    def then(self, other: "RigidTransform") -> "RigidTransform":
+        """First this transform, then the other."""
+        return RigidTransform(other.matrix @ self.matrix, self.source, other.target)
+
+
+@dataclass(frozen=True, eq=False)
+class Registration:
+    """A Spatial Registration object.
+
+    Parameters
+    ----------
+    target
+        Frame of reference that everything is registered to.
+    transforms
+        One per registered frame of reference.
+    sop_instance_uid
+        The object.
+    patient
+        Whose it is.
+    """
+
+    target: str
+    transforms: tuple[RigidTransform, ...]
+    sop_instance_uid: str
+    patient: Patient
+
+    def between(self, source: str, target: str) -> RigidTransform:
+        """The transform from one frame to another, through the registered frame where needed.
+
+        Raises
+        ------
+        RegistrationRefused
+            The object does not relate these frames.
+        """
+        known = {t.source: t for t in self.transforms} | {self.target: RigidTransform.identity(self.target)}
+        if source not in known or target not in known:
+            raise RegistrationRefused(
+                "The registration relates other frames of reference than those of the two doses; give the one between "
+                "their images.",
+                frames=len(known),
+            )
+        return known[source].then(known[target].inverse())
+
+
+def read_registration(source: Dataset | Path) -> Registration:
+    """The rigid transforms of a Spatial Registration object.
+
+    Raises
+    ------
+    NotDicom
+        The file is no DICOM file.
+    TruncatedFile
+        The file ends before its data set does.
+    RegistrationRefused
+        The object is of another kind, a matrix is no rigid one, or its sequences cannot be read.
+    """
+    dataset = source if isinstance(source, Dataset) else read_header(source).dataset
+    if text(dataset, "SOPClassUID") != SpatialRegistrationStorage:
+        raise RegistrationRefused("The object is no Spatial Registration; give the REG file of a rigid registration.")
+    target = text(dataset, "FrameOfReferenceUID")
+    try:
+        transforms = tuple(_transform(item, target) for item in dataset.get("RegistrationSequence") or ())
+    except (*PARSER_FAULTS, MissingAttribute) as fault:
+        raise RegistrationRefused(
+            "The sequences of the registration cannot be read; export it again.", reason=type(fault).__name__
+        ) from fault
+    if not transforms or not target:
+        raise RegistrationRefused("The registration holds no matrix or no frame of reference; export it again.")
+    return Registration(target, transforms, text(dataset, "SOPInstanceUID"), patient_of(dataset))
+
+
+def _transform(item: Dataset, target: str) -> RigidTransform:
+    """The product of an item's matrices, in order, from the item's frame to the registered one.
+
+    Raises
+    ------
+    RegistrationRefused
+        A matrix is no rigid one.
+    """
+    matrix = np.eye(4)
+    for step in item.MatrixRegistrationSequence:
+        for part in step.MatrixSequence:
+            kind = text(part, "FrameOfReferenceTransformationMatrixType").upper()
+            if kind != "RIGID":
+                raise RegistrationRefused(
+                    "The registration holds a matrix that is not of type RIGID; register the images rigidly."
+                )
+            values = numbers(part, "FrameOfReferenceTransformationMatrix", 16)
+            matrix = np.array(values).reshape(4, 4) @ matrix
+    return RigidTransform(matrix, text(item, "FrameOfReferenceUID") or target, target)

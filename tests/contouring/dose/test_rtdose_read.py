@@ -1,0 +1,147 @@
+"""RTDOSE: what is read where, and everything that is refused."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom.uid import RTPlanStorage
+
+from contouring.dose import read_rtdose
+from contouring.dose.errors import (
+    DoseError,
+    DoseGridRefused,
+    MissingDoseScaling,
+    NotADose,
+    RelativeDose,
+    UndecodableDose,
+)
+from imaging.errors import DuplicatePlanes, MissingAttribute, MixedOrientation, TruncatedFile
+from tests.contouring.dose.making import CENTRE, HFS, dose_dataset, dose_of, grid_around, linear
+from tests.synthetic.series import OBLIQUE
+
+GRADIENT = (0.31, -0.22, 0.17)
+
+
+def made(
+    orientation: tuple[float, ...] = OBLIQUE, steps: tuple[float, ...] | None = None, bits: int = 32, **attributes: Any
+) -> Any:
+    grid = grid_around((3.0, 2.5, 2.2), (9, 12, 10), orientation, steps_mm=steps)
+    return dose_dataset(dose_of(linear(GRADIENT), grid).dose_gy, grid, bits=bits, **attributes)
+
+
+def largest_error(read: Any) -> float:
+    points = CENTRE + np.random.default_rng(4).uniform(-6, 6, (200, 3))
+    sampled = read.sample(points)
+    assert sampled.is_known.all()
+    assert np.allclose(sampled.gradient_gy_per_mm, GRADIENT, atol=2e-3)
+    return float(np.abs(sampled.dose_gy - linear(GRADIENT)(points)).max())
+
+
+@pytest.mark.parametrize(
+    "orientation", [HFS, (1, 0, 0, 0, -1, 0), (0, 1, 0, 0, 0, -1), OBLIQUE], ids=["HFS", "FFP", "SAG", "oblique"]
+)
+def test_dose_lies_where_the_object_says(orientation: tuple[float, ...]) -> None:
+    assert largest_error(read_rtdose(made(orientation))) < 1e-4
+
+
+def test_sixteen_bits_are_as_good_as_their_step() -> None:
+    assert largest_error(read_rtdose(made(bits=16))) < 1e-3
+
+
+def test_uneven_planes_are_read_at_their_own_positions() -> None:
+    steps = (3.0, 2.0, 2.0, 5.0, 3.0, 3.5, 2.5)
+
+    assert largest_error(read_rtdose(made(steps=steps))) < 1e-4
+
+
+def test_descending_offsets_are_put_in_order() -> None:
+    grid = grid_around((3.0, 2.5, 2.2), (9, 12, 10))
+    dose = dose_of(linear(GRADIENT), grid).dose_gy
+    offsets = grid.plane_positions_mm - grid.plane_positions_mm[-1]
+
+    read = read_rtdose(
+        dose_dataset(
+            dose[::-1], grid, ImagePositionPatient=[f"{v:.10g}" for v in grid.positions_lps[-1]],
+            GridFrameOffsetVector=[f"{v:.8g}" for v in offsets[::-1]],
+        )
+    )  # fmt: skip
+
+    assert largest_error(read) < 1e-4
+
+
+@pytest.mark.parametrize("orientation", [HFS, (1, 0, 0, 0, -1, 0)], ids=["upwards", "downwards"])
+def test_absolute_offsets_are_z_positions(orientation: tuple[float, ...]) -> None:
+    grid = grid_around((3.0, 2.5, 2.2), (9, 12, 10), orientation)
+    ds = made(orientation, GridFrameOffsetVector=[f"{v:.10g}" for v in grid.positions_lps[:, 2]])
+
+    assert largest_error(read_rtdose(ds)) < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("attributes", "refusal"),
+    [
+        ({"DoseUnits": "RELATIVE"}, RelativeDose),
+        ({"DoseUnits": None}, RelativeDose),
+        ({"DoseGridScaling": None}, MissingDoseScaling),
+        ({"DoseGridScaling": "0"}, MissingDoseScaling),
+        ({"GridFrameOffsetVector": None}, DoseGridRefused),
+        ({"GridFrameOffsetVector": [0, 3, 6]}, DoseGridRefused),
+        ({"GridFrameOffsetVector": [1.5 + 3 * n for n in range(8)]}, DoseGridRefused),
+        ({"GridFrameOffsetVector": [0, 3, 3, 6, 9, 12, 15, 18]}, DuplicatePlanes),
+        ({"NumberOfFrames": 1}, DoseGridRefused),
+        ({"ImageOrientationPatient": [1, 0, 0, 0.5, 1, 0]}, MixedOrientation),
+        ({"ImagePositionPatient": None}, MissingAttribute),
+        ({"PixelSpacing": [0, 1]}, MissingAttribute),
+        ({"SOPClassUID": RTPlanStorage}, NotADose),
+        ({"PixelData": None}, NotADose),
+        ({"PixelData": b"\0\0\0\0"}, UndecodableDose),
+    ],
+)
+def test_refusals_have_names(attributes: dict[str, Any], refusal: type[Exception]) -> None:
+    with pytest.raises(refusal) as caught:
+        read_rtdose(made(**attributes))
+
+    assert "张" not in str(caught.value)
+    assert str(caught.value).endswith(".")
+
+
+def test_absolute_offsets_of_oblique_planes_are_refused() -> None:
+    grid = grid_around((3.0, 2.5, 2.2), (9, 12, 10))
+
+    with pytest.raises(DoseGridRefused, match="not axial"):
+        read_rtdose(made(GridFrameOffsetVector=[f"{v:.10g}" for v in grid.positions_lps[:, 2]]))
+
+
+def test_a_cut_file_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "dose.dcm"
+    made().save_as(file, enforce_file_format=True)
+    assert read_rtdose(file).facts.summation_type == "PLAN"
+    file.write_bytes(file.read_bytes()[:-500])
+
+    with pytest.raises(TruncatedFile):
+        read_rtdose(file)
+
+
+def test_points_outside_are_unknown_and_not_zero() -> None:
+    read = read_rtdose(made())
+
+    sampled = read.sample(CENTRE + np.array([[0.0, 0, 0], [500.0, 0, 0]]))
+
+    assert sampled.is_known.tolist() == [True, False]
+
+
+def test_negative_doses_are_only_for_differences() -> None:
+    ds = made()
+    values = np.frombuffer(ds.PixelData, dtype="<i4").copy()
+    values[5] = -7
+    ds.PixelData, ds.PixelRepresentation = values.tobytes(), 1
+
+    with pytest.raises(UndecodableDose):
+        read_rtdose(ds)
+    ds.DoseType = "ERROR"
+    assert read_rtdose(ds).dose_gy.min() < 0
+
+
+def test_every_refusal_is_a_dose_error() -> None:
+    assert issubclass(RelativeDose, DoseError)
