@@ -11,7 +11,7 @@ from contouring.combine import Overlap
 from contouring.dose.curve import DoseCurve, curve_of
 from contouring.dose.errors import OutsideDoseGrid
 from contouring.dose.metrics import evaluate
-from contouring.dose.solid import Caps, Steps, SubVoxels, steps_for, sub_voxels
+from contouring.dose.solid import Caps, Steps, SubVoxels, SubVoxelSource, steps_for
 from contouring.dose.structure import PlanarStructure
 from contouring.dose.volume import DoseVolume, SampledDose
 from contouring.errors import ContouringError
@@ -33,7 +33,7 @@ ORDER_GAIN = 3.0
 or less (Richardson)."""
 
 MOST_REFINEMENTS = 2
-MOST_REFINED = 4_000_000
+MOST_REFINED = 1_000_000
 """Sub-voxels above which nothing is refined any more: memory."""
 
 
@@ -152,8 +152,11 @@ def histogram_of(
     *,
     caps: Caps = "half",
     overlap: Overlap = "error",
+    source: SubVoxelSource | None = None,
 ) -> Dvh:
     """The histogram of any dose that can be asked for at points, such as a sum; else as `dose_volume_histogram`.
+
+    Several histograms of one structure may share the `source` of its sub-voxels.
 
     Raises
     ------
@@ -166,9 +169,10 @@ def histogram_of(
     """
     steps = steps_for(structure, dose_spacing_mm)
     # A structure thinner than the coarser sub-voxels may vanish in the first of the two: then it has not converged.
-    coarser = _coarse(structure, sampler, steps.scaled(2.0), caps, overlap)
+    source = source or SubVoxelSource(structure, caps, overlap)
+    coarser = _coarse(source, sampler, steps.scaled(2.0))
     for refinement in range(MOST_REFINEMENTS + 1):
-        voxels = sub_voxels(structure, steps, caps=caps, overlap=overlap)
+        voxels = source.of(steps)
         curve = _curve(voxels, sampler)
         converged = coarser is not None and _is_settled(coarser, curve)
         if converged or refinement == MOST_REFINEMENTS or 8 * len(voxels) > MOST_REFINED:
@@ -187,11 +191,9 @@ def histogram_of(
     )
 
 
-def _coarse(
-    structure: PlanarStructure, sampler: Sampler, steps: Steps, caps: Caps, overlap: Overlap
-) -> DoseCurve | None:
+def _coarse(source: SubVoxelSource, sampler: Sampler, steps: Steps) -> DoseCurve | None:
     try:
-        return _curve(sub_voxels(structure, steps, caps=caps, overlap=overlap), sampler)
+        return _curve(source.of(steps), sampler)
     except OutsideDoseGrid:
         return None
 

@@ -16,7 +16,7 @@ from contouring.combine import Overlap
 from contouring.dose.distance import Lattice, lattice_around, signed_distances_mm
 from contouring.dose.structure import PlanarStructure
 
-__all__ = ["Caps", "Steps", "SubVoxels", "steps_for", "sub_voxels"]
+__all__ = ["Caps", "Steps", "SubVoxelSource", "SubVoxels", "steps_for", "sub_voxels"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -137,6 +137,20 @@ def sub_voxels(
         ]
     gaps = tuple((float(structure.positions_mm[e - 1]), float(structure.positions_mm[e])) for e in edges[1:-1])
     return _collected(layers, lattice, structure.axes, gaps)
+
+
+class SubVoxelSource:
+    """Sub-voxels of one structure, kept for every size that was asked for."""
+
+    def __init__(self, structure: PlanarStructure, caps: Caps = "half", overlap: Overlap = "error") -> None:
+        self._structure, self._caps, self._overlap = structure, caps, overlap
+        self._kept: dict[Steps, SubVoxels] = {}
+
+    def of(self, steps: Steps) -> SubVoxels:
+        """See `sub_voxels`."""
+        if steps not in self._kept:
+            self._kept[steps] = sub_voxels(self._structure, steps, caps=self._caps, overlap=self._overlap)
+        return self._kept[steps]
 
 
 def _collected(

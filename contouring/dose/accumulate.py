@@ -1,0 +1,257 @@
+"""Several doses on one reference frame: physical dose first, then biological dose voxel by voxel, then the sum.
+
+Points are mapped, never grids: each dose is asked at the point of its own frame (pull). What lies outside one of the
+grids is unknown there, and told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contouring.dose.dvh import Dvh, Sampler, histogram_of
+from contouring.dose.errors import (
+    DuplicateDose,
+    FractionCountUnknown,
+    FractionDoseAsPlan,
+    MixedDoseType,
+    NoRegistration,
+    RegistrationRefused,
+)
+from contouring.dose.patient import check_one_patient, patient_of
+from contouring.dose.radiobiology import Course, eqd2, eqd2_slope
+from contouring.dose.solid import Caps, SubVoxelSource
+from contouring.dose.structure import PlanarStructure
+from contouring.dose.transform import RigidTransform
+from contouring.dose.volume import DoseVolume, SampledDose
+
+__all__ = ["MappedDose", "StructureSum", "check_summable", "map_dose", "sum_on_structure", "summed"]
+
+FloatArray = NDArray[np.float64]
+
+WHOLE_PLAN = frozenset({"PLAN", "MULTI_PLAN"})
+
+
+@dataclass(frozen=True, eq=False)
+class MappedDose:
+    """A dose that is asked in the reference frame.
+
+    Parameters
+    ----------
+    dose
+        The dose, in its own frame.
+    transform
+        From the reference frame to the dose's.
+    course
+        How it was given; None where nobody says, and then there is no EQD2.
+    """
+
+    dose: DoseVolume
+    transform: RigidTransform
+    course: Course | None = None
+
+    def sample(self, points_lps: FloatArray) -> SampledDose:
+        """Physical dose at points of the reference frame; the gradient is turned back into that frame."""
+        sampled = self.dose.sample(self.transform.apply(points_lps))
+        return SampledDose(
+            sampled.dose_gy, sampled.gradient_gy_per_mm @ self.transform.matrix[:3, :3], sampled.is_known
+        )
+
+    def sample_eqd2(self, points_lps: FloatArray, alpha_beta_gy: float) -> SampledDose:
+        """EQD2 at points, from the fraction dose of each point, less what the tissue has recovered from.
+
+        Raises
+        ------
+        FractionCountUnknown
+            The course is not known.
+        """
+        course = known_course(self)
+        sampled = self.sample(points_lps)
+        kept = 1 - course.recovery
+        slope = kept * eqd2_slope(sampled.dose_gy, course.fractions, alpha_beta_gy)
+        return SampledDose(
+            kept * eqd2(sampled.dose_gy, course.fractions, alpha_beta_gy),
+            sampled.gradient_gy_per_mm * slope[:, None],
+            sampled.is_known,
+        )
+
+
+def known_course(mapped: MappedDose) -> Course:
+    """The course of a dose.
+
+    Raises
+    ------
+    FractionCountUnknown
+        Nobody says in how many fractions it was given.
+    """
+    if mapped.course is None:
+        raise FractionCountUnknown(
+            "Nothing says in how many fractions the dose was given, so it has no EQD2; give the RTPLAN or state the "
+            "number of fractions."
+        )
+    return mapped.course
+
+
+def map_dose(
+    dose: DoseVolume, reference_frame: str, transform: RigidTransform | None = None, course: Course | None = None
+) -> MappedDose:
+    """A dose in the reference frame.
+
+    Parameters
+    ----------
+    dose
+        The dose.
+    reference_frame
+        Frame of reference UID of the image (and of the structures).
+    transform
+        Between the two frames, in either direction; not needed where they are the same.
+    course
+        How the dose was given.
+
+    Raises
+    ------
+    NoRegistration
+        The frames differ (or one is not named), and there is no transform.
+    RegistrationRefused
+        The transform relates other frames.
+    """
+    own = dose.grid.frame_of_reference_uid
+    if transform is None:
+        if own != reference_frame or not own:
+            raise NoRegistration(
+                "A dose lies in another frame of reference than the image; give a Spatial Registration of the two, or "
+                "let radgate register the images.",
+                expected=reference_frame,
+                got=own,
+            )
+        return MappedDose(dose, RigidTransform.identity(own), course)
+    for candidate in (transform, transform.inverse()):
+        if (candidate.source, candidate.target) == (reference_frame, own):
+            return MappedDose(dose, candidate, course)
+    raise RegistrationRefused(
+        "The registration relates other frames of reference than those of the dose and the image; give the one between "
+        "them.",
+        expected=[reference_frame, own],
+        got=[transform.source, transform.target],
+    )
+
+
+def check_summable(doses: Sequence[DoseVolume]) -> None:
+    """Refuse doses that make no sum: of several patients, of several kinds, of parts of plans, the same one twice.
+
+    Raises
+    ------
+    DifferentPatients
+        They belong to different patients.
+    MixedDoseType
+        A dose is not PHYSICAL.
+    FractionDoseAsPlan
+        A dose is that of a beam or a fraction.
+    DuplicateDose
+        One dose, or two doses of one plan.
+    """
+    check_one_patient(*(patient_of(d.facts.header) for d in doses))
+    for dose in doses:
+        if dose.facts.dose_type != "PHYSICAL":
+            raise MixedDoseType(
+                "Only physical doses can be added; an effective dose, a difference or a dose that does not say what "
+                "it is stays out of a sum.",
+                dose_types=sorted({d.facts.dose_type for d in doses} & {"PHYSICAL", "EFFECTIVE", "ERROR", ""}),
+            )
+        if dose.facts.summation_type not in WHOLE_PLAN:
+            raise FractionDoseAsPlan(
+                "A dose is not that of a whole plan (DoseSummationType PLAN); export the dose of the plan.",
+                index=list(doses).index(dose),
+            )
+    uids = [d.facts.sop_instance_uid for d in doses]
+    plans = [p for d in doses for p in set(d.facts.plan_uids)]
+    if len(set(uids)) < len(uids) or len(set(plans)) < len(plans):
+        raise DuplicateDose("The same dose, or two doses of the same plan, were given; give each plan once.")
+
+
+def summed(doses: Sequence[MappedDose], alpha_beta_gy: float | None = None) -> Sampler:
+    """The sum as something that can be asked at points: physical, or EQD2 for one alpha/beta.
+
+    A point is known where every dose is.
+
+    Raises
+    ------
+    FractionCountUnknown
+        EQD2 is asked for and a course is not known.
+    """
+    if alpha_beta_gy is not None:
+        for mapped in doses:
+            known_course(mapped)
+
+    def sampler(points_lps: FloatArray) -> SampledDose:
+        parts = [
+            m.sample(points_lps) if alpha_beta_gy is None else m.sample_eqd2(points_lps, alpha_beta_gy) for m in doses
+        ]
+        total, gradient = parts[0].dose_gy, parts[0].gradient_gy_per_mm
+        known = parts[0].is_known
+        for part in parts[1:]:
+            total, gradient = total + part.dose_gy, gradient + part.gradient_gy_per_mm
+            known = known & part.is_known
+        return SampledDose(total, gradient, known)
+
+    return sampler
+
+
+@dataclass(frozen=True, eq=False)
+class StructureSum:
+    """What one structure receives from all courses.
+
+    Parameters
+    ----------
+    courses
+        Physical histogram of each course.
+    physical
+        Histogram of the physical sum.
+    alpha_beta_gy
+        Alpha/beta of the structure.
+    course_eqd2, eqd2
+        Histograms of EQD2 of each course and of the sum; empty and None where fractions are not known.
+    """
+
+    courses: tuple[Dvh, ...]
+    physical: Dvh
+    alpha_beta_gy: float
+    course_eqd2: tuple[Dvh, ...] = ()
+    eqd2: Dvh | None = None
+
+    @property
+    def sum_of_maxima_gy(self) -> float | None:
+        """Largest EQD2 of each course added up: a bound for any alignment of the organ with itself."""
+        return sum(d.curve.max_gy for d in self.course_eqd2) if self.course_eqd2 else None
+
+
+def sum_on_structure(
+    structure: PlanarStructure, doses: Sequence[MappedDose], alpha_beta_gy: float, *, caps: Caps = "half"
+) -> StructureSum:
+    """All histograms of one structure, physical and (where all courses are known) EQD2 with its own alpha/beta.
+
+    Raises
+    ------
+    OutsideDoseGrid
+        The structure has no point where all doses are known.
+    OverlappingContours
+        Boundaries of two contours cross.
+    StructureRefused
+        There is one plane, and nothing says how thick it is.
+    """
+    spacing = tuple(np.min([m.dose.spacing_mm for m in doses], axis=0).tolist())
+
+    voxels = SubVoxelSource(structure, caps)
+
+    def histogram(chosen: Sequence[MappedDose], alpha_beta: float | None) -> Dvh:
+        return histogram_of(structure, summed(chosen, alpha_beta), spacing, caps=caps, source=voxels)
+
+    known = all(m.course is not None for m in doses)
+    return StructureSum(
+        courses=tuple(histogram([m], None) for m in doses),
+        physical=histogram(doses, None),
+        alpha_beta_gy=alpha_beta_gy,
+        course_eqd2=tuple(histogram([m], alpha_beta_gy) for m in doses) if known else (),
+        eqd2=histogram(doses, alpha_beta_gy) if known else None,
+    )

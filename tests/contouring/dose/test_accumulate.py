@@ -1,0 +1,271 @@
+"""Sums of doses: linear fields on unequal grids are exact, orders commute, nothing is added by guess."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence as DicomSequence
+from pydicom.uid import SpatialRegistrationStorage
+
+from contouring.dose import DoseVolume, read_rtdose
+from contouring.dose.accumulate import MappedDose, check_summable, map_dose, sum_on_structure, summed
+from contouring.dose.errors import (
+    DifferentPatients,
+    DuplicateDose,
+    FractionCountUnknown,
+    FractionDoseAsPlan,
+    MixedDoseType,
+    NoRegistration,
+    RegistrationRefused,
+)
+from contouring.dose.radiobiology import Course, bed, eqd2, equivalent_in_fractions
+from contouring.dose.resample import sum_on_grid, union_grid
+from contouring.dose.rtplan import read_rtplan
+from contouring.dose.transform import RigidTransform, read_registration
+from contouring.shapes import rotation, sphere
+from tests.contouring.dose import truth
+from tests.contouring.dose.making import (
+    CENTRE,
+    FFP,
+    FRAME,
+    HFS,
+    dose_dataset,
+    dose_of,
+    grid_around,
+    linear,
+    plan_dataset,
+    points_of_grid,
+    structure,
+)
+from tests.synthetic.series import OBLIQUE
+
+OTHER = "1.2.3.4.5"
+
+
+def rigid(degrees: float = 10.0, shift: tuple[float, float, float] = (3.7, -2.2, 5.1)) -> RigidTransform:
+    """From the reference frame to the other one: about the centre, then along."""
+    matrix = np.eye(4)
+    matrix[:3, :3] = rotation(degrees, -degrees / 2, degrees / 3)
+    matrix[:3, 3] = CENTRE - matrix[:3, :3] @ CENTRE + shift
+    return RigidTransform(matrix, FRAME, OTHER)
+
+
+def registration_object(transform: RigidTransform, **changes: Any) -> Dataset:
+    """A Spatial Registration of the other frame to the reference."""
+    matrix = np.linalg.inv(transform.matrix)
+    ds = Dataset()
+    ds.SOPClassUID, ds.SOPInstanceUID, ds.PatientID = SpatialRegistrationStorage, "1.2.3", "TEST0001"
+    ds.FrameOfReferenceUID = transform.source
+    items = []
+    for frame, values in ((transform.source, np.eye(4)), (transform.target, matrix)):
+        part = Dataset()
+        part.FrameOfReferenceTransformationMatrixType = changes.get("kind", "RIGID")
+        part.FrameOfReferenceTransformationMatrix = [f"{v:.12g}" for v in (values * changes.get("scale", 1.0)).ravel()]
+        step = Dataset()
+        step.MatrixSequence = DicomSequence([part])
+        item = Dataset()
+        item.FrameOfReferenceUID = frame
+        item.MatrixRegistrationSequence = DicomSequence([step])
+        items.append(item)
+    ds.RegistrationSequence = DicomSequence(items)
+    return ds
+
+
+def two_gradients(second_grid: Any = None) -> list[MappedDose]:
+    first = dose_of(linear((1.0, 0, 0), 20.0), grid_around((2.0, 1.7, 2.3)))
+    second = dose_of(linear((0, 0.7, 0.4), 15.0), second_grid or grid_around((3.1, 2.2, 1.9), (30, 28, 33), FFP))
+    return [map_dose(first, FRAME, course=Course(35)), map_dose(second, FRAME, course=Course(20))]
+
+
+def test_two_linear_gradients_are_a_linear_gradient() -> None:
+    found = sum_on_structure(structure(sphere(12), 1.0), two_gradients(), 3.0)
+
+    total = float(np.linalg.norm((1.0, 0.7, 0.4)))
+    for share in (95.0, 50.0, 5.0):
+        expected = 35 + total * truth.height_of(truth.sphere_cap(12), share / 100, 12)
+        assert found.physical.metric(f"D{share:g}%") == pytest.approx(expected, abs=0.05)
+    points = CENTRE + np.random.default_rng(3).uniform(-12, 12, (500, 3))
+    assert summed(two_gradients())(points).dose_gy == pytest.approx(35 + (points - CENTRE) @ (1.0, 0.7, 0.4), abs=1e-9)
+
+
+def test_the_written_sum_is_exact_for_linear_fields() -> None:
+    doses = two_gradients()
+    grid = union_grid(doses, (np.array(HFS[:3]), np.array(HFS[3:])), FRAME)
+
+    found = sum_on_grid(doses, grid)
+
+    expected = 35 + (points_of_grid(grid) - CENTRE) @ (1.0, 0.7, 0.4)
+    there = found.is_known.ravel()
+    assert there.mean() > 0.2
+    assert np.abs(found.volume.dose_gy.ravel() - expected)[there].max() < 0.01
+
+
+@pytest.mark.parametrize("orientation", [HFS, OBLIQUE], ids=["parallel", "turned"])
+def test_the_fast_way_along_axes_is_the_plain_way(orientation: tuple[float, ...]) -> None:
+    rng = np.random.default_rng(8)
+    source = grid_around((3.0, 2.5, 2.2), (9, 12, 10), HFS, steps_mm=(3.0, 2.0, 2.0, 5.0, 3.0, 3.5, 2.5))
+    mapped = map_dose(DoseVolume(rng.uniform(0, 60, source.shape), source), FRAME)
+    grid = grid_around((2.1, 1.3, 1.7), (11, 13, 9), orientation)
+
+    found = sum_on_grid([mapped], grid)
+
+    plain = mapped.sample(points_of_grid(grid))
+    assert np.array_equal(found.is_known.ravel(), plain.is_known)
+    assert np.abs(found.volume.dose_gy.ravel() - plain.dose_gy).max() < 1e-4
+
+
+def test_a_known_rigid_shift_leads_back_to_the_same_field() -> None:
+    to_other = rigid()
+    field = linear((0.5, -0.3, 0.8))
+    there = dose_of(
+        lambda p: field(to_other.inverse().apply(p)), grid_around((2.5, 2.0, 1.5), frame=OTHER, centre=CENTRE + 4)
+    )
+    read = read_registration(registration_object(to_other)).between(OTHER, FRAME)
+
+    mapped = map_dose(there, FRAME, read)
+
+    points = CENTRE + np.random.default_rng(3).uniform(-10, 10, (300, 3))
+    sampled = mapped.sample(points)
+    assert sampled.dose_gy == pytest.approx(field(points), abs=1e-6)
+    assert np.allclose(sampled.gradient_gy_per_mm, (0.5, -0.3, 0.8), atol=1e-6)
+    backwards = to_other.then(to_other.inverse())
+    assert np.allclose(backwards.matrix, np.eye(4))
+
+
+def test_even_doses_give_the_closed_sum_of_eqd2() -> None:
+    grid = grid_around((3.0, 2.5, 2.2))
+    doses = [
+        map_dose(dose_of(lambda p, d=d: np.full(len(p), d), grid), FRAME, course=Course(n))  # type: ignore[misc]
+        for d, n in ((70.0, 35), (40.0, 20), (8.0, 1))
+    ]
+    points = CENTRE[None]
+
+    for ratio in (2.0, 3.0, 10.0):
+        expected = sum(d * (d / n + ratio) / (2 + ratio) for d, n in ((70.0, 35), (40.0, 20), (8.0, 1)))
+        assert summed(doses, ratio)(points).dose_gy[0] == pytest.approx(expected, abs=1e-9)
+        assert summed(doses[::-1], ratio)(points).dose_gy[0] == pytest.approx(expected, abs=1e-12 * expected)
+
+
+def test_mean_eqd2_of_a_linear_field() -> None:
+    dose = map_dose(dose_of(linear((1.0, 0, 0), 30.0), grid_around()), FRAME, course=Course(10))
+
+    found = sum_on_structure(structure(sphere(12), 1.0), [dose], 3.0)
+
+    variance = 144 / 5
+    expected = ((900 + variance) / 10 + 3 * 30) / 5
+    assert found.eqd2 is not None
+    assert found.eqd2.metric("Dmean") == pytest.approx(expected, abs=0.02)
+
+
+def test_converting_before_interpolating_would_be_seen() -> None:
+    """The planted fault: EQD2 of voxels, interpolated, differs at mid-voxel by (dD)^2 / (4 n (2 + ab))."""
+    grid = grid_around((5.0, 5.0, 5.0), orientation=HFS)
+    field = linear((1.0, 0, 0), 30.0)
+    mapped = map_dose(dose_of(field, grid), FRAME, course=Course(5))
+    middle = grid.points_lps(4, np.array([[3.5, 4.0]]))
+
+    right = summed([mapped], 3.0)(middle).dose_gy[0]
+    wrong = dose_of(lambda p: eqd2(field(p), 5, 3.0), grid).sample(middle).dose_gy[0]
+
+    assert right == pytest.approx(float(eqd2(field(middle), 5, 3.0)[0]), abs=1e-9)
+    assert wrong - right == pytest.approx(25 / (4 * 5 * 5), abs=1e-6)
+
+
+def test_recovery_takes_its_share_and_needs_a_reason() -> None:
+    dose = dose_of(linear((0, 0, 0), 50.0), grid_around())
+    half = map_dose(dose, FRAME, course=Course(25, recovery=0.25, recovery_reason="24 months"))
+
+    assert summed([half], 2.0)(CENTRE[None]).dose_gy[0] == pytest.approx(0.75 * 50)
+    with pytest.raises(ValueError, match="reason"):
+        Course(25, recovery=0.25)
+
+
+def test_closed_forms_of_the_model() -> None:
+    assert float(bed(60, 30, 10)) == pytest.approx(72)
+    same = equivalent_in_fractions(30, 10, 25, 3.0)
+    assert float(bed(same, 25, 3.0)) == pytest.approx(float(bed(30, 10, 3.0)))
+
+
+def test_no_eqd2_without_fractions() -> None:
+    dose = map_dose(dose_of(linear((1.0, 0, 0)), grid_around()), FRAME)
+
+    found = sum_on_structure(structure(sphere(12)), [dose], 3.0)
+
+    assert found.eqd2 is None and found.sum_of_maxima_gy is None
+    with pytest.raises(FractionCountUnknown):
+        summed([dose], 3.0)
+    with pytest.raises(FractionCountUnknown):
+        sum_on_grid([dose], dose.dose.grid, 3.0)
+    with pytest.raises(FractionCountUnknown):
+        Course(0)
+
+
+def test_frames_are_related_or_refused() -> None:
+    dose = dose_of(linear((1.0, 0, 0)), grid_around(frame=OTHER))
+
+    with pytest.raises(NoRegistration):
+        map_dose(dose, FRAME)
+    with pytest.raises(NoRegistration):
+        map_dose(dose_of(linear((1.0, 0, 0)), grid_around(frame="")), "")
+    with pytest.raises(RegistrationRefused):
+        map_dose(dose, FRAME, RigidTransform(np.eye(4), FRAME, "1.9.9"))
+    with pytest.raises(RegistrationRefused):
+        read_registration(registration_object(rigid())).between(OTHER, "1.9.9")
+
+
+@pytest.mark.parametrize("changes", [{"scale": 1.01}, {"kind": "AFFINE"}, {"scale": -1.0}])
+def test_only_rigid_matrices_are_taken(changes: dict[str, Any]) -> None:
+    with pytest.raises(RegistrationRefused):
+        read_registration(registration_object(rigid(), **changes))
+
+
+def read_pair(**second: Any) -> list[DoseVolume]:
+    grid = grid_around((3.0, 2.5, 2.2), (9, 12, 10))
+    dose = dose_of(linear((0.3, 0, 0)), grid).dose_gy
+    return [read_rtdose(dose_dataset(dose, grid, 1)), read_rtdose(dose_dataset(dose, grid, 2, **second))]
+
+
+@pytest.mark.parametrize(
+    ("attributes", "refusal"),
+    [
+        ({"PatientID": "TEST0002"}, DifferentPatients),
+        ({"PatientBirthDate": "19700101"}, DifferentPatients),
+        ({"DoseType": "EFFECTIVE"}, MixedDoseType),
+        ({"DoseType": None}, MixedDoseType),
+        ({"DoseSummationType": "FRACTION"}, FractionDoseAsPlan),
+        ({"DoseSummationType": "BEAM"}, FractionDoseAsPlan),
+    ],
+)
+def test_what_makes_no_sum_is_refused(attributes: dict[str, Any], refusal: type[Exception]) -> None:
+    check_summable(read_pair())
+    with pytest.raises(refusal):
+        check_summable(read_pair(**attributes))
+
+
+def test_the_same_dose_twice_is_refused() -> None:
+    first, _ = read_pair()
+
+    with pytest.raises(DuplicateDose):
+        check_summable([first, first])
+
+
+def test_fractions_and_prescription_come_from_the_plan() -> None:
+    plan = read_rtplan(plan_dataset(35, prescription_gy=70.0))
+
+    assert (plan.fraction_count(), plan.prescription_gy, plan.needs_rbe) == (35, 70.0, False)
+    with pytest.raises(FractionCountUnknown):
+        read_rtplan(plan_dataset(None)).fraction_count()
+
+
+def test_an_organ_half_in_one_grid_is_half_known() -> None:
+    whole = map_dose(dose_of(linear((0, 0, 1.0)), grid_around(orientation=HFS)), FRAME, course=Course(30))
+    part_grid = grid_around((2.0, 1.7, 2.3), (11, 30, 30), HFS, centre=CENTRE + np.array([0, 0, 11.0]))
+    part = map_dose(dose_of(linear((0, 0, 1.0)), part_grid), FRAME, course=Course(5))
+    height = float(part_grid.positions_lps[0, 2] - CENTRE[2])
+
+    found = sum_on_structure(structure(sphere(12), 1.0), [whole, part], 3.0)
+
+    unknown = 1 - truth.sphere_cap(12)(height) / sphere(12).volume_mm3
+    assert found.physical.curve.outside_share == pytest.approx(unknown, abs=0.003)
+    assert found.courses[0].curve.outside_share == 0
