@@ -1,8 +1,7 @@
 """Libraries kept from writing patient data to the log.
 
-pynetdicom logs the identifiers of queries by default, pydicom quotes the values that it complains about, highdicom and httpx log
-UIDs. radgate's own log lines carry counts, codes and digests only, so these libraries are
-silenced as a whole.
+pynetdicom logs the identifiers of queries by default, pydicom quotes the values that it complains about, and highdicom
+and httpx log UIDs. radgate's own log lines carry counts, codes and digests only, so these libraries are silenced.
 """
 
 import logging
