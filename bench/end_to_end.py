@@ -83,7 +83,8 @@ def main() -> None:
         folder = Path(name)
         print(f"making a phantom of {' x '.join(str(n) for n in SHAPE)}", flush=True)
         files = write_phantom(folder / "study", make_phantom(shape=SHAPE))
-        port, arrivals = free_port(), []
+        arrivals: list[float] = []
+        port = free_port()
         sink = start_sink(port, arrivals)
         radgate = Radgate(folder / "radgate", CONFIG.format(port=port, quiet=QUIET_S))
         radgate.start()

@@ -12,7 +12,7 @@ from imaging.volume import Region
 def one_region(probability: bool) -> Region:
     rng = np.random.default_rng(7)
     crop = rng.random((3, 4, 5)) > 0.5
-    return Region(crop, (2, 3, 1), (9, 11, 8), np.float16(rng.random((3, 4, 5))) if probability else None)
+    return Region(crop, (2, 3, 1), (9, 11, 8), rng.random((3, 4, 5)).astype(np.float16) if probability else None)
 
 
 @pytest.mark.parametrize("probability", [False, True])

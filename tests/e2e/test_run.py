@@ -22,6 +22,7 @@ from imaging.series import scan
 from imaging.testing.phantom import Phantom, make_phantom, write_phantom
 from imaging.volume import Volume
 from monai_bundles import Bundle, BundleError, BundleOutput, discover, run_bundle
+from reports import encode_all
 from tests.synthetic.series import write_series
 
 Runner = Callable[[Bundle, Volume, Callable[[float, str], None]], BundleOutput]
@@ -46,7 +47,13 @@ def mixed(tmp_path_factory: pytest.TempPathFactory, phantom: Phantom) -> tuple[P
     files = write_phantom(source / "a" / "b" / "ct", phantom)
     for number, file in enumerate(files):
         file.rename(file.with_name(f"scan{number:03d}"))
-    flat = {"rows": 64, "columns": 61, "planes": 24, "orientation": (1, 0, 0, 0, 1, 0), "plane_spacing_mm": 3.0}
+    flat: dict[str, Any] = {
+        "rows": 64,
+        "columns": 61,
+        "planes": 24,
+        "orientation": (1, 0, 0, 0, 1, 0),
+        "plane_spacing_mm": 3.0,
+    }
     write_series(source / "tilted", seed=2, study_seed=2, tilt_deg=12.0, **flat)
     gap = write_series(source / "gap", seed=3, study_seed=3, **flat)
     gap[11].unlink()
@@ -150,17 +157,16 @@ def test_a_bundle_that_raises_gives_a_visible_failure(
 def test_a_result_that_cannot_be_encoded_is_delivered_as_a_failure(
     tmp_path: Path, phantom: Phantom, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dicom_gateway.flow import steps
     from reports.errors import EncodingError
 
-    real = steps.encode_all
+    real = encode_all
 
     def planted(result: Any, *rest: Any, **options: Any) -> Any:
         if result.structures:
             raise EncodingError("The segmentation cannot be written.")
         return real(result, *rest, **options)
 
-    monkeypatch.setattr(steps, "encode_all", planted)
+    monkeypatch.setattr("dicom_gateway.flow.steps.encode_all", planted)
     write_phantom(tmp_path / "ct", phantom)
 
     (job,) = process(tmp_path / "ct", tmp_path / "out").jobs
@@ -171,9 +177,7 @@ def test_a_result_that_cannot_be_encoded_is_delivered_as_a_failure(
 
 
 def test_an_invalid_object_is_not_let_out(tmp_path: Path, phantom: Phantom, monkeypatch: pytest.MonkeyPatch) -> None:
-    from dicom_gateway.flow import steps
-
-    real = steps.encode_all
+    real = encode_all
 
     def planted(result: Any, *rest: Any, **options: Any) -> Any:
         made = real(result, *rest, **options)
@@ -182,7 +186,7 @@ def test_an_invalid_object_is_not_let_out(tmp_path: Path, phantom: Phantom, monk
             for o in made
         ]
 
-    monkeypatch.setattr(steps, "encode_all", planted)
+    monkeypatch.setattr("dicom_gateway.flow.steps.encode_all", planted)
     write_phantom(tmp_path / "ct", phantom)
 
     (job,) = process(tmp_path / "ct", tmp_path / "out").jobs
