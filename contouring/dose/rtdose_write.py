@@ -1,0 +1,212 @@
+"""A sum of doses as RTDOSE: MULTI_PLAN, with the plans, the doses and the registration it came from, read back."""
+
+import hashlib
+import math
+import warnings
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import ROUND_CEILING, Decimal
+from importlib.metadata import version
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from pydicom import dcmread
+from pydicom.charset import default_encoding
+from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filewriter import dcmwrite
+from pydicom.sequence import Sequence as DicomSequence
+from pydicom.sr.coding import Code
+from pydicom.tag import Tag
+from pydicom.uid import UID, ExplicitVRLittleEndian, RTDoseStorage, RTPlanStorage, SpatialRegistrationStorage
+
+from contouring.decimals import decimal_text
+from contouring.dose.resample import GridSum
+from contouring.dose.rtdose_read import read_rtdose
+from contouring.errors import RoundTripMismatch
+from contouring.rtstruct_build import code_item
+from contouring.rtstruct_header import copy_patient_and_study, encodings_of
+from imaging.headers import text
+from imaging.provenance import deterministic_uid
+
+__all__ = ["SumFacts", "WrittenDose", "write_rtdose"]
+
+COMPOSED = Code("121370", "DCM", "Composed from prior doses")
+RADIOBIOLOGICAL = Code("121377", "DCM", "Composed with radiobiological effects")
+DOSE_COMPOSITION = Code("121372", "DCM", "Source of prior doses")
+STORED_MAX = 2**31 - 1
+LONGEST = 16
+
+
+@dataclass(frozen=True, eq=False)
+class SumFacts:
+    """What stands in the object besides the voxels.
+
+    Parameters
+    ----------
+    header
+        Patient and study, those of the reference image.
+    source_doses
+        SOP instance UIDs of the doses that were added.
+    plan_uids
+        The plans behind them.
+    registration_uid
+        Spatial Registration that was used; "" where all doses share the frame of the image.
+    is_registered
+        Whether a rigid transform was applied.
+    alpha_beta_gy
+        Of an EQD2; None for a physical sum.
+    comment
+        DoseComment, at most 64 characters.
+    """
+
+    header: Dataset
+    source_doses: tuple[str, ...]
+    plan_uids: tuple[str, ...] = ()
+    registration_uid: str = ""
+    is_registered: bool = False
+    alpha_beta_gy: float | None = None
+    comment: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class WrittenDose:
+    """An RTDOSE that was read back: the object and its file."""
+
+    dataset: Dataset
+    encoded: bytes
+
+
+def write_rtdose(total: GridSum, facts: SumFacts, *, made_at: datetime) -> WrittenDose:
+    """The sum as RTDOSE in 32 bits; equal input gives equal UIDs.
+
+    Parameters
+    ----------
+    total
+        The sum; voxels that are not known by all doses hold the part that is.
+    facts
+        What it came from.
+    made_at
+        Time of the run; not part of what the UIDs follow from.
+
+    Raises
+    ------
+    RoundTripMismatch
+        The object does not read back as the same dose.
+    """
+    ds = Dataset()
+    copy_patient_and_study(facts.header, ds)
+    named = encodings_of(facts.header) if text(ds, "SpecificCharacterSet") else None
+    ds.set_original_encoding(False, True, named or default_encoding)
+    _fill_identity(ds, total, facts, made_at)
+    _fill_geometry(ds, total)
+    _fill_dose(ds, total, facts)
+    encoded = _encode(ds)
+    dataset = dcmread(BytesIO(encoded))
+    read = read_rtdose(dataset)
+    scaling = float(ds.DoseGridScaling)
+    limit = scaling / 2 + 1e-6 * float(np.abs(total.volume.dose_gy).max(initial=0))
+    same = read.grid.is_same_as(total.volume.grid) and bool(
+        np.abs(read.dose_gy.astype(np.float64) - total.volume.dose_gy).max() <= limit
+    )
+    if not same:
+        raise RoundTripMismatch(
+            "The written dose does not read back as the dose it was made from; nothing was written. Please report "
+            "this with the geometry of the doses."
+        )
+    return WrittenDose(dataset, encoded)
+
+
+def _uid_parts(total: GridSum, facts: SumFacts) -> list[Any]:
+    content = hashlib.sha256(np.ascontiguousarray(total.volume.dose_gy, dtype="<f4").tobytes())
+    grid = total.volume.grid
+    content.update(np.round(grid.positions_lps, 6).tobytes())
+    return [
+        text(facts.header, "StudyInstanceUID"), [*facts.source_doses], facts.registration_uid, facts.alpha_beta_gy,
+        content.hexdigest(),
+    ]  # fmt: skip
+
+
+def _fill_identity(ds: Dataset, total: GridSum, facts: SumFacts, made_at: datetime) -> None:
+    parts = _uid_parts(total, facts)
+    ds.SOPClassUID, ds.SOPInstanceUID = RTDoseStorage, deterministic_uid("rtdose", parts)
+    ds.SeriesInstanceUID = deterministic_uid("rtdose series", parts)
+    ds.Modality, ds.SeriesNumber, ds.InstanceNumber = "RTDOSE", 9010, 1
+    what = "physical sum" if facts.alpha_beta_gy is None else f"EQD2 sum a/b={facts.alpha_beta_gy:g}"
+    ds.SeriesDescription = f"radgate {what} UNAPPROVED"
+    ds.OperatorsName = ""
+    ds.Manufacturer, ds.ManufacturerModelName, ds.SoftwareVersions = "radgate", "radgate", version("radgate")
+    ds.SeriesDate = ds.InstanceCreationDate = ds.ContentDate = made_at.strftime("%Y%m%d")
+    ds.SeriesTime = ds.InstanceCreationTime = ds.ContentTime = made_at.strftime("%H%M%S")
+    ds.FrameOfReferenceUID = total.volume.grid.frame_of_reference_uid
+    if "PositionReferenceIndicator" not in ds:
+        ds.PositionReferenceIndicator = ""
+
+
+def _fill_geometry(ds: Dataset, total: GridSum) -> None:
+    grid = total.volume.grid
+    ds.ImagePositionPatient = [decimal_text(v) for v in grid.positions_lps[0].tolist()]
+    ds.ImageOrientationPatient = [decimal_text(float(v)) for v in (*grid.row_direction, *grid.column_direction)]
+    ds.PixelSpacing = [decimal_text(v) for v in grid.pixel_spacing_mm]
+    ds.SliceThickness = ""
+    ds.NumberOfFrames, ds.Rows, ds.Columns = grid.shape
+    ds.FrameIncrementPointer = Tag(0x3004000C)
+    offsets = grid.plane_positions_mm - grid.plane_positions_mm[0]
+    ds.GridFrameOffsetVector = [decimal_text(round(float(v), 6)) for v in offsets]
+    ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PixelRepresentation = 1, "MONOCHROME2", 0
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit = 32, 32, 31
+
+
+def _fill_dose(ds: Dataset, total: GridSum, facts: SumFacts) -> None:
+    dose = total.volume.dose_gy
+    scaling = _scaling_text(float(dose.max(initial=0.0)))
+    ds.DoseUnits = "GY"
+    ds.DoseType = "PHYSICAL" if facts.alpha_beta_gy is None else "EFFECTIVE"
+    ds.DoseSummationType = "MULTI_PLAN"
+    ds.DoseGridScaling = scaling
+    ds.DoseComment = facts.comment[:64]
+    ds.SpatialTransformOfDose = "RIGID" if facts.is_registered else "NONE"
+    ds.ReferencedRTPlanSequence = DicomSequence([_reference(RTPlanStorage, uid) for uid in facts.plan_uids])
+    codes = [COMPOSED] if facts.alpha_beta_gy is None else [COMPOSED, RADIOBIOLOGICAL]
+    ds.DerivationCodeSequence = DicomSequence([code_item(c) for c in codes])
+    sources = [_reference(RTDoseStorage, uid) for uid in facts.source_doses]
+    for item in sources:
+        item.PurposeOfReferenceCodeSequence = DicomSequence([code_item(DOSE_COMPOSITION)])
+    ds.ReferencedInstanceSequence = DicomSequence(sources)
+    if facts.registration_uid:
+        used = _reference(SpatialRegistrationStorage, facts.registration_uid)
+        ds.ReferencedSpatialRegistrationSequence = DicomSequence([used])
+    ds.PixelData = np.rint(dose.astype(np.float64) / float(scaling)).astype("<u4").tobytes()
+    ds["PixelData"].VR = "OW"
+
+
+def _scaling_text(largest_gy: float) -> str:
+    """DoseGridScaling, rounded up to what 16 characters hold, so that the largest dose fits into the pixels."""
+    if largest_gy <= 0:
+        return "1"
+    exact = Decimal(largest_gy) / STORED_MAX
+    # Sign, point and an exponent of three characters (E-9) leave ten digits.
+    rounded = exact.quantize(Decimal(1).scaleb(math.floor(math.log10(float(exact))) - 8), rounding=ROUND_CEILING)
+    written = f"{rounded:.8E}"
+    return written if len(written) <= LONGEST else f"{rounded:.6E}"
+
+
+def _reference(sop_class: str, uid: str) -> Dataset:
+    item = Dataset()
+    item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = sop_class, uid
+    return item
+
+
+def _encode(ds: Dataset) -> bytes:
+    meta = FileMetaDataset()
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = RTDoseStorage, ds.SOPInstanceUID
+    meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    meta.ImplementationClassUID = UID(deterministic_uid("implementation", "radgate"))
+    meta.ImplementationVersionName = "RADGATE"
+    ds.file_meta = meta
+    buffer = BytesIO()
+    with warnings.catch_warnings():
+        # Values copied from the images may break rules of style; they are kept as they are.
+        warnings.simplefilter("ignore")
+        dcmwrite(buffer, ds, enforce_file_format=True)
+    return buffer.getvalue()
