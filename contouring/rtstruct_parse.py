@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 from pydicom.uid import RTStructureSetStorage
 
 from contouring.contours import Contours
+from contouring.decimal_parse import longest_number, parse_decimals
 from contouring.errors import ContouringError, CorruptContourData, DuplicateRoiNumber, NotAStructureSet
 from contouring.rtstruct_items import ContourItem, contour_items
 from imaging.headers import PARSER_FAULTS, read_header, text
@@ -21,8 +21,6 @@ __all__ = ["ParsedRoi", "ParsedStructureSet", "open_structure_set", "parse_struc
 
 CONTOUR_SEQUENCE = 0x30060040
 CONTOUR_DATA = 0x30060050
-BACKSLASH = ord("\\")
-NUMERALS = b"0123456789+-.eE\\ "
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,7 +261,7 @@ def _contours(items: Sequence[ContourItem]) -> tuple[Contours, int, int]:
         )
     joined = b"\\".join(d for d in data if d)
     contours = Contours(
-        points_lps=_numbers(joined).reshape(-1, 3),
+        points_lps=parse_decimals(joined).reshape(-1, 3),
         starts=np.concatenate([[0], np.cumsum(counts // 3)]).astype(np.intp),
         types=tuple(item.geometric_type.upper() for item in items),
         referenced_uids=tuple(item.referenced_uid for item in items),
@@ -272,13 +270,7 @@ def _contours(items: Sequence[ContourItem]) -> tuple[Contours, int, int]:
         ),
     )
     miscounted = sum(item.stated_points != str(n // 3) for item, n in zip(items, counts.tolist(), strict=True))
-    return contours, miscounted, _longest(joined)
-
-
-def _longest(joined: bytes) -> int:
-    """Characters of the longest of backslash-separated values."""
-    breaks = np.flatnonzero(np.frombuffer(joined, dtype=np.uint8) == BACKSLASH)
-    return int(np.diff(np.concatenate([[-1], breaks, [len(joined)]])).max()) - 1
+    return contours, miscounted, longest_number(joined)
 
 
 def _bytes(element: Any) -> bytes:
@@ -288,28 +280,3 @@ def _bytes(element: Any) -> bytes:
         return (value or b"").strip(b" \0")
     values = [value] if isinstance(value, str | float | int) else value
     return "\\".join(repr(float(v)) for v in values).encode()
-
-
-def _numbers(joined: bytes) -> NDArray[np.float64]:
-    """Numbers of backslash-separated decimal strings.
-
-    Raises
-    ------
-    CorruptContourData
-        Something is no number.
-    """
-    if not joined:
-        return np.empty(0)
-    values = None
-    if not joined.translate(None, NUMERALS):
-        try:
-            values = np.fromstring(joined, sep="\\")
-        except ValueError:
-            values = None
-    if values is not None and len(values) != joined.count(b"\\") + 1:
-        values = None
-    if values is None or not np.isfinite(values).all():
-        raise CorruptContourData(
-            "ContourData holds something that is no finite number; export the structure set again."
-        )
-    return values

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from contouring import read_rtstruct
 from contouring.contours import Contours
+from contouring.decimal_parse import parse_decimals
 from contouring.errors import NonPlanarContour, OffGridContours
 from contouring.outline import outline_of
 from contouring.raster import coverage, rasterise
 from contouring.rings import Rings
-from contouring.rtstruct_parse import _numbers
 from contouring.scanline import coverage_of, runs_of
 from contouring.shapes import (
     Placed,
@@ -159,7 +159,7 @@ def test_contours_keep_the_volume_of_closed_form_shapes(shape: Shape, mode: str)
     voxel_mm3 = 0.81 * 0.58 * 0.47
 
     outline = outline_of(Region.from_mask(mask), grid, mode=mode, holes="nested")  # type: ignore[arg-type]
-    polygons = [_numbers(d.strip()).reshape(-1, 3) for d in outline.data]
+    polygons = [parse_decimals(d.strip()).reshape(-1, 3) for d in outline.data]
     signed = [float(np.cross(p, np.roll(p, -1, axis=0)).sum(axis=0) @ grid.normal) / 2 for p in polygons]
 
     volume = sum(signed) * 0.81

@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from contouring.decimal_parse import parse_decimals
 from contouring.outline import outline_of
 from contouring.raster import rasterise
-from contouring.rtstruct_parse import _numbers
 from contouring.runs import runs_of_region
 from contouring.scanline import runs_of
 from contouring.shapes import rotation
@@ -63,7 +63,7 @@ def read_back(mask: NDArray[np.bool_], grid: Grid, mode: str, holes: str) -> NDA
     assert all(len(d) % 2 == 0 for d in outline.data)
     assert all(len(v) <= 16 for d in outline.data for v in d.strip().split(b"\\"))
     assert all(n >= 4 for n in outline.counts)
-    polygons = [_numbers(d.strip()).reshape(-1, 3) for d in outline.data]
+    polygons = [parse_decimals(d.strip()).reshape(-1, 3) for d in outline.data]
     return rasterise(polygons, grid, overlap="xor")
 
 

@@ -1,0 +1,116 @@
+"""Decimal strings of ContourData to numbers, eight characters at a time; gives the floats that `float` gives.
+
+Contours hold hundreds of thousands of short numbers, and converting them one by one is what reading them costs. Numbers
+of up to eight digits and a point are computed in 64-bit words, one byte a digit; whole number over power of ten is one
+division of exact values, hence correctly rounded. Everything else goes through Python's own conversion.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contouring.errors import CorruptContourData
+
+__all__ = ["longest_number", "parse_decimals"]
+
+FloatArray = NDArray[np.float64]
+WordArray = NDArray[np.uint64]
+BoolArray = NDArray[np.bool_]
+
+BACKSLASH, MINUS = ord("\\"), ord("-")
+NUMERALS = b"0123456789+-.eE\\ "
+WORD = 8
+CHUNK_NUMBERS = 1 << 14
+"""Numbers taken together, so that the words stay in the processor's cache."""
+
+POWERS_OF_TEN = 10.0 ** np.arange(WORD)
+LOW_BITS, HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+ALL_BITS = np.uint64(0xFFFFFFFFFFFFFFFF)
+POINTS = LOW_BITS * np.uint64(ord("."))
+ZEROS = LOW_BITS * np.uint64(ord("0"))
+NIBBLES = LOW_BITS * np.uint64(0xF0)
+LAST_BYTES = np.array([ALL_BITS ^ (int(ALL_BITS) >> 8 * n) for n in range(WORD + 1)], dtype=np.uint64)
+"""Mask of the last n characters of a word; the last character is its highest byte."""
+
+
+def parse_decimals(joined: bytes) -> FloatArray:
+    r"""Numbers of backslash-separated decimal strings.
+
+    Raises
+    ------
+    CorruptContourData
+        Something is no finite number.
+
+    Examples
+    --------
+    >>> parse_decimals(b"-12.5\\7\\1e-3")
+    array([-1.25e+01,  7.00e+00,  1.00e-03])
+    """
+    if not joined:
+        return np.empty(0)
+    values = None
+    if not joined.translate(None, NUMERALS):
+        begins, ends = _bounds(joined)
+        values, is_left = _short_numbers(joined, begins, ends)
+        left = np.flatnonzero(is_left)
+        try:
+            values[left] = [float(joined[begins[n] : ends[n]]) for n in left.tolist()]
+        except ValueError:
+            values = None
+    if values is None or not np.isfinite(values).all():
+        raise CorruptContourData(
+            "ContourData holds something that is no finite number; export the structure set again."
+        )
+    return values
+
+
+def longest_number(joined: bytes) -> int:
+    """Characters of the longest of backslash-separated values."""
+    begins, ends = _bounds(joined)
+    return int((ends - begins).max())
+
+
+def _bounds(joined: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Position of each value's first character, and of the one after its last."""
+    breaks = np.flatnonzero(np.frombuffer(joined, dtype=np.uint8) == BACKSLASH)
+    return np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(joined)]])
+
+
+def _short_numbers(joined: bytes, begins: NDArray[np.intp], ends: NDArray[np.intp]) -> tuple[FloatArray, BoolArray]:
+    """Values of the numbers that fit into a word, and which do not."""
+    padded = np.frombuffer(b"\0" * WORD + joined + b"\0", dtype=np.uint8)
+    # The word at position n holds the eight characters before character n of the text.
+    words = np.ndarray((len(padded) - WORD,), dtype="<u8", buffer=padded, strides=(1,))
+    values, is_left = np.empty(len(begins)), np.empty(len(begins), dtype=np.bool_)
+    for first in range(0, len(begins), CHUNK_NUMBERS):
+        part = slice(first, first + CHUNK_NUMBERS)
+        is_negative = padded[begins[part] + WORD] == MINUS
+        length = ends[part] - begins[part] - is_negative
+        size, decimals, fits = _magnitudes(words[ends[part]].astype(np.uint64), length)
+        size /= POWERS_OF_TEN[decimals]
+        np.negative(size, out=size, where=is_negative)
+        values[part], is_left[part] = size, ~fits
+    return values, is_left
+
+
+def _magnitudes(words: WordArray, length: NDArray[np.intp]) -> tuple[FloatArray, NDArray[np.uint8], BoolArray]:
+    """The digits at each word's end as one number, how many stand after the point, and if all fits."""
+    word = words & LAST_BYTES[np.clip(length, 0, WORD)]
+    # The lowest byte that is a point: subtracting one borrows into the high bit of zero bytes only, up to the first.
+    without = word ^ POINTS
+    marks = (without - LOW_BITS) & ~without & HIGH_BITS
+    has_point = marks != 0
+    before = ((marks & (~marks + np.uint64(1))) >> np.uint64(7)) - np.uint64(1)
+    decimals = np.where(has_point, WORD - 1 - (np.bitwise_count(before) >> 3), 0).astype(np.uint8)
+    closed = ((word & before) << np.uint64(8)) | (word & ~((before << np.uint64(8)) | np.uint64(0xFF)))
+    text = np.where(has_point, closed, word)
+    count = length - has_point
+    filled = LAST_BYTES[np.clip(count, 0, WORD)]
+    # Adding six carries the characters after "9" into the next sixteen.
+    zeros, raised = filled & ZEROS, text + (filled & LOW_BITS * np.uint64(6))
+    are_digits = (text & NIBBLES == zeros) & (raised & NIBBLES == zeros)
+    fits = (length <= WORD) & (count >= 1) & are_digits
+    value = text & ~NIBBLES
+    value = (value * np.uint64(10) + (value >> np.uint64(8))) & np.uint64(0x00FF00FF00FF00FF)
+    value = (value * np.uint64(100) + (value >> np.uint64(16))) & np.uint64(0x0000FFFF0000FFFF)
+    value = (value * np.uint64(10000) + (value >> np.uint64(32))) & np.uint64(0xFFFFFFFF)
+    return value.astype(np.float64), decimals, fits
