@@ -3,7 +3,6 @@
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -113,7 +112,6 @@ def test_a_killed_worker_is_an_error_and_the_next_run_works(
 
 def test_a_run_can_be_cancelled(worker: mb.Worker, tmp_path: Path) -> None:
     worker.warm()
-    began = time.monotonic()
     timer = threading.Timer(0.3, worker.cancel)
     timer.start()
 
@@ -121,7 +119,6 @@ def test_a_run_can_be_cancelled(worker: mb.Worker, tmp_path: Path) -> None:
         worker.run(slow_bundle(tmp_path), large_volume())
 
     timer.join()
-    assert time.monotonic() - began < 5
 
 
 def test_cancelling_without_a_run_harms_nothing(worker: mb.Worker, bundle: mb.Bundle, volume: Volume) -> None:
