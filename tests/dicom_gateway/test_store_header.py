@@ -133,7 +133,7 @@ def test_what_the_walk_finds_is_what_pydicom_finds_on_files_of_all_kinds() -> No
 def test_a_cut_object_is_never_taken_for_a_whole_one(data: st.DataObject) -> None:
     whole = file_of(ct_slice(1))
     ds = dcmread(BytesIO(whole))
-    items = [ds.get_item(tag) for tag in tuple(ds.keys())]
+    items: list[Any] = [ds.get_item(tag) for tag in tuple(ds.keys())]
     # Cut exactly between two elements, a data set is a whole one with fewer elements: nothing in its bytes tells.
     between = {item.value_tell + item.length for item in items if isinstance(item, RawDataElement)}
     cut = data.draw(st.integers(0, len(whole) - 1).filter(lambda n: n not in between))
