@@ -10,10 +10,15 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 __all__ = ["data_folder", "require_program"]
 
 ROOT = Path(__file__).parents[1]
+
+# A loaded machine is no fault of the code: examples have no deadline.
+settings.register_profile("radgate", deadline=None)
+settings.load_profile("radgate")
 
 
 def require_program(name: str) -> str:
