@@ -80,6 +80,18 @@ class MappedDose:
         )
 
 
+class _Remembered(MappedDose):
+    """A dose that is asked at the same points for several histograms, and samples them once."""
+
+    def sample(self, points_lps: FloatArray) -> SampledDose:
+        """See `MappedDose.sample`."""
+        kept: dict[int, tuple[FloatArray, SampledDose]] = self.__dict__.setdefault("_kept", {})
+        # The points are kept too, so that their identity stays theirs.
+        if id(points_lps) not in kept:
+            kept[id(points_lps)] = (points_lps, super().sample(points_lps))
+        return kept[id(points_lps)][1]
+
+
 def known_course(mapped: MappedDose) -> Course:
     """The course of a dose.
 
@@ -252,15 +264,16 @@ def sum_on_structure(
     spacing = tuple(np.min([m.dose.spacing_mm for m in doses], axis=0).tolist())
 
     voxels = SubVoxelSource(structure, caps)
+    kept = [_Remembered(m.dose, m.transform, m.course) for m in doses]
 
     def histogram(chosen: Sequence[MappedDose], alpha_beta: float | None) -> Dvh:
         return histogram_of(structure, summed(chosen, alpha_beta), spacing, caps=caps, source=voxels)
 
     known = all(m.course is not None for m in doses)
     return StructureSum(
-        courses=tuple(histogram([m], None) for m in doses),
-        physical=histogram(doses, None),
+        courses=tuple(histogram([m], None) for m in kept),
+        physical=histogram(kept, None),
         alpha_beta_gy=alpha_beta_gy,
-        course_eqd2=tuple(histogram([m], alpha_beta_gy) for m in doses) if known else (),
-        eqd2=histogram(doses, alpha_beta_gy) if known else None,
+        course_eqd2=tuple(histogram([m], alpha_beta_gy) for m in kept) if known else (),
+        eqd2=histogram(kept, alpha_beta_gy) if known else None,
     )

@@ -33,7 +33,7 @@ __all__ = ["SumFacts", "WrittenDose", "write_rtdose"]
 
 COMPOSED = Code("121370", "DCM", "Composed from prior doses")
 RADIOBIOLOGICAL = Code("121377", "DCM", "Composed with radiobiological effects")
-DOSE_COMPOSITION = Code("121372", "DCM", "Source of prior doses")
+DOSE_COMPOSITION = Code("121372", "DCM", "Source dose for composing current dose")
 STORED_MAX = 2**31 - 1
 LONGEST = 16
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from dicom_gateway.cli import bundles, contour, demo, qc, route, run, serve
+from dicom_gateway.cli import bundles, contour, demo, dose, qc, route, run, serve
 from imaging.errors import RadgateError
 
 __all__ = ["app", "main"]
@@ -26,6 +26,7 @@ app.command("demo", hidden=False)(demo.demo)
 app.add_typer(route.app, name="route")
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(contour.app, name="contour")
+app.add_typer(dose.app, name="dose")
 app.add_typer(qc.app, name="qc")
 
 

@@ -1,10 +1,14 @@
 """Doses, plans and registrations of a known geometry, in memory and as other systems write them."""
 
+import subprocess
 from collections.abc import Callable, Sequence
+from io import BytesIO
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.uid import ExplicitVRLittleEndian, RTDoseStorage, RTPlanStorage
@@ -139,3 +143,29 @@ def _with(ds: Dataset, attributes: dict[str, Any]) -> Dataset:
         else:
             setattr(ds, keyword, value)
     return ds
+
+
+def errors_of_dciodvfy(program: str, dataset: Dataset, folder: Path) -> list[str]:
+    """What dciodvfy finds wrong with an RTDOSE.
+
+    The program aborts on every pixel datum of more than 16 bits (an assertion of its own), so it sees the object with
+    pixels of 16 bits and is otherwise unchanged.
+    """
+    ds = dcmread_copy(dataset)
+    ds.PixelData = (ds.pixel_array >> 16).astype("<u2").tobytes()
+    ds.BitsAllocated = ds.BitsStored = 16
+    ds.HighBit = 15
+    file = folder / "sixteen.dcm"
+    ds.save_as(file, enforce_file_format=True)
+    outcome = subprocess.run([program, str(file)], capture_output=True, text=True, check=False)
+    said = (outcome.stdout + outcome.stderr).splitlines()
+    assert "RTDose" in said, said
+    return [line for line in said if line.startswith("Error")]
+
+
+def dcmread_copy(dataset: Dataset) -> Dataset:
+    """A copy by way of the bytes of a file."""
+    buffer = BytesIO()
+    dataset.save_as(buffer, enforce_file_format=True)
+    buffer.seek(0)
+    return dcmread(buffer)

@@ -1,6 +1,5 @@
 """A written sum: what stands in it, that it reads back equal, and what validators say."""
 
-import subprocess
 from datetime import datetime
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from contouring.dose.radiobiology import Course
 from contouring.dose.resample import GridSum, sum_on_grid, union_grid
 from contouring.dose.rtdose_write import SumFacts, WrittenDose, _scaling_text, write_rtdose
 from tests.conftest import require_program
-from tests.contouring.dose.making import FRAME, HFS, dose_dataset, dose_of, grid_around, linear
+from tests.contouring.dose.making import FRAME, HFS, dose_dataset, dose_of, errors_of_dciodvfy, grid_around, linear
 from tests.synthetic.series import OBLIQUE
 
 MADE_AT = datetime(2026, 3, 4, 10, 15, 30)
@@ -118,9 +117,15 @@ def read_scaling(file: Path) -> float:
 @pytest.mark.parametrize("alpha_beta_gy", [None, 3.0])
 def test_dciodvfy_finds_no_error(tmp_path: Path, alpha_beta_gy: float | None) -> None:
     program = require_program("dciodvfy")
-    file = tmp_path / "sum.dcm"
-    file.write_bytes(written(alpha_beta_gy).encoded)
 
-    outcome = subprocess.run([program, str(file)], capture_output=True, text=True, check=False)
+    assert errors_of_dciodvfy(program, written(alpha_beta_gy).dataset, tmp_path) == []
 
-    assert [line for line in outcome.stderr.splitlines() if line.startswith("Error")] == []
+
+@pytest.mark.interop
+def test_dciodvfy_would_find_a_missing_type(tmp_path: Path) -> None:
+    """The planted fault."""
+    program = require_program("dciodvfy")
+    ds = written().dataset
+    del ds.DoseUnits
+
+    assert errors_of_dciodvfy(program, ds, tmp_path) != []

@@ -1,0 +1,243 @@
+"""From files to a table: structures, doses, plans and registrations read, checked against each other and evaluated."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset
+
+from contouring.dose.accumulate import MappedDose, StructureSum, check_summable, map_dose, sum_on_structure
+from contouring.dose.alpha_beta import AlphaBeta, alpha_beta_of
+from contouring.dose.dvh import USUAL_METRICS, Dvh, dose_volume_histogram
+from contouring.dose.errors import RbeUnknown, UndeliveredFractions
+from contouring.dose.patient import check_one_patient, patient_of
+from contouring.dose.radiobiology import Course
+from contouring.dose.rtdose_read import read_rtdose
+from contouring.dose.rtplan import PlanFacts
+from contouring.dose.solid import Caps
+from contouring.dose.structure import structure_of_contours
+from contouring.dose.transform import RigidTransform
+from contouring.dose.volume import DoseVolume
+from contouring.errors import ContouringError, FrameOfReferenceMismatch
+from contouring.rtstruct_parse import ParsedRoi, open_structure_set, parse_structure_set
+
+__all__ = ["StructureTable", "SumTable", "course_of", "histograms", "mapped_doses", "sum_table"]
+
+
+@dataclass(frozen=True, eq=False)
+class StructureTable:
+    """Histograms by name of the structure, and why some structures have none."""
+
+    histograms: Mapping[str, Dvh]
+    refused: Mapping[str, ContouringError]
+
+
+@dataclass(frozen=True, eq=False)
+class SumTable:
+    """Sums by name of the structure, with the alpha/beta of each, and why some structures have none."""
+
+    sums: Mapping[str, StructureSum]
+    alpha_beta: Mapping[str, AlphaBeta]
+    refused: Mapping[str, ContouringError]
+
+    def report(self, metrics: tuple[str, ...] = USUAL_METRICS) -> list[dict[str, Any]]:
+        """One row of JSON values per structure."""
+        rows = []
+        for name, found in self.sums.items():
+            ratio = self.alpha_beta[name]
+            rows.append({
+                "structure": name,
+                "alpha_beta_gy": ratio.gy,
+                "alpha_beta_source": ratio.citation,
+                "alpha_beta_is_default": ratio.is_default,
+                "courses": [d.report(metrics) for d in found.courses],
+                "physical": found.physical.report(metrics),
+                "eqd2_courses": [d.report(metrics) for d in found.course_eqd2],
+                "eqd2": found.eqd2.report(metrics) if found.eqd2 is not None else None,
+                "sum_of_maxima_eqd2_gy": found.sum_of_maxima_gy,
+                "nominal_above_sum_of_maxima": found.is_nominal_above_sum_of_maxima,
+            })
+        return rows
+
+
+def histograms(
+    rtstruct: Dataset | Path,
+    rtdose: Dataset | Path | DoseVolume,
+    *,
+    caps: Caps = "half",
+    thickness_mm: float | None = None,
+) -> StructureTable:
+    """Histograms of all structures of a structure set in a dose; a structure that is refused stops no other.
+
+    Parameters
+    ----------
+    rtstruct, rtdose
+        The two objects, of one patient and one frame of reference.
+    caps
+        How structures end beyond their first and last plane.
+    thickness_mm
+        Slice thickness, for structures of one plane.
+
+    Raises
+    ------
+    DifferentPatients
+        The two belong to different patients.
+    DoseError
+        The dose cannot be read.
+    NotAStructureSet
+        The structure set is none, or damaged.
+    """
+    dose = rtdose if isinstance(rtdose, DoseVolume) else read_rtdose(rtdose)
+    dataset = open_structure_set(rtstruct)
+    check_one_patient(patient_of(dataset), patient_of(dose.facts.header))
+    found: dict[str, Dvh] = {}
+    refused: dict[str, ContouringError] = {}
+    for name, roi in _named(parse_structure_set(dataset).rois):
+        try:
+            _check_roi(roi, dose.grid.frame_of_reference_uid)
+            solid = structure_of_contours(roi.contours, along=dose.grid.row_direction, thickness_mm=thickness_mm)
+            found[name] = dose_volume_histogram(solid, dose, caps=caps)
+        except ContouringError as reason:
+            refused[name] = reason
+    return StructureTable(found, refused)
+
+
+def sum_table(
+    rtstruct: Dataset | Path,
+    doses: Sequence[MappedDose],
+    reference_frame: str,
+    *,
+    caps: Caps = "half",
+    own_alpha_beta: Mapping[str, float] | None = None,
+    along: NDArray[np.float64] | None = None,
+    thickness_mm: float | None = None,
+) -> SumTable:
+    """Sums on all structures of a structure set that was drawn in the reference frame.
+
+    Parameters
+    ----------
+    rtstruct
+        The structures.
+    doses
+        The doses, mapped to the reference frame.
+    reference_frame
+        Frame of reference of image and structures.
+    caps
+        How structures end.
+    own_alpha_beta
+        The clinic's alpha/beta by name.
+    along
+        Direction of the image's rows.
+    thickness_mm
+        Slice thickness, for structures of one plane.
+
+    Raises
+    ------
+    DifferentPatients
+        Structures and doses belong to different patients.
+    DoseError
+        The doses make no sum.
+    NotAStructureSet
+        The structure set is none, or damaged.
+    """
+    dataset = open_structure_set(rtstruct)
+    check_summable([m.dose for m in doses])
+    check_one_patient(patient_of(dataset), *(patient_of(m.dose.facts.header) for m in doses))
+    sums: dict[str, StructureSum] = {}
+    ratios: dict[str, AlphaBeta] = {}
+    refused: dict[str, ContouringError] = {}
+    for name, roi in _named(parse_structure_set(dataset).rois):
+        ratio = alpha_beta_of(name, roi.interpreted_type, own_alpha_beta)
+        try:
+            _check_roi(roi, reference_frame)
+            solid = structure_of_contours(roi.contours, along=along, thickness_mm=thickness_mm)
+            sums[name], ratios[name] = sum_on_structure(solid, doses, ratio.gy, caps=caps), ratio
+        except ContouringError as reason:
+            refused[name] = reason
+    return SumTable(sums, ratios, refused)
+
+
+def course_of(dose: DoseVolume, plans: Sequence[PlanFacts], fractions: int | None, label: str = "") -> Course | None:
+    """How a dose was given: by hand, else by the plan that it names; None where neither says.
+
+    Raises
+    ------
+    FractionCountUnknown
+        The plan is there but does not say it.
+    UndeliveredFractions
+        The number given by hand is larger than the plan's.
+    RbeUnknown
+        The plan is of ions, protons or brachytherapy.
+    DifferentPatients
+        The plan belongs to another patient.
+    """
+    plan = next((p for p in plans if p.sop_instance_uid in dose.facts.plan_uids), None)
+    if plan is None:
+        return Course(fractions, label) if fractions is not None else None
+    check_one_patient(plan.patient, patient_of(dose.facts.header))
+    if plan.needs_rbe:
+        raise RbeUnknown(
+            "The plan is of protons, ions or brachytherapy, whose dose does not compare with photons' by itself; "
+            "export it as photon-equivalent dose with its RBE stated."
+        )
+    if fractions is None:
+        return Course(plan.fraction_count(dose.facts.fraction_groups), label, prescription_gy=plan.prescription_gy)
+    planned = sum(n for n in plan.fractions.values() if n)
+    if planned and fractions > planned:
+        raise UndeliveredFractions(
+            f"{fractions} fractions were stated for a plan of {planned}; state those that the dose is made of.",
+            stated=fractions,
+            planned=planned,
+        )
+    return Course(fractions, label, prescription_gy=plan.prescription_gy)
+
+
+def mapped_doses(
+    doses: Sequence[DoseVolume],
+    reference_frame: str,
+    transforms: Mapping[str, RigidTransform],
+    courses: Sequence[Course | None],
+) -> tuple[MappedDose, ...]:
+    """Doses mapped to the reference frame, each with the transform of its own frame where there is one.
+
+    Raises
+    ------
+    NoRegistration
+        A dose lies in another frame and there is no transform.
+    RegistrationRefused
+        A transform relates other frames.
+    """
+    return tuple(
+        map_dose(dose, reference_frame, transforms.get(dose.grid.frame_of_reference_uid), course)
+        for dose, course in zip(doses, courses, strict=True)
+    )
+
+
+def _named(rois: Sequence[ParsedRoi]) -> list[tuple[str, ParsedRoi]]:
+    """Structures with contours by name, their number behind it where two have the same."""
+    drawn = [r for r in rois if len(r.contours) or r.fault is not None]
+    names = [r.name for r in drawn]
+    return [(r.name if names.count(r.name) == 1 and r.name else f"{r.name} #{r.number}".strip(), r) for r in drawn]
+
+
+def _check_roi(roi: ParsedRoi, frame: str) -> None:
+    """Refuse a structure that cannot be used with this frame.
+
+    Raises
+    ------
+    ContouringError
+        Its contours are damaged.
+    FrameOfReferenceMismatch
+        It lies in another frame.
+    """
+    if roi.fault is not None:
+        raise roi.fault
+    if roi.frame_of_reference_uid and frame and roi.frame_of_reference_uid != frame:
+        raise FrameOfReferenceMismatch(
+            f"Structure {roi.number} was drawn in another frame of reference than the dose; give the structure set of "
+            "the images that the dose belongs to, or a registration.",
+            number=roi.number,
+        )
