@@ -5,7 +5,7 @@ import re
 from contouring.dose.curve import DoseCurve
 from contouring.dose.errors import MetricRefused
 
-__all__ = ["evaluate", "unit_of"]
+__all__ = ["check_name", "evaluate", "unit_of"]
 
 NUMBER = r"(?P<x>\d+(\.\d+)?)"
 PATTERNS = {
@@ -15,6 +15,8 @@ PATTERNS = {
     "volume_of_percent": re.compile(rf"V{NUMBER}%(?P<unit>\[%\]|\[cc\])?"),
     "geud": re.compile(r"gEUD\[(?P<x>-?\d+(\.\d+)?)\]"),
 }
+
+PLAIN = frozenset({"Dmean", "Dmax", "Dmin", "HI", "volume"})
 
 COLD_PERCENT = 90.0
 """From here on D_x% is about the coldest part, which a missing part of the dose grid may hold."""
@@ -44,6 +46,7 @@ def evaluate(
     OutsideDoseGrid
         The number depends on the part of the structure outside the dose grid, and that is not accepted.
     """
+    check_name(name)
     if name == "volume":
         return curve.total_mm3 / 1000
     if name == "Dmax":
@@ -64,12 +67,22 @@ def evaluate(
         if prescription_gy is None:
             raise MetricRefused(f"{name} is a share of a prescription; state the prescribed dose.", metric=name)
         return _volume(curve, float(match["x"]) / 100 * prescription_gy, match["unit"])
-    if match := PATTERNS["geud"].fullmatch(name):
-        return curve.generalised_eud(float(match["x"]))
-    raise MetricRefused(
-        "There is no dose-volume number of this name; write Dmean, D95%, D0.03cc, V20Gy, V20Gy[cc], V95%, gEUD[8] "
-        "or HI."
-    )
+    return curve.generalised_eud(float(name[5:-1]))
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no number has.
+
+    Raises
+    ------
+    MetricRefused
+        The name is not known.
+    """
+    if name not in PLAIN and not any(p.fullmatch(name) for p in PATTERNS.values()):
+        raise MetricRefused(
+            "There is no dose-volume number of this name; write Dmean, D95%, D0.03cc, V20Gy, V20Gy[cc], V95%, gEUD[8] "
+            "or HI."
+        )
 
 
 def unit_of(name: str) -> str:

@@ -267,5 +267,5 @@ def test_an_organ_half_in_one_grid_is_half_known() -> None:
     found = sum_on_structure(structure(sphere(12), 1.0), [whole, part], 3.0)
 
     unknown = 1 - truth.sphere_cap(12)(height) / sphere(12).volume_mm3
-    assert found.physical.curve.outside_share == pytest.approx(unknown, abs=0.003)
+    assert found.physical.curve.outside_share == pytest.approx(unknown, abs=0.008)
     assert found.courses[0].curve.outside_share == 0

@@ -63,7 +63,8 @@ def test_the_part_outside_the_grid_is_told_and_never_zero() -> None:
     found = dose_volume_histogram(structure(sphere(12), 1.0), dose_of(linear((0, 0, 1.0)), part))
 
     expected = 1 - sphere_cap(12)(height) / sphere(12).volume_mm3
-    assert found.curve.outside_share == pytest.approx(expected, abs=0.002)
+    # Whole layers of sub-voxels are in or out: half a layer of 0.25 mm is 0.8 % of this sphere.
+    assert found.curve.outside_share == pytest.approx(expected, abs=0.008)
     assert found.curve.min_gy >= 30 + height - 0.1
     for name in ("Dmean", "Dmin", "D98%", "V20Gy"):
         with pytest.raises(OutsideDoseGrid):
