@@ -39,7 +39,7 @@ FINEST_MM, LARGEST_MM, LARGEST_ACROSS_MM = 0.02, 0.5, 0.25
 
 SHARE_OF_SPACING = 0.25
 FEWEST_SUB_VOXELS = 20_000
-MOST_SUB_VOXELS = 500_000
+MOST_SUB_VOXELS = 250_000
 """Above this number the sub-voxels of a large structure become larger than 0.5 mm: its surface is a small share."""
 
 
