@@ -49,8 +49,8 @@ def register_rigid(fixed: Volume, moving: Volume) -> tuple[RigidTransform, Regis
     """The rigid transform from the frame of the fixed image to that of the moving one, and its quality.
 
     Two runs agree to about 0.1 mm, not to the bit: the optimiser adds up its measure in changing order. The transform
-    that was used is therefore kept as an object (`write_registration`). Both directions are computed; where they disagree the result is refused, not
-    averaged.
+    that was used is therefore kept as an object (`write_registration`). Both directions are computed; where they
+    disagree the result is refused, not averaged.
 
     Raises
     ------
