@@ -90,7 +90,7 @@ def test_a_run_that_takes_too_long_is_ended_and_the_next_works(
     worker: mb.Worker, bundle: mb.Bundle, volume: Volume, tmp_path: Path
 ) -> None:
     with pytest.raises(errors.WorkerTimedOut):
-        worker.run(slow_bundle(tmp_path), large_volume(), timeout_s=0.3)
+        worker.run(slow_bundle(tmp_path), large_volume(), timeout_s=0.05)
 
     assert worker.pid is None
     assert worker.run(bundle, volume).structures
