@@ -8,22 +8,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import pydicom
 from pydicom.dataset import Dataset
-from pydicom.errors import InvalidDicomError
 from pydicom.sr.coding import Code
 
-from contouring.errors import SegmentationRefused, UnknownStructure
+from contouring.combine import Overlap
+from contouring.errors import EmptyStructure, SegmentationRefused, UnknownStructure
 from contouring.names import NameTable, StructureName
 from contouring.nifti import read_names, read_nifti
+from contouring.planes import OffGrid
+from contouring.raster import Interpolate
+from contouring.remarks import remarks_on
 from contouring.roi import Roi
 from contouring.rtstruct_read import read_rtstruct
 from contouring.seg_read import SEGMENTATION_CLASSES, read_seg, rois_of
 from imaging.errors import NotDicom
 from imaging.geometry import Grid
+from imaging.headers import read_header, read_whole
 from imaging.quiet import quiet_pydicom
+from imaging.volume import SourceInstance
 
-__all__ = ["Structures", "chosen", "read_structures", "referenced_series"]
+__all__ = ["Reading", "Structures", "chosen", "read_structures", "referenced_series"]
 
 ANATOMICAL_STRUCTURE = Code("91723000", "SCT", "Anatomical Structure")
 FOREIGN_COLOUR = (255, 255, 0)
@@ -43,16 +47,34 @@ class Structures:
         (name, reason) of those that could not be read.
     unknown_names
         Names that no entry of the table has.
+    remarks
+        (name, sentence) of what was moved, cut, skipped or left empty; see `remarks_on`.
     """
 
     kind: str
     rois: tuple[Roi, ...]
     refused: tuple[tuple[str, str], ...] = ()
     unknown_names: tuple[str, ...] = ()
+    remarks: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What reading contours may do beyond the exact; see `read_rtstruct`."""
+
+    offgrid: OffGrid = "error"
+    interpolate: Interpolate = "none"
+    overlap: Overlap = "error"
 
 
 def read_structures(
-    path: Path, grid: Grid, *, table: NameTable | None = None, labels: Mapping[int, str] | None = None
+    path: Path,
+    grid: Grid,
+    *,
+    table: NameTable | None = None,
+    labels: Mapping[int, str] | None = None,
+    images: Sequence[SourceInstance] = (),
+    reading: Reading | None = None,
 ) -> Structures:
     """The structures of an RTSTRUCT, SEG or NIfTI file on a grid.
 
@@ -66,11 +88,21 @@ def read_structures(
         Names, with a site's aliases.
     labels
         Names of a label map's numbers; where left out, the JSON file beside it.
+    images
+        The image of each plane: contours that name others are then remarked on.
+    reading
+        Options for contours.
 
     Raises
     ------
     NotDicom
         The file is neither DICOM nor NIfTI.
+    TruncatedFile
+        The file ends before its data set does.
+    ContouringError
+        No structure of an RTSTRUCT can be read: what is wrong with the first.
+    EmptyStructure
+        An RTSTRUCT defines no structure.
     NotAStructureSet
         The DICOM object is of another kind.
     SegmentationRefused
@@ -83,13 +115,16 @@ def read_structures(
     names = table or NameTable.default()
     if path.name.endswith((".nii", ".nii.gz")):
         return _from_nifti(path, grid, names, labels)
+    try:
+        ds = read_header(path).dataset
+    except NotDicom as fault:
+        raise NotDicom(
+            "The file can be read neither as DICOM nor as NIfTI; give an RTSTRUCT, a SEG or a .nii.gz, or export again."
+        ) from fault
     with quiet_pydicom():
-        try:
-            ds = pydicom.dcmread(path)
-        except InvalidDicomError as fault:
-            raise NotDicom("The file is neither DICOM nor NIfTI; give an RTSTRUCT, a SEG or a .nii.gz.") from fault
         if ds.get("SOPClassUID") not in SEGMENTATION_CLASSES:
-            return _from_rtstruct(ds, grid, names)
+            return _from_rtstruct(ds, grid, names, images, reading or Reading())
+        ds = read_whole(path)
         rois = rois_of(read_seg(ds, grid), names)
     return Structures("seg", rois, unknown_names=tuple(r.name.tg263 for r in rois if not _is_known(r, names)))
 
@@ -103,8 +138,14 @@ def referenced_series(ds: Dataset) -> frozenset[str]:
     return frozenset(found - {""})
 
 
-def _from_rtstruct(ds: Dataset, grid: Grid, table: NameTable) -> Structures:
-    read = read_rtstruct(ds, grid)
+def _from_rtstruct(
+    ds: Dataset, grid: Grid, table: NameTable, images: Sequence[SourceInstance], reading: Reading
+) -> Structures:
+    read = read_rtstruct(
+        ds, grid, images=images, offgrid=reading.offgrid, interpolate=reading.interpolate, overlap=reading.overlap
+    )
+    if not read.structures:
+        raise read.refused[0][2] if read.refused else EmptyStructure("The structure set defines no structure.")
     rois, unknown = [], []
     for number, structure in enumerate(read.structures, start=1):
         try:
@@ -114,7 +155,7 @@ def _from_rtstruct(ds: Dataset, grid: Grid, table: NameTable) -> Structures:
             name = _foreign(structure.name, structure.code, structure.colour_rgb, structure.interpreted_type)
         rois.append(Roi(number, name, structure.region, structure.description, generation="SEMIAUTOMATIC"))
     refused = tuple((name, error.message) for _, name, error in read.refused)
-    return Structures("rtstruct", tuple(rois), refused, tuple(unknown))
+    return Structures("rtstruct", tuple(rois), refused, tuple(unknown), remarks_on(read))
 
 
 def _from_nifti(path: Path, grid: Grid, table: NameTable, labels: Mapping[int, str] | None) -> Structures:

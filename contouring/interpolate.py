@@ -26,6 +26,7 @@ def between_planes(
     pixel_spacing_mm: tuple[float, float],
     *,
     fill_gaps: bool,
+    slice_mm: float | None = None,
 ) -> tuple[BoolArray, tuple[int, ...]]:
     """Shapes at some positions along the normal from shapes at others.
 
@@ -41,6 +42,8 @@ def between_planes(
         (between rows, between columns).
     fill_gaps
         Whether to interpolate over gaps too: distances of more than 1.5 times the usual one.
+    slice_mm
+        Thickness of the drawn planes, half of which is added where a part ends; the usual distance where left out.
 
     Returns
     -------
@@ -55,6 +58,7 @@ def between_planes(
     usual = (
         float(np.median(steps)) if len(steps) else float(np.median(np.diff(targets_mm))) if len(targets_mm) > 1 else 0.0
     )
+    thickness = usual if slice_mm is None else min(usual, slice_mm)
     for n, target in enumerate(targets_mm.tolist()):
         nearest = int(np.abs(positions_mm - target).argmin())
         if abs(float(positions_mm[nearest]) - target) <= ON_PLANE_MM:
@@ -63,7 +67,7 @@ def between_planes(
         above = int(np.searchsorted(positions_mm, target))
         if above in {0, len(positions_mm)}:
             end = min(above, len(positions_mm) - 1)
-            if _is_capped(target - float(positions_mm[end]), usual):
+            if _is_capped(target - float(positions_mm[end]), thickness):
                 masks[n] = shapes[end]
         else:
             low, high = float(positions_mm[above - 1]), float(positions_mm[above])
@@ -73,7 +77,7 @@ def between_planes(
                 shapes[above],
                 (target - low, high - target),
                 pixel_spacing_mm,
-                cap_mm=min(usual, high - low),
+                cap_mm=min(thickness, high - low),
                 join=fill_gaps or not gap,
             )
         if masks[n].any():

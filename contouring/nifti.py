@@ -6,6 +6,7 @@ Names do not fit into NIfTI; they go into a JSON file beside it.
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,9 @@ from imaging.ras import affine_ras
 from imaging.volume import Region
 
 __all__ = ["labels_file", "read_names", "read_nifti", "write_nifti"]
+
+Number = TypeVar("Number", np.int64, np.float32)
+Corner = tuple[int, int, int]
 
 
 def write_nifti(rois: Sequence[Roi], grid: Grid, path: Path) -> None:
@@ -78,10 +82,13 @@ def read_names(path: Path) -> dict[int, str]:
 def read_nifti(path: Path, grid: Grid) -> Mapping[int, Region]:
     """Regions of a label map by their number; axes may be flipped, exchanged or cropped.
 
+    A map of fractions from 0 to 1 is the probability of one structure: it becomes region 1, the voxels of at least one
+    half, with the fractions beside them.
+
     Raises
     ------
     SegmentationRefused
-        The file is no three-dimensional NIfTI of whole numbers.
+        The file is no three-dimensional NIfTI of whole numbers, or of fractions from 0 to 1.
     SegmentationOffGrid
         Its voxels are not voxels of the image.
     MissingSlices
@@ -102,9 +109,14 @@ def read_nifti(path: Path, grid: Grid) -> Mapping[int, Region]:
     if values.ndim != 3:
         raise SegmentationRefused(f"The NIfTI has {values.ndim} dimensions; a label map has three.")
     labels = np.rint(values).astype(np.int64)
+    affine = np.asarray(image.affine, dtype=np.float64)
     if not np.array_equal(labels, values):
-        raise SegmentationRefused("The NIfTI holds fractions; give a label map of whole numbers.")
-    placed, start = _onto_grid(labels, np.asarray(image.affine, dtype=np.float64), grid)
+        if not (np.isfinite(values).all() and values.min() >= 0 and values.max() <= 1):
+            raise SegmentationRefused(
+                "The NIfTI holds fractions beyond 0 to 1; give labels in whole numbers, or probabilities."
+            )
+        return {1: _probable(*_onto_grid(values.astype(np.float32), affine, grid), grid)}
+    placed, start = _onto_grid(labels, affine, grid)
     regions = {}
     for label in np.unique(placed):
         if label > 0:
@@ -114,9 +126,15 @@ def read_nifti(path: Path, grid: Grid) -> Mapping[int, Region]:
     return regions
 
 
-def _onto_grid(
-    labels: NDArray[np.int64], affine: NDArray[np.float64], grid: Grid
-) -> tuple[NDArray[np.int64], tuple[int, int, int]]:
+def _probable(values: NDArray[np.float32], start: tuple[int, int, int], grid: Grid) -> Region:
+    """The region of at least one half, in a box that holds every probability above zero."""
+    part = Region.from_mask(values > 0, values)
+    k, j, i = (s + o for s, o in zip(part.start, start, strict=True))
+    fractions = np.asarray(part.probability)
+    return Region(fractions >= 0.5, (k, j, i), grid.shape, fractions)
+
+
+def _onto_grid(labels: NDArray[Number], affine: NDArray[np.float64], grid: Grid) -> tuple[NDArray[Number], Corner]:
     """The labels in the order (planes, rows, columns) of the grid, cut to it, and the index of their first voxel.
 
     Raises

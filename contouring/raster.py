@@ -154,7 +154,10 @@ def fill(
     combined = combine(
         numbered, (len(used), grid.rows, grid.columns), is_xor=is_xor, overlap=overlap, inclusive=inclusive
     )
-    region, planes = _interpolated(combined, used, grid, fill_gaps=interpolate == "shape")
+    # Contours on the image's slices are as thick as a slice, however many slices were left out between them.
+    steps = grid.slice_steps_mm
+    slice_mm = float(np.median(steps)) if offgrid != "resample" and len(steps) else None
+    region, planes = _interpolated(combined, used, grid, fill_gaps=interpolate == "shape", slice_mm=slice_mm)
     return Filled(region, rings, groups, used, behind, combined.duplicates, combined.united, planes)
 
 
@@ -177,7 +180,7 @@ def _group_numbers(contours: Contours, groups: Sequence[PlaneGroup]) -> NDArray[
 
 
 def _interpolated(
-    combined: Combined, groups: Sequence[PlaneGroup], grid: Grid, *, fill_gaps: bool
+    combined: Combined, groups: Sequence[PlaneGroup], grid: Grid, *, fill_gaps: bool, slice_mm: float | None
 ) -> tuple[Region, tuple[int, ...]]:
     """The shapes of the groups' own planes carried to the planes of the grid."""
     drawn = combined.runs.region()
@@ -191,6 +194,7 @@ def _interpolated(
         grid.plane_positions_mm,
         grid.pixel_spacing_mm,
         fill_gaps=fill_gaps,
+        slice_mm=slice_mm,
     )
     full = np.zeros(grid.shape, dtype=np.bool_)
     full[:, drawn.box[1], drawn.box[2]] = masks

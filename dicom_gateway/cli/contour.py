@@ -3,15 +3,31 @@
 Exit code 0 is done, 1 means that something was found (a broken rule, a name without a match), 2 is an error.
 """
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from dicom_gateway.cli.contour_options import (
+    Aliases,
+    AsJson,
+    FillGaps,
+    Kind,
+    Labels,
+    OffGrid,
+    Out,
+    Overlap,
+    ProfileName,
+    RoiNames,
+    Series,
+    StrictNames,
+    StructureFile,
+)
+from dicom_gateway.cli.contour_report import exit_where_refused, noticed, print_json, print_table, tell_noticed
+
 if TYPE_CHECKING:
-    from contouring.convert import Structures
+    from contouring.convert import Reading, Structures
     from contouring.names import NameTable
     from contouring.roi import Roi
     from imaging.provenance import Algorithm
@@ -23,13 +39,8 @@ app = typer.Typer(help="Contours: convert, check, compare, grow, measure, rename
 
 FOUND_SOMETHING = 1
 
-StructureFile = Annotated[Path, typer.Argument(help="RTSTRUCT, DICOM SEG or NIfTI label map.", exists=True)]
-Series = Annotated[Path, typer.Option(help="Folder of the image series it belongs to.", exists=True)]
-Out = Annotated[Path, typer.Option(help="File to write; its ending says the form (.dcm, .nii.gz).")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-RoiNames = Annotated[list[str] | None, typer.Option("--roi", help="Name of a structure; may be repeated.")]
-Aliases = Annotated[Path | None, typer.Option(help="TOML file of the site's names: foreign = 'TG-263'.", exists=True)]
-Labels = Annotated[list[str] | None, typer.Option("--label", help="Name of a NIfTI label, as 1=Parotid_L.")]
+SHORT_UNITS = {"[hnsf'U]": "HU", "g/ml{SUVbw}": "g/ml", "1": ""}
+"""UCUM units as people write them."""
 
 
 @app.command("to-mask")
@@ -39,17 +50,23 @@ def to_mask(
     out: Out,
     roi: RoiNames = None,
     aliases: Aliases = None,
-    kind: Annotated[Literal["binary", "labelmap"], typer.Option(help="Form of a DICOM SEG.")] = "binary",
+    kind: Annotated[Kind, typer.Option(help="Form of a DICOM SEG.")] = "binary",
+    offgrid: OffGrid = "error",
+    fill_gaps: FillGaps = False,
+    overlap: Overlap = "error",
+    strict_names: StrictNames = False,
+    label: Labels = None,
     as_json: AsJson = False,
 ) -> None:
     """Write structures as voxels: a NIfTI label map with its names beside it, or a DICOM SEG."""
     from contouring.convert import chosen
 
     stack = _stack(series, structures)
-    read = _read(structures, stack, aliases)
+    reading = _reading(offgrid, fill_gaps, overlap)
+    read = _read(structures, stack, aliases, label, reading=reading, strict_names=strict_names)
     rois = chosen(read.rois, roi or [])
     _write_mask(rois, stack, out, kind, structures)
-    _report(read, rois, stack, out, as_json)
+    _report(read, rois, stack, out, aliases, as_json)
 
 
 @app.command("to-rtstruct")
@@ -57,27 +74,34 @@ def to_rtstruct(
     mask: StructureFile,
     series: Series,
     out: Out,
-    profile: Annotated[str, typer.Option(help="What the planning system accepts.")] = "generic",
+    profile: ProfileName = "generic",
     mode: Annotated[Literal["smooth", "crack"], typer.Option(help="Smooth contours, or along the pixels.")] = "smooth",
     roi: RoiNames = None,
     label: Labels = None,
     aliases: Aliases = None,
+    offgrid: OffGrid = "error",
+    fill_gaps: FillGaps = False,
+    overlap: Overlap = "error",
+    strict_names: StrictNames = False,
     as_json: AsJson = False,
 ) -> None:
     """Write voxels as contours; the result reads back as the same voxels."""
     from contouring.convert import chosen
 
     stack = _stack(series, mask)
-    read = _read(mask, stack, aliases, label)
+    reading = _reading(offgrid, fill_gaps, overlap)
+    read = _read(mask, stack, aliases, label, reading=reading, strict_names=strict_names)
     rois = chosen(read.rois, roi or [])
     _write_contours(rois, stack, out, mask, profile=profile, mode=mode)
-    _report(read, rois, stack, out, as_json)
+    _report(read, rois, stack, out, aliases, as_json)
 
 
 @app.command()
 def check(
     rtstruct: Annotated[Path, typer.Argument(help="RTSTRUCT of any maker.", exists=True)],
-    profile: Annotated[str, typer.Option(help="Planning system to hold it against.")] = "generic",
+    profile: Annotated[
+        str, typer.Option(help="Planning system to hold it against.", callback=_known_profile)
+    ] = "generic",
     series: Annotated[Path | None, typer.Option(help="Folder of the image series.", exists=True)] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -89,7 +113,7 @@ def check(
     grid = _stack(series, rtstruct).grid if series is not None else None
     findings = check_profile(rtstruct, profile, grid)
     if as_json:
-        _print_json({"profile": profile, "findings": [asdict(f) for f in findings]})
+        print_json({"profile": profile, "findings": [asdict(f) for f in findings]})
     elif not findings:
         typer.echo(f"{profile}: no rule broken.")
     for finding in findings if not as_json else ():
@@ -115,7 +139,9 @@ def compare(
     stack = _stack(series, reference)
     first, second = _read(reference, stack, aliases), _read(other, stack, aliases)
     comparison = compare_structures(first.rois, second.rois, stack.grid)
-    if picture is not None and comparison.agreements:
+    if picture is not None and not comparison.agreements:
+        typer.echo("no picture: no structure is in both files; give --aliases where names differ.", err=True)
+    elif picture is not None:
         from imaging.series import load_volume
 
         agreements = comparison.agreements
@@ -123,7 +149,7 @@ def compare(
         regions = [next(r.region for r in s.rois if r.name.tg263 == worst) for s in (first, second)]
         draw_difference(load_volume(stack), *regions, title=worst).save(picture, format="PNG")
     if as_json:
-        _print_json(asdict(comparison))
+        print_json(asdict(comparison))
         return
     rows = [
         [
@@ -133,10 +159,14 @@ def compare(
         ]
         for name, a in comparison.agreements.items()
     ]  # fmt: skip
-    _print_table(["structure", "Dice", "sDice 2 mm", "HD95 mm", "MSD mm", "APL mm", "cc", "other cc"], rows)
+    print_table(["structure", "Dice", "sDice 2 mm", "HD95 mm", "MSD mm", "APL mm", "cc", "other cc"], rows)
     for names, which in ((comparison.only_in_reference, "first"), (comparison.only_in_other, "second")):
         if names:
             typer.echo(f"only in the {which}: {', '.join(names)}")
+    for read in (first, second):
+        tell_noticed(read, _table(aliases))
+    for read in (first, second):
+        exit_where_refused(read)
 
 
 @app.command()
@@ -148,7 +178,7 @@ def margin(
     mm: Annotated[float, typer.Option(help="Margin on all sides; negative shrinks.")] = 0.0,
     name: Annotated[str, typer.Option(help="TG-263 name of the result.")] = "",
     recipe: Annotated[str, typer.Option(help="Site template or TOML file instead of --roi and --mm.")] = "",
-    profile: Annotated[str, typer.Option(help="What the planning system accepts.")] = "generic",
+    profile: ProfileName = "generic",
     aliases: Aliases = None,
     as_json: AsJson = False,
 ) -> None:
@@ -160,7 +190,7 @@ def margin(
         _write_mask(rois, stack, out, "binary", structures)
     else:
         _write_contours(rois, stack, out, structures, profile=profile, mode="smooth")
-    _report(read, rois, stack, out, as_json)
+    _report(read, rois, stack, out, aliases, as_json)
 
 
 @app.command()
@@ -178,7 +208,8 @@ def measure(
     read = _read(structures, stack, aliases)
     rows = _measured(chosen(read.rois, roi or []), read, stack)
     if as_json:
-        _print_json({"structures": rows, "refused": [list(r) for r in read.refused]})
+        print_json({"structures": rows, **noticed(read, _table(aliases))})
+        exit_where_refused(read)
         return
     table = []
     for row in rows:
@@ -188,12 +219,12 @@ def measure(
             f"{row['volume_cc']:.2f}",
             f"{row['axes']['long_axis']['length_mm']:.1f}",
             f"{row['axes']['short_axis']['length_mm']:.1f}",
-            f"{density['mean']:.1f} {density['unit']}" if density else "",
+            f"{density['mean']:.1f} {SHORT_UNITS.get(density['unit'], density['unit'])}".rstrip() if density else "",
             f"{row['uptake']['peak']:.2f}" if row["uptake"] else "",
         ])
-    _print_table(["structure", "cc", "long mm", "short mm", "mean", "SUVpeak"], table)
-    for refused, reason in read.refused:
-        typer.echo(f"not read: {refused}: {reason}")
+    print_table(["structure", "cc", "long mm", "short mm", "mean", "SUVpeak"], table)
+    tell_noticed(read, _table(aliases))
+    exit_where_refused(read)
 
 
 @app.command()
@@ -217,9 +248,9 @@ def rename(
             {"original": r.original, "tg263": r.name and r.name.tg263, "how": r.how, "candidates": list(r.candidates)}
             for r in renamed.names
         ]
-        _print_json({"names": rows, "unmatched": len(unmatched)})
+        print_json({"names": rows, "unmatched": len(unmatched)})
     else:
-        _print_table(
+        print_table(
             ["original", "TG-263", "how", "candidates"],
             [[r.original, r.name.tg263 if r.name else "-", r.how, ", ".join(r.candidates)] for r in renamed.names],
         )
@@ -275,10 +306,33 @@ def _table(aliases: Path | None) -> "NameTable":
     return load_aliases(aliases)
 
 
-def _read(path: Path, stack: "Stack", aliases: Path | None, labels: Sequence[str] | None = None) -> "Structures":
+def _reading(offgrid: str, fill_gaps: bool, overlap: str) -> "Reading":
+    from contouring.convert import Reading
+
+    return Reading(offgrid, "shape" if fill_gaps else "none", overlap)  # type: ignore[arg-type]
+
+
+def _read(
+    path: Path,
+    stack: "Stack",
+    aliases: Path | None,
+    labels: Sequence[str] | None = None,
+    *,
+    reading: "Reading | None" = None,
+    strict_names: bool = False,
+) -> "Structures":
+    """The structures of a file; names without an entry stay as they are, unless they are refused."""
     from contouring.convert import read_structures
 
-    return read_structures(path, stack.grid, table=_table(aliases), labels=_label_names(labels))
+    table = _table(aliases)
+    named = _label_names(labels)
+    for name in (named or {}).values():
+        table.lookup(name)
+    read = read_structures(path, stack.grid, table=table, labels=named, images=stack.sources, reading=reading)
+    if strict_names:
+        for name in read.unknown_names:
+            table.lookup(name)
+    return read
 
 
 def _label_names(labels: Sequence[str] | None) -> dict[int, str] | None:
@@ -305,9 +359,7 @@ def _digest(source: Path) -> str:
     return hashlib.sha256(source.read_bytes()).hexdigest()
 
 
-def _write_mask(
-    rois: Sequence["Roi"], stack: "Stack", out: Path, kind: Literal["binary", "labelmap"], source: Path
-) -> None:
+def _write_mask(rois: Sequence["Roi"], stack: "Stack", out: Path, kind: Kind, source: Path) -> None:
     if out.name.endswith((".nii", ".nii.gz")):
         from contouring.nifti import write_nifti
 
@@ -316,7 +368,13 @@ def _write_mask(
     from datetime import datetime
 
     from contouring import write_seg
+    from contouring.errors import SegmentationRefused
 
+    if kind == "fractional" and all(r.region.probability is None for r in rois):
+        raise SegmentationRefused(
+            "The structures have no probabilities to write as fractions; give a NIfTI or a SEG of fractions, or --kind "
+            "binary."
+        )
     ds = write_seg(
         rois, stack, made_at=datetime.now(), algorithm=_algorithm(), kind=kind, settings_digest=_digest(source)
     )
@@ -404,40 +462,16 @@ def _measured(rois: Sequence["Roi"], read: "Structures", stack: "Stack") -> list
     return rows
 
 
-def _report(read: "Structures", rois: Sequence["Roi"], stack: "Stack", out: Path, as_json: bool) -> None:
+def _report(
+    read: "Structures", rois: Sequence["Roi"], stack: "Stack", out: Path, aliases: Path | None, as_json: bool
+) -> None:
     from contouring import volume_cc
 
     rows = [{"number": r.number, "name": r.name.tg263, "volume_cc": volume_cc(r.region, stack.grid)} for r in rois]
     if as_json:
-        _print_json({
-            "written": str(out),
-            "structures": rows,
-            "refused": [list(r) for r in read.refused],
-            "unknown_names": list(read.unknown_names),
-        })
-        return
-    _print_table(["", "structure", "cc"], [[str(r["number"]), str(r["name"]), f"{r['volume_cc']:.2f}"] for r in rows])
-    for name, reason in read.refused:
-        typer.echo(f"not read: {name}: {reason}")
-    if read.unknown_names:
-        typer.echo(f"names without an entry: {', '.join(read.unknown_names)}")
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(_finite(value), ensure_ascii=False, indent=1, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    """The value with what JSON cannot say (NaN, infinite) as null, and keys as text."""
-    if isinstance(value, dict):
-        return {str(k): _finite(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not abs(value) < float("inf") else value
-
-
-def _print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns as wide as they need, never cut: a name that is shortened is another name."""
-    widths = [max(len(row[n]) for row in (heads, *rows)) for n in range(len(heads))]
-    for row in (heads, *rows):
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        print_json({"written": str(out), "structures": rows, **noticed(read, _table(aliases))})
+    else:
+        cells = [[str(r["number"]), str(r["name"]), f"{r['volume_cc']:.2f}"] for r in rows]
+        print_table(["", "structure", "cc"], cells)
+        tell_noticed(read, _table(aliases))
+    exit_where_refused(read)

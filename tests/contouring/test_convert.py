@@ -123,7 +123,7 @@ def test_nifti_of_another_spacing_fractions_or_four_dimensions_is_refused(case: 
     with pytest.raises(SegmentationOffGrid):
         read_nifti(save(labels, coarse, tmp_path / "a.nii.gz"), case.stack.grid)
     with pytest.raises(SegmentationRefused, match="fractions"):
-        read_nifti(save(labels * np.float32(0.5), affine, tmp_path / "b.nii.gz"), case.stack.grid)
+        read_nifti(save(labels * np.float32(1.5), affine, tmp_path / "b.nii.gz"), case.stack.grid)
     with pytest.raises(SegmentationRefused, match="4 dimensions"):
         read_nifti(save(np.stack([labels, labels], 3), affine, tmp_path / "c.nii.gz"), case.stack.grid)
     (tmp_path / "d.nii.gz").write_bytes(b"no nifti")

@@ -1,18 +1,25 @@
 """`radgate contour` as a person types it."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import nibabel
 import numpy as np
 import pytest
+from pydicom.dataset import Dataset
 from typer.testing import CliRunner, Result
 
 from contouring import write_rtstruct
 from contouring.convert import read_structures
-from contouring.errors import LateralityConflict, RecipeRefused, UnknownStructure
+from contouring.errors import LateralityConflict, RecipeRefused, SegmentationRefused, UnknownStructure
+from dicom_gateway.cli import main
 from dicom_gateway.cli.contour import app
 from imaging.errors import NotAnImageStack
+from imaging.geometry import Grid
 from tests.contouring.segments import ALGORITHM, MADE_AT, Case, make_case
+from tests.contouring.structure_sets import contour, square, structure_set
 from tests.synthetic.series import write_series
 
 
@@ -207,3 +214,144 @@ def test_an_uneven_series_is_measured_without_density(tmp_path: Path) -> None:
 
     assert [r["density"] for r in rows] == [None, None]
     assert all(r["volume_cc"] > 0 for r in rows)
+
+
+def spoiled(case: Case, path: Path, *contours: Dataset, **attributes: Any) -> Path:
+    """A structure set of another maker with the given contours."""
+    ds = structure_set([(1, "SpinalCord", contours)], case.stack.grid, **attributes)
+    ds.save_as(path, enforce_file_format=True)
+    return path
+
+
+def one_line(arguments: list[object], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> str:
+    """What the installed command prints for an error, after the mark of radgate."""
+    monkeypatch.setattr("sys.argv", ["radgate", "contour", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    told = capsys.readouterr()
+    assert (ended.value.code, told.err.count("\n")) == (2, 1)
+    return told.err.removeprefix("radgate: ")
+
+
+@pytest.mark.parametrize(
+    ("contours", "word"),
+    [
+        (lambda grid: [contour(b"1\\2\\3"), contour(b"1\\2\\3\\4\\5\\6")], "enclose no voxels"),
+        (lambda grid: [contour(b"NaN\\2\\3\\4\\5\\6\\7\\8\\9 ")], "no finite number"),
+        (lambda grid: [contour(b"left\\2\\3\\4\\5\\6\\7\\8\\9")], "no finite number"),
+        (lambda grid: [contour(square(grid, 2.4))], "between the slices"),
+        (lambda grid: [contour(square(grid, 3) + 900.0)], "outside the image"),
+    ],
+    ids=["points", "nan", "text", "between", "outside"],
+)
+def test_a_bad_structure_set_is_one_line_and_exit_code_two(
+    case: Case,
+    tmp_path: Path,
+    contours: Callable[[Grid], list[Dataset]],
+    word: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    bad = spoiled(case, tmp_path / "bad.dcm", *contours(case.stack.grid))
+
+    told = one_line(["to-mask", bad, "--series", series(case), "--out", tmp_path / "m.nii.gz"], capsys, monkeypatch)
+
+    assert word in told
+    assert not (tmp_path / "m.nii.gz").exists()
+
+
+def test_files_that_are_cut_or_foreign_are_one_line(
+    case: Case, structures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = structures.read_bytes()
+    for name, content in (("cut.dcm", whole[: len(whole) // 2]), ("text.dcm", b"no DICOM at all")):
+        (tmp_path / name).write_bytes(content)
+        for command in (["check"], ["measure", "--series", series(case)]):
+            assert one_line([command[0], tmp_path / name, *command[1:]], capsys, monkeypatch).endswith(".\n")
+
+
+def test_another_frame_of_reference_is_refused(
+    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = spoiled(case, tmp_path / "bad.dcm", contour(square(case.stack.grid, 3)), frame="1.2.3.99")
+
+    told = one_line(["measure", bad, "--series", series(case)], capsys, monkeypatch)
+
+    assert "another frame of reference" in told
+
+
+def test_what_was_skipped_moved_or_left_empty_is_told(case: Case, tmp_path: Path) -> None:
+    grid = case.stack.grid
+    rows = [contour(square(grid, 2)), contour(b"1\\2\\3"), contour(square(grid, 5), uid="1.2.3.4.5")]
+    foreign = spoiled(case, tmp_path / "a.dcm", *rows)
+
+    plain = run("to-mask", foreign, "--series", series(case), "--out", tmp_path / "a.nii.gz").stdout
+    filled = run("to-mask", foreign, "--series", series(case), "--out", tmp_path / "b.nii.gz", "--fill-gaps", "--json")
+
+    assert "1 points, open lines or contours of fewer than three points were skipped" in plain
+    assert "2 slices without a contour (4 to 5) were left empty" in plain
+    assert "1 contours name another image" in plain
+    remarks = [text for _, text in json.loads(filled.stdout)["remarks"]]
+    assert "2 slices were interpolated between contours, as asked" in remarks
+    assert not any("left empty" in text for text in remarks)
+    between = spoiled(case, tmp_path / "c.dcm", contour(square(grid, 2.4)))
+    moved = run("to-mask", between, "--series", series(case), "--out", tmp_path / "c.nii.gz", "--offgrid", "nearest")
+    assert "1 contours were moved to their slice, as asked, by up to 1.00 mm" in moved.stdout
+    empty = spoiled(case, tmp_path / "d.dcm")
+    assert "has no contours and stays empty" in run("measure", empty, "--series", series(case)).stdout
+
+
+def test_one_bad_structure_does_not_lose_the_others(case: Case, tmp_path: Path) -> None:
+    good, bad = contour(square(case.stack.grid, 3)), contour(b"x\\2\\3")
+    both = structure_set([(1, "SpinalCord", [good]), (2, "Parotid_L", [bad])], case.stack.grid)
+    both.save_as(tmp_path / "both.dcm", enforce_file_format=True)
+
+    result = run("to-mask", tmp_path / "both.dcm", "--series", series(case), "--out", tmp_path / "m.dcm")
+
+    assert result.exit_code == 1
+    assert "not read: Parotid_L: ContourData holds something" in result.stdout
+    assert (tmp_path / "m.dcm").exists()
+
+
+def test_an_unmapped_name_is_told_with_the_nearest_and_refused_on_request(case: Case, tmp_path: Path) -> None:
+    foreign = structure_set([(1, "Partid_L", [contour(square(case.stack.grid, 3))])], case.stack.grid)
+    foreign.save_as(tmp_path / "f.dcm", enforce_file_format=True)
+    arguments = ["to-mask", tmp_path / "f.dcm", "--series", series(case), "--out", tmp_path / "m.nii.gz"]
+
+    assert "not a TG-263 name: Partid_L; the nearest are Parotid_L" in run(*arguments).stdout
+    refused = run(*arguments, "--strict-names", fails=True).exception
+    assert isinstance(refused, UnknownStructure)
+    assert "Parotid_L" in str(refused)
+    (tmp_path / "site.toml").write_text('"Partid_L" = "Parotid_L"\n', encoding="utf-8")
+    assert "nearest" not in run(*arguments, "--strict-names", "--aliases", tmp_path / "site.toml").stdout
+
+
+def test_probabilities_become_a_fractional_segmentation(case: Case, structures: Path, tmp_path: Path) -> None:
+    run("to-mask", structures, "--series", series(case), "--roi", "SpinalCord", "--out", tmp_path / "a.nii.gz")
+    labels = nibabel.load(tmp_path / "a.nii.gz")
+    steps = np.random.default_rng(3).integers(0, 256, labels.shape) * (np.asarray(labels.dataobj) > 0)
+    nibabel.save(nibabel.Nifti1Image((steps / 255).astype(np.float32), labels.affine), tmp_path / "p.nii.gz")
+    arguments = ["--series", series(case), "--kind", "fractional", "--out"]
+
+    run("to-mask", tmp_path / "p.nii.gz", "--label", "1=SpinalCord", *arguments, tmp_path / "p.dcm")
+    run("to-mask", tmp_path / "p.dcm", *arguments, tmp_path / "again.dcm")
+
+    for name in ("p.dcm", "again.dcm"):
+        region = read_structures(tmp_path / name, case.stack.grid).rois[0].region
+        probability = np.zeros(case.stack.grid.shape)
+        probability[region.box] = region.probability
+        assert np.array_equal(np.rint(probability * 255).transpose(2, 1, 0), steps)
+    refused = run("to-mask", structures, *arguments, tmp_path / "x.dcm", fails=True).exception
+    assert isinstance(refused, SegmentationRefused)
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--profile", "knee"), ("--out", "no/such/folder/a.dcm"), ("--out", "a.txt")]
+)
+def test_wrong_options_are_named(case: Case, structures: Path, option: str, value: str) -> None:
+    given = {"--series": series(case), "--out": "a.dcm", option: value}
+
+    result = run("to-rtstruct", structures, *[part for pair in given.items() for part in pair])
+
+    assert result.exit_code == 2
+    assert option in result.output
