@@ -99,9 +99,7 @@ def to_rtstruct(
 @app.command()
 def check(
     rtstruct: Annotated[Path, typer.Argument(help="RTSTRUCT of any maker.", exists=True)],
-    profile: Annotated[
-        str, typer.Option(help="Planning system to hold it against.", callback=_known_profile)
-    ] = "generic",
+    profile: ProfileName = "generic",
     series: Annotated[Path | None, typer.Option(help="Folder of the image series.", exists=True)] = None,
     as_json: AsJson = False,
 ) -> None:

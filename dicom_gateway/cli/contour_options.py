@@ -49,7 +49,10 @@ Series = Annotated[Path, typer.Option(help="Folder of the image series it belong
 Out = Annotated[
     Path, typer.Option(help="File to write; its ending says the form (.dcm, .nii.gz).", callback=_known_form)
 ]
-ProfileName = Annotated[str, typer.Option(help="What the planning system accepts.", callback=_known_profile)]
+ProfileName = Annotated[
+    str,
+    typer.Option(help="Planning system: eclipse, generic, mim, monaco, pinnacle, raystation.", callback=_known_profile),
+]
 OffGrid = Annotated[
     Literal["error", "nearest", "resample"],
     typer.Option(help="Contours between slices: refuse, move to the nearest slice, or interpolate shapes."),
