@@ -16,7 +16,10 @@ if action == "write":
     for number, mask in enumerate(masks):
         builder.add_roi(mask=np.moveaxis(mask, 0, -1), name=f"roi {number}")
     builder.save(target)
-    print(json.dumps({"seconds": time.process_time() - begin, "size": Path(target).stat().st_size}))
+    seconds = time.process_time() - begin
+    contours = [c for roi in builder.ds.ROIContourSequence for c in roi.ContourSequence]
+    count = sum(len(c.ContourData) for c in contours)
+    print(json.dumps({"seconds": seconds, "size": Path(target).stat().st_size, "numbers": count}))
 else:
     builder = RTStructBuilder.create_from(dicom_series_path=images, rt_struct_path=target)
     begin = time.process_time()

@@ -37,9 +37,11 @@ def _on_structure(roi: ReadRoi) -> Iterator[str]:
     yield from _on_contours(report)
     if report.cut_share >= TOLD_SHARE:
         yield f"{report.cut_share:.1%} of its area lies outside the image and was cut"
-    for first, last in report.gaps:
-        if not set(report.filled_planes).issuperset(range(first, last + 1)):
-            yield f"{last - first + 1} slices without a contour ({first + 1} to {last + 1}) were left empty"
+    empty = [(f, e) for f, e in report.gaps if not set(report.filled_planes).issuperset(range(f, e + 1))]
+    if empty:
+        count = sum(last - first + 1 for first, last in empty)
+        where = ", ".join(str(f + 1) if f == last else f"{f + 1} to {last + 1}" for f, last in empty)
+        yield f"{count} slices without a contour between others were left empty: {where}"
     if report.filled_planes:
         yield f"{len(report.filled_planes)} slices were interpolated between contours, as asked"
     if report.through_voxel_centres:

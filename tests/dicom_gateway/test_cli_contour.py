@@ -289,7 +289,7 @@ def test_what_was_skipped_moved_or_left_empty_is_told(case: Case, tmp_path: Path
     filled = run("to-mask", foreign, "--series", series(case), "--out", tmp_path / "b.nii.gz", "--fill-gaps", "--json")
 
     assert "1 points, open lines or contours of fewer than three points were skipped" in plain
-    assert "2 slices without a contour (4 to 5) were left empty" in plain
+    assert "2 slices without a contour between others were left empty: 4 to 5" in plain
     assert "1 contours name another image" in plain
     remarks = [text for _, text in json.loads(filled.stdout)["remarks"]]
     assert "2 slices were interpolated between contours, as asked" in remarks
