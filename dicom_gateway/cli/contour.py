@@ -21,6 +21,7 @@ from dicom_gateway.cli.contour_options import (
     ProfileName,
     RoiNames,
     Series,
+    SmallestPart,
     StrictNames,
     StructureFile,
 )
@@ -55,6 +56,7 @@ def to_mask(
     fill_gaps: FillGaps = False,
     overlap: Overlap = "error",
     strict_names: StrictNames = False,
+    drop_parts_below_cc: SmallestPart = 0.0,
     label: Labels = None,
     as_json: AsJson = False,
 ) -> None:
@@ -64,7 +66,7 @@ def to_mask(
     stack = _stack(series, structures)
     reading = _reading(offgrid, fill_gaps, overlap)
     read = _read(structures, stack, aliases, label, reading=reading, strict_names=strict_names)
-    rois = chosen(read.rois, roi or [])
+    read, rois = _without_small_parts(read, chosen(read.rois, roi or []), stack, drop_parts_below_cc)
     _write_mask(rois, stack, out, kind, structures)
     _report(read, rois, stack, out, aliases, as_json)
 
@@ -83,6 +85,7 @@ def to_rtstruct(
     fill_gaps: FillGaps = False,
     overlap: Overlap = "error",
     strict_names: StrictNames = False,
+    drop_parts_below_cc: SmallestPart = 0.0,
     as_json: AsJson = False,
 ) -> None:
     """Write voxels as contours; the result reads back as the same voxels."""
@@ -91,7 +94,7 @@ def to_rtstruct(
     stack = _stack(series, mask)
     reading = _reading(offgrid, fill_gaps, overlap)
     read = _read(mask, stack, aliases, label, reading=reading, strict_names=strict_names)
-    rois = chosen(read.rois, roi or [])
+    read, rois = _without_small_parts(read, chosen(read.rois, roi or []), stack, drop_parts_below_cc)
     _write_contours(rois, stack, out, mask, profile=profile, mode=mode)
     _report(read, rois, stack, out, aliases, as_json)
 
@@ -331,6 +334,23 @@ def _read(
         for name in read.unknown_names:
             table.lookup(name)
     return read
+
+
+def _without_small_parts(
+    read: "Structures", rois: Sequence["Roi"], stack: "Stack", smallest_cc: float
+) -> tuple["Structures", tuple["Roi", ...]]:
+    """The structures without their small parts, and how many were left out among the remarks."""
+    from dataclasses import replace
+
+    from contouring.booleans import without_small_parts
+
+    kept, remarks = [], list(read.remarks)
+    for roi in rois:
+        region, dropped = without_small_parts(roi.region, stack.grid, smallest_cc) if smallest_cc else (roi.region, 0)
+        kept.append(replace(roi, region=region))
+        if dropped:
+            remarks.append((roi.name.tg263, f"{dropped} parts below {smallest_cc:g} cc were left out, as asked"))
+    return replace(read, remarks=tuple(remarks)), tuple(kept)
 
 
 def _label_names(labels: Sequence[str] | None) -> dict[int, str] | None:

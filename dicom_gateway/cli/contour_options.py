@@ -17,6 +17,7 @@ __all__ = [
     "ProfileName",
     "RoiNames",
     "Series",
+    "SmallestPart",
     "StrictNames",
     "StructureFile",
 ]
@@ -65,4 +66,7 @@ StrictNames = Annotated[bool, typer.Option("--strict-names", help="Refuse names 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 RoiNames = Annotated[list[str] | None, typer.Option("--roi", help="Name of a structure; may be repeated.")]
 Aliases = Annotated[Path | None, typer.Option(help="TOML file of the site's names: foreign = 'TG-263'.", exists=True)]
+SmallestPart = Annotated[
+    float, typer.Option("--drop-parts-below-cc", help="Leave out separate parts smaller than this; counted.", min=0.0)
+]
 Labels = Annotated[list[str] | None, typer.Option("--label", help="Name of a NIfTI label, as 1=Parotid_L.")]

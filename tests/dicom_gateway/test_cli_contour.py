@@ -355,3 +355,16 @@ def test_wrong_options_are_named(case: Case, structures: Path, option: str, valu
 
     assert result.exit_code == 2
     assert option in result.output
+
+
+def test_small_parts_are_left_out_on_request_and_counted(case: Case, tmp_path: Path) -> None:
+    grid = case.stack.grid
+    rows = [contour(square(grid, 3)), contour(square(grid, 3, column=30, row=35, side=1))]
+    foreign = spoiled(case, tmp_path / "a.dcm", *rows)
+    arguments = ["to-rtstruct", foreign, "--series", series(case), "--out", tmp_path / "b.dcm", "--json"]
+
+    whole = json.loads(run(*arguments).stdout)
+    cleaned = json.loads(run(*arguments, "--drop-parts-below-cc", 0.1).stdout)
+
+    assert ["SpinalCord", "1 parts below 0.1 cc were left out, as asked"] in cleaned["remarks"]
+    assert cleaned["structures"][0]["volume_cc"] < whole["structures"][0]["volume_cc"]
