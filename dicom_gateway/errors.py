@@ -8,9 +8,12 @@
         ├── StoreError
         │   ├── StoreFull
         │   ├── StoreUnavailable
+        │   ├── StoreInUse
         │   ├── Unreadable
         │   └── UnknownObject
         ├── ListenError
+        ├── NothingToDo
+        ├── OutputRefused
         ├── BadQuery, BadBody (dicom_gateway.dicomweb)
         └── DeliveryError
             ├── RetryableDelivery
@@ -27,11 +30,14 @@ __all__ = [
     "DestinationMisconfigured",
     "GatewayError",
     "ListenError",
+    "NothingToDo",
+    "OutputRefused",
     "PermanentDelivery",
     "RetryableDelivery",
     "SettingsError",
     "StoreError",
     "StoreFull",
+    "StoreInUse",
     "StoreUnavailable",
     "UnknownObject",
     "Unreadable",
@@ -77,6 +83,10 @@ class StoreUnavailable(StoreError):
     """The index or the file system does not answer."""
 
 
+class StoreInUse(StoreError):
+    """Another service works on the store."""
+
+
 class Unreadable(StoreError):
     """The bytes are no DICOM object that can be indexed."""
 
@@ -103,3 +113,11 @@ class PermanentDelivery(DeliveryError):
 
 class DestinationMisconfigured(DeliveryError):
     """The destination refuses us as a peer: a person has to change a setting on one of the sides."""
+
+
+class NothingToDo(GatewayError):
+    """A folder that was named holds no file."""
+
+
+class OutputRefused(GatewayError):
+    """Results cannot be written to this folder."""

@@ -8,17 +8,20 @@ What passes between steps is small JSON; arrays lie in the job's folder.
 import json
 import logging
 import shutil
+import threading
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, Serializer, SetWorkflowID
+from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, Serializer, SetWorkflowID, StepOptions
 from sqlalchemy import Engine, select
+from sqlalchemy.exc import InterfaceError, OperationalError
 
+from dicom_gateway.errors import StoreFull, StoreUnavailable
 from dicom_gateway.flow import record
-from dicom_gateway.flow.journal import DatabaseJournal
+from dicom_gateway.flow.journal import DatabaseJournal, reason_of
 from dicom_gateway.flow.plan import InputFile, JobPlan, input_digest
 from dicom_gateway.flow.planning import decide, plan_jobs
 from dicom_gateway.flow.publish import publish
@@ -29,14 +32,25 @@ from dicom_gateway.route.facts import Facts
 from dicom_gateway.settings import Settings
 from dicom_gateway.store import tables
 from dicom_gateway.store.store import Store
-from imaging.errors import RadgateError
 
 __all__ = ["StudyFlow", "launch", "shut_down"]
 
 log = logging.getLogger(__name__)
 
 QUEUE = "studies"
+BROKEN_OFF = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
+
+PASSING = (OperationalError, InterfaceError, StoreUnavailable, StoreFull)
+"""What a restarted database or an emptied disk puts right: the step is tried again."""
+
+AGAIN = StepOptions(retries_allowed=True, interval_seconds=1.0, max_attempts=10, backoff_rate=2.0)
+"""Nine waits of 1, 2, 4 ... 256 s: about eight and a half minutes in all."""
+
 JOB_STATES = {"qc": "QC", "run": "RUN", "measure": "MEASURED", "encode": "ENCODED", "validate": "VALIDATED"}
+
+
+def _workflow_id(study_uid: str, version: int, attempt: int) -> str:
+    return f"{study_uid}:{version}" if attempt == 1 else f"{study_uid}:{version}:{attempt}"
 
 
 class JsonSerializer(Serializer):
@@ -79,29 +93,37 @@ class StudyFlow(DBOSConfiguredInstance):
         self._store = store
         self._tools = tools
         self._on_sendable = on_sendable
-        self._files: tuple[str, StudyFiles] | None = None
+        self._lock = threading.Lock()
+        self._files: dict[str, StudyFiles] = {}
 
     def start(self, study_uid: str, version: int) -> None:
-        """Enqueue the workflow of a study version; a second call for the same version changes nothing."""
-        with SetWorkflowID(f"{study_uid}:{version}"):
+        """Enqueue the workflow of a study version; a second call changes nothing, unless the first broke off."""
+        attempt = 1
+        while (status := DBOS.get_workflow_status(_workflow_id(study_uid, version, attempt))) is not None:
+            if status.status not in BROKEN_OFF:
+                return
+            attempt += 1
+        with SetWorkflowID(_workflow_id(study_uid, version, attempt)):
             DBOS.enqueue_workflow(QUEUE, self.process, study_uid, version)
 
     @DBOS.workflow()
     def process(self, study_uid: str, version: int) -> str:
         """Take one study version from its files to the delivery ledger; returns its state."""
-        inputs = DBOS.run_step({"name": "freeze"}, self._freeze, study_uid)
-        jobs = DBOS.run_step({"name": "route"}, self._route, study_uid, version, inputs)
+        inputs = DBOS.run_step({"name": "freeze", **AGAIN}, self._freeze, study_uid)
+        jobs = DBOS.run_step({"name": "route", **AGAIN}, self._route, study_uid, version, inputs)
         for job in jobs:
+            short = job["id"][:12]
             failure = ""
             for name, _ in STEPS:
-                failure = DBOS.run_step({"name": f"{name}:{job['id'][:12]}"}, self._step, name, job, inputs)
+                failure = DBOS.run_step({"name": f"{name}:{short}", **AGAIN}, self._step, name, job, inputs)
                 if failure:
                     break
+            failure = failure or DBOS.run_step({"name": f"deliver:{short}", **AGAIN}, self._deliver, job)
             if failure:
-                DBOS.run_step({"name": f"fail:{job['id'][:12]}"}, self._fail, job, failure)
-            else:
-                DBOS.run_step({"name": f"deliver:{job['id'][:12]}"}, self._deliver, job)
-        return DBOS.run_step({"name": "finish"}, self._finish, study_uid, version, [job["id"] for job in jobs])
+                DBOS.run_step({"name": f"fail:{short}", **AGAIN}, self._fail, job, failure)
+        return DBOS.run_step(
+            {"name": "finish", **AGAIN}, self._finish, study_uid, version, [job["id"] for job in jobs], inputs
+        )
 
     def _freeze(self, study_uid: str) -> list[list[str]]:
         """The received objects of this version as (SOP UID, sha256) pairs: what comes later is a later version."""
@@ -133,10 +155,11 @@ class StudyFlow(DBOSConfiguredInstance):
                     ),
                 )
                 step.detail = decision.to_json()
+        except PASSING:
+            raise
         except Exception as error:  # noqa: BLE001 - the boundary of the step: counted, logged by code, shown as a state
             log.error("routing failed: %s", type(error).__name__)
-            reason = error.message if isinstance(error, RadgateError) else f"Internal error ({type(error).__name__})."
-            record.study_state(self._engine, study_uid, version, "FAILED", reason)
+            record.study_state(self._engine, study_uid, version, "FAILED", reason_of(error))
             return []
         if not plans:
             reason = "No route matches; the study page shows for each route the first condition that does not hold."
@@ -157,9 +180,11 @@ class StudyFlow(DBOSConfiguredInstance):
         try:
             with journal.step(name, plan.id) as step:
                 dict(STEPS)[name](job, step)
+        except PASSING:
+            raise
         except Exception as error:  # noqa: BLE001 - the boundary of the step: counted, logged by code, shown as a state
             log.error("step %s failed: %s", name, type(error).__name__)
-            return journal.steps[-1].message
+            return reason_of(error)
         return ""
 
     def _fail(self, plan_json: dict[str, Any], reason: str) -> None:
@@ -170,18 +195,25 @@ class StudyFlow(DBOSConfiguredInstance):
         else:
             record.job_state(self._engine, plan.id, "FAILED", reason)
 
-    def _deliver(self, plan_json: dict[str, Any]) -> None:
-        """Put the objects into the store and the ledger; the courier sends them."""
+    def _deliver(self, plan_json: dict[str, Any]) -> str:
+        """Put the objects into the store and the ledger; the sentence of a failure, or nothing."""
         plan = JobPlan.from_json(plan_json)
         journal = DatabaseJournal(self._engine, plan.study_uid, plan.version)
-        with journal.step("deliver", plan.id) as step:
-            wanted = [d for d in self._settings.destinations if d.name in plan.deliver]
-            rows = publish(plan, self._folder(plan), self._store, self._engine, wanted)
-            step.detail = {"objects": rows}
-            record.job_state(self._engine, plan.id, "DELIVERING")
+        try:
+            with journal.step("deliver", plan.id) as step:
+                wanted = [d for d in self._settings.destinations if d.name in plan.deliver]
+                rows = publish(plan, self._folder(plan), self._store, self._engine, wanted)
+                step.detail = {"objects": rows}
+                record.job_state(self._engine, plan.id, "DELIVERING")
+        except PASSING:
+            raise
+        except Exception as error:  # noqa: BLE001 - the boundary of the step: counted, logged by code, shown as a state
+            log.error("delivery failed: %s", type(error).__name__)
+            return reason_of(error)
         self._on_sendable()
+        return ""
 
-    def _finish(self, study_uid: str, version: int, job_ids: Sequence[str]) -> str:
+    def _finish(self, study_uid: str, version: int, job_ids: Sequence[str], inputs: list[list[str]]) -> str:
         """Settle the state and drop what was kept between the steps."""
         if job_ids:
             record.study_state(self._engine, study_uid, version, "DELIVERING")
@@ -189,7 +221,8 @@ class StudyFlow(DBOSConfiguredInstance):
             record.settle_study(self._engine, study_uid)
         for job_id in job_ids:
             shutil.rmtree(self._settings.store.root / "work" / job_id, ignore_errors=True)
-        self._files = None
+        with self._lock:
+            self._files.pop(input_digest(self._inputs(inputs)), None)
         return "done"
 
     def _folder(self, plan: JobPlan) -> Path:
@@ -199,13 +232,10 @@ class StudyFlow(DBOSConfiguredInstance):
         return [InputFile(uid, sha256, self._store.path(sha256)) for uid, sha256 in inputs]
 
     def _study_files(self, inputs: list[list[str]]) -> StudyFiles:
-        """The scanned files of this input, kept while one study is worked on."""
+        """The scanned files of this input, kept until its study is finished."""
         files = self._inputs(inputs)
-        digest = input_digest(files)
-        if self._files is None or self._files[0] != digest:
-            self._files = None
-            self._files = (digest, StudyFiles([f.path for f in files], files))
-        return self._files[1]
+        with self._lock:
+            return self._files.setdefault(input_digest(files), StudyFiles([f.path for f in files], files))
 
     def _is_superseded(self, plan: JobPlan) -> bool:
         version_ = tables.study_version

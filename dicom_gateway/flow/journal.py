@@ -14,7 +14,7 @@ from sqlalchemy import Engine, func, insert, select, update
 from dicom_gateway.store import tables
 from imaging.errors import RadgateError
 
-__all__ = ["DatabaseJournal", "Journal", "Step", "places"]
+__all__ = ["DatabaseJournal", "Journal", "Step", "places", "reason_of"]
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +46,13 @@ def places(error: BaseException) -> str:
     return " > ".join(f"{Path(frame.filename).stem}:{frame.lineno}" for frame in frames)
 
 
+def reason_of(error: Exception) -> str:
+    """The sentence of one of our errors; of any other its type, because its text may hold patient data."""
+    if isinstance(error, RadgateError):
+        return error.message
+    return f"Internal error ({type(error).__name__}); see the log."
+
+
 class Journal:
     """Keeps the steps in memory; subclasses also write or show them."""
 
@@ -72,7 +79,7 @@ class Journal:
             raise
         except Exception as error:
             # The text of a foreign exception may hold patient data; its type does not.
-            entry.state, entry.message = "failed", f"Internal error ({type(error).__name__}); see the service's log."
+            entry.state, entry.message = "failed", reason_of(error)
             log.error("step %s: %s at %s", name, type(error).__name__, places(error))
             raise
         else:

@@ -4,12 +4,13 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dicom_gateway.flow.journal import Journal
+from dicom_gateway.errors import NothingToDo, OutputRefused
+from dicom_gateway.flow.journal import Journal, reason_of
 from dicom_gateway.flow.kept import keep_bytes, keep_json, kept_json
 from dicom_gateway.flow.plan import JobPlan, input_digest
 from dicom_gateway.flow.planning import decide, plan_jobs
@@ -19,10 +20,11 @@ from dicom_gateway.flow.summary import leftover_groups, stack_summary
 from dicom_gateway.route.explain import StackExplanation
 from dicom_gateway.route.facts import Facts
 from dicom_gateway.settings import Settings
-from imaging.errors import RadgateError
 from imaging.series import Scan
 
 __all__ = ["FolderOutcome", "JobOutcome", "process_folder"]
+
+SCHEMA = "radgate.run/1"
 
 
 @dataclass
@@ -39,7 +41,7 @@ class JobOutcome:
         Why it is no plain finding.
     steps
         Name, state and seconds of each step.
-    objects
+    objects, report
         Names of the written files.
     result
         The result as JSON; None where a step broke before it.
@@ -50,11 +52,14 @@ class JobOutcome:
     reason: str = ""
     steps: list[dict[str, Any]] = field(default_factory=list)
     objects: list[str] = field(default_factory=list)
+    report: str = ""
     result: dict[str, Any] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
+            "job": self.plan.id,
+            "created_at": self.plan.created_at,
             "route": self.plan.route,
             "bundles": list(self.plan.bundles),
             "stack": self.plan.stack,
@@ -63,6 +68,7 @@ class JobOutcome:
             "reason": self.reason,
             "steps": self.steps,
             "objects": self.objects,
+            "report": self.report,
             "result": self.result,
         }
 
@@ -79,7 +85,7 @@ class FolderOutcome:
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return {
-            "schema": "radgate.run/1",
+            "schema": SCHEMA,
             "stacks": self.stacks,
             "leftovers": self.leftovers,
             "routing": [e.to_json() for e in self.explanations],
@@ -107,10 +113,19 @@ def process_folder(
         Called with (files read, files in all).
     planned
         Called once with all jobs before the first starts.
+
+    Raises
+    ------
+    NothingToDo
+        There is no file.
+    OutputRefused
+        The output folder cannot be made, or holds objects of something else.
     """
-    out.mkdir(parents=True, exist_ok=True)
-    found = StudyFiles([source], progress=reading)
+    earlier = _ready(out)
+    found = StudyFiles(_inputs(source, out), progress=reading)
     scan = found.scan
+    if not scan.stacks and not scan.leftovers:
+        raise NothingToDo("There is no file in this folder; name one that holds a study.")
     created_at = float(int(time.time()))
     facts = Facts(complete=True, now=datetime.now().astimezone())
     explanations: list[StackExplanation] = []
@@ -129,7 +144,8 @@ def process_folder(
             input_digest=input_digest(inputs),
             created_at=created_at,
         )
-        work += [(plan, files) for plan in plans]
+        # The same job into the same folder keeps its time, and so its objects byte for byte.
+        work += [(replace(plan, created_at=earlier.get(plan.id, created_at)), files) for plan in plans]
     if planned is not None:
         planned([plan for plan, _ in work])
     outcome = FolderOutcome(
@@ -145,6 +161,40 @@ def process_folder(
     return outcome
 
 
+def _ready(out: Path) -> dict[str, float]:
+    """Make the folder, and empty it of what an earlier run wrote; the times of the earlier run's jobs.
+
+    Raises
+    ------
+    OutputRefused
+        The folder cannot be made, or holds objects that no earlier run wrote.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        record = out / "result.json"
+        document = kept_json(record) if record.exists() else {}
+        if document and document.get("schema") != SCHEMA:
+            raise OutputRefused("The output folder holds a result.json of another program; name another folder.")
+        ours = {name for job in document.get("jobs", ()) for name in (*job["objects"], job.get("report", ""))}
+        for name in ours - {""}:
+            (out / Path(name).name).unlink(missing_ok=True)
+        record.unlink(missing_ok=True)
+        if any(out.glob("*.dcm")) or any(out.glob("report*.pdf")):
+            raise OutputRefused("The output folder holds objects of something else; name an empty one.")
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise OutputRefused(f"The output folder cannot be used ({reason}); name another one.") from error
+    return {job["job"]: job["created_at"] for job in document.get("jobs", ())}
+
+
+def _inputs(source: Path, out: Path) -> list[Path]:
+    """The folder, or its files where the output folder lies inside and must not be read."""
+    if source.is_dir() and out.resolve().is_relative_to(source.resolve()):
+        inside = out.resolve()
+        return [f for f in sorted(source.rglob("*")) if f.is_file() and not f.resolve().is_relative_to(inside)]
+    return [source]
+
+
 def _one_job(plan: JobPlan, files: StudyFiles, out: Path, tools: Tools, journal: Journal, suffix: str) -> JobOutcome:
     """Run the steps of one job and copy what they made."""
     outcome = JobOutcome(plan)
@@ -155,10 +205,8 @@ def _one_job(plan: JobPlan, files: StudyFiles, out: Path, tools: Tools, journal:
             for name, function in STEPS:
                 with journal.step(name, plan.id) as step:
                     function(job, step)
-        except RadgateError as error:
-            outcome.reason = error.message
-        except Exception:  # noqa: BLE001 - the boundary of a job: shown in the table, the next job goes on
-            outcome.reason = journal.steps[-1].message
+        except Exception as error:  # noqa: BLE001 - the boundary of a job: shown in the table, the next job goes on
+            outcome.reason = reason_of(error)
         outcome.steps = [
             {"step": s.name, "state": s.state, "seconds": round(s.elapsed_s, 3), "message": s.message}
             for s in journal.steps[first:]
@@ -173,7 +221,8 @@ def _one_job(plan: JobPlan, files: StudyFiles, out: Path, tools: Tools, journal:
             shutil.copyfile(job.folder / "objects" / item["file"], out / name)
             outcome.objects.append(name)
         if (job.folder / "report.pdf").exists():
-            keep_bytes(out / f"report{suffix}.pdf", (job.folder / "report.pdf").read_bytes())
+            outcome.report = f"report{suffix}.pdf"
+            keep_bytes(out / outcome.report, (job.folder / "report.pdf").read_bytes())
     return outcome
 
 

@@ -13,6 +13,7 @@ import pytest
 from pydicom import dcmread
 
 from contouring.seg_read import read_seg
+from dicom_gateway.errors import NothingToDo, OutputRefused
 from dicom_gateway.flow.journal import Journal
 from dicom_gateway.flow.local import FolderOutcome, process_folder
 from dicom_gateway.flow.steps import Tools
@@ -193,3 +194,46 @@ def test_an_invalid_object_is_not_let_out(tmp_path: Path, phantom: Phantom, monk
 
     assert job.status == "failed"
     assert "seg.dcm" not in job.objects
+
+
+def test_a_second_run_into_the_same_folder_leaves_nothing_of_the_first(tmp_path: Path, phantom: Phantom) -> None:
+    write_phantom(tmp_path / "ct", phantom)
+    write_series(tmp_path / "mr", seed=4, study_seed=4, modality="MR")
+    process(tmp_path / "ct", tmp_path / "out")
+    before = {f.name: f.read_bytes() for f in (tmp_path / "out").glob("*.dcm")}
+
+    process(tmp_path / "ct", tmp_path / "out")
+    again = {f.name: f.read_bytes() for f in (tmp_path / "out").glob("*.dcm")}
+    process(tmp_path / "mr", tmp_path / "out")
+
+    assert again == before
+    assert [f.name for f in (tmp_path / "out").iterdir()] == ["result.json"]
+
+
+def test_an_output_folder_inside_the_study_is_not_read(tmp_path: Path, phantom: Phantom) -> None:
+    write_phantom(tmp_path / "ct", phantom)
+
+    first, second = (process(tmp_path / "ct", tmp_path / "ct" / "out") for _ in range(2))
+
+    assert first.leftovers == second.leftovers == []
+    assert [j.plan.id for j in first.jobs] == [j.plan.id for j in second.jobs]
+
+
+@pytest.mark.parametrize("kind", ["a file", "objects of something else"])
+def test_an_output_folder_that_cannot_be_used_is_refused(tmp_path: Path, phantom: Phantom, kind: str) -> None:
+    write_series(tmp_path / "mr", modality="MR")
+    out = tmp_path / "out"
+    if kind == "a file":
+        out.touch()
+    else:
+        write_series(out, seed=9)
+
+    with pytest.raises(OutputRefused):
+        process(tmp_path / "mr", out)
+
+
+def test_a_folder_without_a_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+
+    with pytest.raises(NothingToDo):
+        process(tmp_path / "empty", tmp_path / "out")
