@@ -30,8 +30,8 @@ def demo(
     console = Console()
     with Demonstration(folder, console, timeout_s=timeout_s) as shown:
         shown.send(study)
-        complete = shown.wait()
-        shown.report()
+        shown.wait()
+        complete = shown.report()
         if keep if keep is not None else sys.stdout.isatty():
             shown.stay()
     raise typer.Exit(0 if complete else 1)

@@ -19,6 +19,7 @@ from sqlalchemy import select
 from dicom_gateway.demo.send import send_files
 from dicom_gateway.demo.tables import came_back_table, steps_table
 from dicom_gateway.demo.truth import dice_against_truth
+from dicom_gateway.demo.verdict import shortcomings
 from dicom_gateway.errors import GatewayError
 from dicom_gateway.settings import load_settings
 from dicom_gateway.store import tables
@@ -150,8 +151,8 @@ class Demonstration:
             f"({outcome.refused} refused)"
         )
 
-    def wait(self) -> bool:
-        """Wait until every sent study has settled; whether all were delivered and every object is in the store.
+    def wait(self) -> None:
+        """Wait until every sent study has settled, or the time is over.
 
         Raises
         ------
@@ -171,24 +172,27 @@ class Demonstration:
                 if states and all(state in SETTLED for state in states.values()) and set(states) >= self._studies:
                     break
                 time.sleep(0.3)
-        states = self._states()
-        objects = self._rows(tables.encoded_object)
-        return (
-            bool(objects)
-            and set(states) >= self._studies
-            and all(state == "DELIVERED" for state in states.values())
-            and all(row["sop_uid"] in self._found_by_qido() for row in objects)
-        )
 
-    def report(self) -> None:
-        """Print what arrived, what ran and for how long, what came back, and how it compares with the truth."""
+    def report(self) -> bool:
+        """Print what arrived, what ran and for how long, what came back, and how it compares with the truth.
+
+        Returns
+        -------
+        bool
+            Whether every result came back as it should.
+        """
         self._console.print(steps_table(self._rows(tables.instance), self._rows(tables.step_log), self._states()))
-        results = self._rows(tables.result)
-        dice: dict[str, float] = {}
+        results, objects = self._rows(tables.result), self._rows(tables.encoded_object)
+        found = self._found_by_qido()
+        dice = None
         if self._phantom is not None:
             dice = dice_against_truth(self._phantom, self._sent, self._segmentations())
-        self._console.print(came_back_table(results, self._rows(tables.encoded_object), self._found_by_qido(), dice))
+        self._console.print(came_back_table(results, objects, found, dice or {}))
+        wrong = shortcomings(self._states(), self._studies, results, objects, found, dice)
+        for sentence in wrong:
+            self._console.print(f"not as it should be: {sentence}", style="red", markup=False)
         self._console.print(f"page: {self.web}/")
+        return not wrong
 
     def stay(self) -> None:
         """Keep the service until Ctrl-C."""
