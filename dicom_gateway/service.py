@@ -1,6 +1,7 @@
 """The running service: listener, store, completeness, workflow, delivery, DICOMweb and pages as one."""
 
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -19,6 +20,7 @@ from dicom_gateway.flow.steps import Tools
 from dicom_gateway.listen import Listener
 from dicom_gateway.settings import Settings
 from dicom_gateway.store.database import open_engine
+from dicom_gateway.store.lock import store_lock
 from dicom_gateway.store.store import Store
 from dicom_gateway.web import create_app
 from imaging.errors import RadgateError
@@ -27,11 +29,15 @@ from monai_bundles import Bundle, BundleOutput, Worker
 from reports import Capability
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from sqlalchemy import Engine
 
 __all__ = ["Service"]
 
 log = logging.getLogger(__name__)
+
+WEB_BACKLOG = 256
+"""Connections to the pages that wait while the service starts."""
 
 EXECUTOR = "radgate"
 """Name of the one worker of an embedded installation: recovery after a crash looks for its own name."""
@@ -40,6 +46,9 @@ EXECUTOR = "radgate"
 class Service:
     """Everything that `radgate serve` runs, in the order of the path of a study.
 
+    A start that cannot succeed changes no study: the store is locked and both ports are taken before anything that was
+    interrupted goes on. Who connects meanwhile waits in the kernel's queue, and is answered when all parts run.
+
     Parameters
     ----------
     settings
@@ -47,6 +56,8 @@ class Service:
 
     Raises
     ------
+    StoreInUse
+        Another service works on the store.
     ListenError
         The DICOM port or the web port is taken.
     StoreUnavailable
@@ -71,12 +82,20 @@ class Service:
 
     def _start(self, closing: ExitStack) -> None:
         settings = self._settings
+        closing.enter_context(store_lock(settings.store.root))
+        web_socket = listening_socket(settings.web.host, settings.web.port)
+        closing.callback(web_socket.close)
         engine = open_engine(settings)
         closing.callback(engine.dispose)
         store = Store.open(settings, engine)
+        watcher = Watcher(store, engine, settings, on_complete=lambda study_uid, number: flow.start(study_uid, number))
+        listener = Listener(settings, store, on_received=watcher.received, on_closed=watcher.closed)
+        listener.open()
+        closing.callback(listener.stop)
         worker = Worker()
         closing.callback(worker.close)
         courier = Courier(store, engine, settings, on_settled=lambda study_uid: record.settle_study(engine, study_uid))
+        app = create_app(settings, engine, store, resend=courier.resend)
         tools = Tools(bundles_of(settings), runner(worker), capabilities_of(settings))
         threading.Thread(target=warm, args=(worker, settings, tools), name="warm worker", daemon=True).start()
         flow = launch(
@@ -89,15 +108,14 @@ class Service:
         closing.callback(shut_down)
         courier.start()
         closing.callback(courier.stop)
-        watcher = Watcher(store, engine, settings, on_complete=flow.start)
         watcher.start()
         closing.callback(watcher.stop)
         resume(engine, flow)
-        listener = Listener(settings, store, on_received=watcher.received, on_closed=watcher.closed)
         listener.start()
-        closing.callback(listener.stop)
+        closing.callback(listener.stop)  # before the parts that it tells; the call above is for a start that fails
         self.dicom_port = listener.port
-        self.web_port = serve_pages(settings, engine, store, closing, courier)
+        self.web_port = web_socket.getsockname()[1]
+        serve_pages(app, web_socket, closing)
         log.info("service ready on ports %d (DICOM) and %d (web)", self.dicom_port, self.web_port)
 
 
@@ -135,26 +153,42 @@ def resume(engine: "Engine", flow: StudyFlow) -> None:
         record.settle_study(engine, study_uid)
 
 
-def serve_pages(settings: Settings, engine: "Engine", store: Store, closing: ExitStack, courier: Courier) -> int:
-    """Serve pages and DICOMweb in a thread; returns the port.
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens for the pages.
 
     Raises
     ------
     ListenError
-        The port is taken.
+        The address cannot be bound.
     """
-    app = create_app(settings, engine, store, resend=courier.resend)
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        return socket.create_server(address[:2], family=family, backlog=WEB_BACKLOG)
+    except OSError as error:
+        raise ListenError(
+            f"Port {port} on {host} cannot be opened for the pages ({error.strerror}); stop what uses it, or change "
+            "[web].",
+            port=port,
+        ) from None
+
+
+def serve_pages(app: "FastAPI", listening: socket.socket, closing: ExitStack) -> None:
+    """Serve pages and DICOMweb in a thread.
+
+    Raises
+    ------
+    ListenError
+        The server ended before it had begun.
+    """
     config = uvicorn.Config(
         app,
-        host=settings.web.host,
-        port=settings.web.port,
         log_level="warning",
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=2,  # a page with live updates never ends its stream by itself
     )
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name="web", daemon=True)
+    thread = threading.Thread(target=server.run, args=([listening],), name="web", daemon=True)
     thread.start()
 
     def stop() -> None:
@@ -164,8 +198,5 @@ def serve_pages(settings: Settings, engine: "Engine", store: Store, closing: Exi
     while not server.started:
         thread.join(timeout=0.05)
         if not thread.is_alive():
-            raise ListenError(
-                f"The pages cannot listen on port {settings.web.port}; another program has it, set web.port."
-            )
+            raise ListenError("The server of the pages ended before it had begun; look into the log above.")
     closing.callback(stop)
-    return int(server.servers[0].sockets[0].getsockname()[1])

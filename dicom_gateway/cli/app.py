@@ -53,5 +53,7 @@ def main() -> Any:
     except RadgateError as error:
         if "--json" in sys.argv:
             print(json.dumps({"error": error.code, "message": str(error)}, ensure_ascii=False))  # noqa: T201
-        Console(stderr=True).print(f"[red]radgate:[/red] {error}", highlight=False, soft_wrap=True)
+        console = Console(stderr=True, highlight=False, soft_wrap=True)
+        console.print("[red]radgate:[/red]", end=" ")
+        console.print(str(error), markup=False)  # a sentence may speak of [[route]], which is no markup
         sys.exit(2)

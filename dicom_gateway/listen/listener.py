@@ -14,6 +14,7 @@ from typing import Any
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
 from pynetdicom.sop_class import Verification
+from pynetdicom.transport import ThreadedAssociationServer
 
 from dicom_gateway.errors import ListenError, StoreFull, StoreUnavailable
 from dicom_gateway.listen.contexts import accepted_contexts, register_classes
@@ -86,14 +87,15 @@ class Listener:
         self._numbers = itertools.count(1)
         self._server: Any = None
         self._ae: Any = None
+        self._serving: threading.Thread | None = None
 
     @property
     def port(self) -> int:
         """TCP port that is listened on; that of the settings before the start."""
         return int(self._server.server_address[1]) if self._server is not None else self._listen.port
 
-    def start(self) -> None:
-        """Begin to listen, in threads.
+    def open(self) -> None:
+        """Take the port. Who connects from now on waits in the kernel's queue, and is answered after `start`.
 
         Raises
         ------
@@ -121,15 +123,31 @@ class Listener:
             (evt.EVT_C_STORE, self._on_store),
         ]
         try:
-            self._server = ae.start_server((listen.host, listen.port), block=False, evt_handlers=handlers)
+            server: Any = ae.make_server(
+                (listen.host, listen.port), evt_handlers=handlers, server_class=ThreadedAssociationServer
+            )
         except OSError as error:
             raise ListenError(
                 f"Port {listen.port} on {listen.host} cannot be opened ({error.strerror}); stop what uses it, or "
                 "change [listen].",
                 port=listen.port,
             ) from None
-        self._server.socket.listen(BACKLOG)
-        self._ae = ae
+        server.socket.listen(BACKLOG)
+        ae._servers.append(server)  # as AE.start_server does: the server's shutdown takes itself out of this list
+        self._server, self._ae = server, ae
+
+    def start(self) -> None:
+        """Begin to answer, in threads; takes the port if `open` has not.
+
+        Raises
+        ------
+        ListenError
+            The address cannot be bound.
+        """
+        if self._server is None:
+            self.open()
+        self._serving = threading.Thread(target=self._server.serve_forever, name="listener", daemon=True)
+        self._serving.start()
         logger.info("listener started port=%d peers=%d", self.port, len(self._peers))
 
     def stop(self) -> None:
@@ -137,6 +155,10 @@ class Listener:
         if self._server is None:
             return
         server, self._server = self._server, None
+        if self._serving is None:
+            server.server_close()
+            return
+        self._serving = None
         server.shutdown()
         deadline = time.monotonic() + STOP_S
         while server.active_associations and time.monotonic() < deadline:
