@@ -87,7 +87,8 @@ def decide_version(engine: Engine, version: Version, decision: Decision, digest:
             .values(
                 state=decision.state,
                 reason=decision.reason or None,
-                evidence=decision.evidence | {"decided_at": now},
+                # State and reason change while the version is worked on; how it was decided stays in the evidence.
+                evidence=decision.evidence | {"state": decision.state, "reason": decision.reason, "decided_at": now},
                 input_digest=digest,
                 changed=now,
             )

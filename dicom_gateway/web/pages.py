@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from dicom_gateway.web.study import StudyView
 from dicom_gateway.web.texts import advice, clock_time, decimals, phrased, size_text, translator
-from dicom_gateway.web.worklist import PAGE_ROWS, Filter, Worklist, known_states
+from dicom_gateway.web.worklist import PAGE_ROWS, Filter, Worklist, incomplete_reason, known_states
 
 __all__ = ["assets_digest", "mark_of", "render", "study_sections", "worklist_pieces"]
 
@@ -131,6 +131,9 @@ def colour(name: Any) -> str:
 def problems(view: StudyView) -> list[dict[str, Any]]:
     """What a person has to look at: the state of the study, and of each job that did not end well."""
     found: list[dict[str, Any]] = []
+    incomplete = incomplete_reason(view.version.get("evidence"))
+    if incomplete and view.state != "INCOMPLETE":
+        found.append({"title": ("state", "INCOMPLETE"), "about": "", "text": incomplete})
     if view.version.get("reason"):
         found.append({"title": ("state", view.state), "about": "", "text": view.version["reason"]})
     found += [

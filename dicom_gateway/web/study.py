@@ -23,6 +23,7 @@ from dicom_gateway.store.tables import (
     study,
     study_version,
 )
+from dicom_gateway.web.worklist import incomplete_reason
 
 __all__ = ["JOB_STEPS", "StudyView", "read_study"]
 
@@ -56,6 +57,11 @@ class StudyView:
     def state(self) -> str:
         """State of this version."""
         return str(self.version.get("state") or "RECEIVING")
+
+    @property
+    def is_incomplete(self) -> bool:
+        """Whether this version was decided although images were missing, whatever became of it since."""
+        return bool(incomplete_reason(self.version.get("evidence")))
 
 
 def read_study(connection: Connection, study_uid: str, version: int | None = None) -> StudyView | None:
@@ -171,6 +177,8 @@ def _path(version: Row, steps: list[dict[str, Any]], results: list[dict[str, Any
     state = version.get("state", "RECEIVING")
     path = [("receive", "running" if state == "RECEIVING" else "done")]
     complete = {"RECEIVING": "waiting", "INCOMPLETE": "refused"}.get(state, "done")
+    if incomplete_reason(version.get("evidence")):
+        complete = "refused"
     path.append(("complete", complete))
     path += [(name, _worst([s for s in steps if s["step"] == name])) for name in (*STUDY_STEPS, *JOB_STEPS[:-1])]
     sends = [d["state"] for r in results for o in r["objects"] for d in o["deliveries"]]

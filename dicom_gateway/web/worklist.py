@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, and_, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_column, or_, select
 
 from dicom_gateway.store.tables import (
     delivery,
@@ -21,7 +21,7 @@ from dicom_gateway.store.tables import (
     study_version,
 )
 
-__all__ = ["Filter", "Worklist", "WorklistRow", "read_worklist"]
+__all__ = ["Filter", "Worklist", "WorklistRow", "incomplete_reason", "known_states", "read_worklist"]
 
 PAGE_ROWS = 60
 GOOD = ("ACCEPTED", "WARNED", "COMMITTED", "VERIFIED")
@@ -70,12 +70,14 @@ class WorklistRow:
     failed: int = 0
     sends: int = 0
     quarantined: int = 0
+    incomplete: str = ""
+    """Why the images were not all there, where work went on with those that were."""
 
     @property
     def is_problem(self) -> bool:
         """Whether a person should look."""
-        incomplete = any(s in PROBLEM_RESULTS for s in self.result_states)
-        return self.state in PROBLEM_STATES or incomplete or self.failed > 0 or self.quarantined > 0
+        unwell = any(s in PROBLEM_RESULTS for s in self.result_states) or bool(self.incomplete)
+        return self.state in PROBLEM_STATES or unwell or self.failed > 0 or self.quarantined > 0
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def read_worklist(connection: Connection, wanted: Filter) -> Worklist:
             state.label("state"),
             func.coalesce(study_version.c.version, 1).label("version"),
             study_version.c.reason,
+            study_version.c.evidence,
             activity.label("changed"),
         )
         .select_from(joined)
@@ -133,7 +136,7 @@ def read_worklist(connection: Connection, wanted: Filter) -> Worklist:
 def _conditions(wanted: Filter, state: ColumnElement[Any]) -> list[ColumnElement[bool]]:
     conditions: list[ColumnElement[bool]] = []
     if wanted.state == "PROBLEM":
-        conditions.append(state.in_(PROBLEM_STATES))
+        conditions.append(_is_problem(state))
     elif wanted.state:
         conditions.append(state == wanted.state)
     if wanted.modality:
@@ -154,6 +157,21 @@ def _conditions(wanted: Filter, state: ColumnElement[Any]) -> list[ColumnElement
     return conditions
 
 
+def _is_problem(state: ColumnElement[Any]) -> ColumnElement[bool]:
+    """`WorklistRow.is_problem` in SQL: the filter lists the rows that are marked."""
+    of_newest = (
+        result.c.study_uid == study.c.study_uid,
+        result.c.version == func.coalesce(study_version.c.version, 1),
+    )
+    return or_(
+        state.in_(PROBLEM_STATES),
+        study_version.c.evidence["state"].as_string() == "INCOMPLETE",
+        exists().where(*of_newest, result.c.status.in_(PROBLEM_RESULTS)),
+        exists().where(*of_newest, delivery.c.result_id == result.c.id, delivery.c.state.in_(BAD)),
+        exists().where(quarantine.c.study_uid == study.c.study_uid, quarantine.c.settled.is_(None)),
+    )
+
+
 def _row(found: Any) -> WorklistRow:
     return WorklistRow(
         study_uid=found["study_uid"],
@@ -166,7 +184,15 @@ def _row(found: Any) -> WorklistRow:
         version=found["version"],
         reason=found["reason"] or "",
         changed=found["changed"] or 0.0,
+        incomplete="" if found["state"] == "INCOMPLETE" else incomplete_reason(found["evidence"]),
     )
+
+
+def incomplete_reason(evidence: Any) -> str:
+    """Why a study version was decided to be incomplete, whatever became of it since; empty where it was not."""
+    if not isinstance(evidence, Mapping) or evidence.get("state") != "INCOMPLETE":
+        return ""
+    return str(evidence.get("reason") or "Images are missing.")
 
 
 def _add_images(connection: Connection, rows: dict[str, WorklistRow]) -> None:

@@ -10,6 +10,9 @@ import httpx
 import pytest
 from sqlalchemy import insert
 
+from dicom_gateway.complete.engine import Decision
+from dicom_gateway.complete.versions import decide_version, open_version
+from dicom_gateway.flow.record import study_state
 from dicom_gateway.settings import Settings
 from dicom_gateway.settings.model import Store as StoreSettings
 from dicom_gateway.store import Store, open_engine, tables
@@ -68,7 +71,7 @@ def test_no_template_holds_an_inline_script_style_or_foreign_address() -> None:
 def test_every_state_that_the_service_writes_has_a_name() -> None:
     zh = translator("zh")
     architecture = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8")
-    states = set(re.findall(r"\b[A-Z]{2,}\b", architecture.split("States of a study version:")[1].split("##")[0]))
+    states = set(re.findall(r"\b[A-Z]{2,}\b", architecture.split("States of a study version:")[1].split("\n\n")[0]))
 
     assert len(states) > 15
     assert [s for s in states if zh("state", s) == s] == []
@@ -166,6 +169,79 @@ def test_a_bundle_that_failed_is_a_problem_although_the_rest_was_delivered(
     assert row.is_problem
     assert row.reason == "The scan shows no head and neck."
     assert "The scan shows no head and neck." in notice
+
+
+@pytest.mark.parametrize("status", ["partial", "failed", "refused", "held"])
+def test_the_filter_of_problems_lists_results_that_did_not_end_well(site: FilledSite, status: str) -> None:
+    uid = delivered(site)
+    site.change(tables.result, tables.result.c.study_uid == uid, status=status)
+
+    assert uid in listed_problems(site)
+
+
+def test_the_filter_of_problems_lists_what_is_marked_and_nothing_else(site: FilledSite) -> None:
+    uid = delivered(site)
+    assert uid not in listed_problems(site)
+
+    site.change(tables.delivery, tables.delivery.c.position == 3, state="DEAD")
+    assert uid in listed_problems(site)
+    site.change(tables.delivery, tables.delivery.c.position == 3, state="CANCELLED")
+    assert uid not in listed_problems(site)
+
+    [bad] = site.store.quarantined()
+    site.change(tables.quarantine, tables.quarantine.c.sha256 == bad.sha256, study_uid=uid)
+    assert uid in listed_problems(site)
+    site.change(tables.quarantine, tables.quarantine.c.sha256 == bad.sha256, settled=site.now)
+    assert uid not in listed_problems(site)
+
+
+def test_a_failed_result_of_an_earlier_version_is_no_problem_of_the_newest(site: FilledSite) -> None:
+    uid = delivered(site)
+    site.change(tables.result, tables.result.c.study_uid == uid, status="failed")
+    site.add(tables.study_version, study_uid=uid, version=2, state="RUNNING", opened=site.now, changed=site.now)
+
+    assert uid not in listed_problems(site)
+
+
+def test_a_study_decided_incomplete_keeps_saying_so_after_delivery(site: FilledSite, client: httpx.Client) -> None:
+    uid = delivered(site)
+    decided = site.studies["receiving"]
+    opened = open_version(site.engine, decided, site.now)
+    sentence = "3 slices are missing between others; send the series again from its source."
+    evidence = {"by": "gap", "instances": 12, "announced": None, "silent_s": 300.0, "series": []}
+    decision = Decision("INCOMPLETE", None, sentence, evidence)
+    assert decide_version(site.engine, opened, decision, "0" * 64, site.now)
+    for state in ("ROUTED", "RUNNING", "DELIVERING", "DELIVERED"):
+        study_state(site.engine, decided, 1, state)
+    english = {"Cookie": "radgate_language=en"}
+
+    assert decided in listed_problems(site) and uid not in listed_problems(site)
+    [row] = re.findall(rf'<tr id="study-{decided}".*?</tr>', client.get("/", headers=english).text, re.DOTALL)
+    page = client.get(f"/study/{decided}", headers=english).text
+    assert 'class="attention"' in row and "state-incomplete" in row and "state-delivered" in row
+    assert sentence in row
+    assert "影像未收齐" in client.get("/").text
+    assert sentence in page.split('class="notice"')[1].split("</ul>")[0]
+    assert '<li class="step-refused"><span class="knot" aria-hidden="true"></span><span>Complete' in page
+    assert "state-incomplete" in page.split("</h1>")[1].split("<dl")[0]
+
+
+def delivered(site: FilledSite) -> str:
+    """Make everything of the finished study have ended well; returns its UID."""
+    uid = site.studies["finished"]
+    site.change(tables.study_version, tables.study_version.c.study_uid == uid, state="DELIVERED", reason=None)
+    site.change(tables.job, tables.job.c.study_uid == uid, state="DELIVERED", reason=None)
+    site.change(tables.delivery, tables.delivery.c.study_uid == uid, state="VERIFIED")
+    return uid
+
+
+def listed_problems(site: FilledSite) -> set[str]:
+    """Studies of the filter, which must be those whose rows are marked."""
+    with site.engine.connect() as connection:
+        listed = {r.study_uid for r in read_worklist(connection, Filter(state="PROBLEM")).rows}
+        marked = {r.study_uid for r in read_worklist(connection, Filter()).rows if r.is_problem}
+    assert listed == marked
+    return listed
 
 
 def test_a_newer_version_is_what_the_worklist_shows(site: FilledSite) -> None:
