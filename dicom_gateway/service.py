@@ -16,6 +16,8 @@ from dicom_gateway.deliver import Courier
 from dicom_gateway.errors import ListenError
 from dicom_gateway.flow import record
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
+from dicom_gateway.flow.journal import places
+from dicom_gateway.flow.rehearsal import rehearse
 from dicom_gateway.flow.steps import Tools
 from dicom_gateway.listen import Listener
 from dicom_gateway.settings import Settings
@@ -137,12 +139,16 @@ def runner(worker: Worker) -> Callable[[Bundle, Volume, Callable[[float, str], N
 
 
 def warm(worker: Worker, settings: Settings, tools: Tools) -> None:
-    """Load the networks of the routes, so that the first study need not wait for them."""
+    """Load the networks of the routes and rehearse the steps, so that the first study need not wait."""
     named = {route.bundle_name for route in settings.routes}
     try:
         worker.warm(*(bundle for name, bundle in tools.bundles.items() if name in named and bundle.needs_network))
     except RadgateError as error:
         log.warning("the worker is not warm: %s", error.code)
+    try:
+        log.info("rehearsed in %.1f s", rehearse(settings, tools))
+    except Exception as error:  # noqa: BLE001 - a rehearsal that fails must not stop the service; studies show the fault
+        log.warning("the rehearsal failed: %s at %s", type(error).__name__, places(error))
 
 
 def resume(engine: "Engine", flow: StudyFlow) -> None:
