@@ -6,6 +6,7 @@
     └── BundleError
         ├── BadMetadata
         ├── UnknownBundle
+        ├── MissingBundleFolder
         ├── UnlabelledOutput
         ├── MissingWeights
         ├── WrongHash
@@ -28,6 +29,7 @@ __all__ = [
     "BadMetadata",
     "BundleError",
     "BundleFailed",
+    "MissingBundleFolder",
     "MissingWeights",
     "NetworkSupportMissing",
     "UnknownBundle",
@@ -55,6 +57,10 @@ class BadMetadata(BundleError):
 
 class UnknownBundle(BundleError):
     """No bundle of this name was found."""
+
+
+class MissingBundleFolder(BundleError):
+    """A folder that is to hold bundles is not there or cannot be listed."""
 
 
 class UnlabelledOutput(BundleError):

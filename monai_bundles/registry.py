@@ -9,7 +9,15 @@ from typing import Any
 
 from imaging.provenance import Algorithm, digest
 from monai_bundles.bundle import Bundle
-from monai_bundles.errors import BadMetadata, BundleError, MissingWeights, UnknownBundle, UnknownNetwork, WrongHash
+from monai_bundles.errors import (
+    BadMetadata,
+    BundleError,
+    MissingBundleFolder,
+    MissingWeights,
+    UnknownBundle,
+    UnknownNetwork,
+    WrongHash,
+)
 from monai_bundles.metadata import accepted_range, read_json, read_metadata, read_radgate, structures_of
 
 __all__ = ["RefusedBundle", "Survey", "discover", "file_sha256", "find", "load_bundle", "survey", "verify"]
@@ -44,17 +52,39 @@ def survey(*folders: Path) -> Survey:
     """The shipped bundles and those in `folders` (each a folder of bundles), sorted by name, with those refused.
 
     A site's bundle of the same name replaces the shipped one.
+
+    Raises
+    ------
+    MissingBundleFolder
+        One of `folders` is no folder, or cannot be listed.
     """
     bundles: dict[str, Bundle] = {}
     refused = []
     for folder in (SHIPPED, *folders):
-        for root in sorted(p for p in folder.iterdir() if (p / "configs").is_dir()):
+        for root in _bundle_roots(folder):
             try:
                 bundles[root.name] = load_bundle(root)
             except BundleError as error:
                 log.warning("bundle refused code=%s", error.code)
                 refused.append(RefusedBundle(root.name, error))
     return Survey(tuple(bundles[name] for name in sorted(bundles)), tuple(refused))
+
+
+def _bundle_roots(folder: Path) -> list[Path]:
+    """The folders in `folder` that are meant as bundles, sorted by name.
+
+    Raises
+    ------
+    MissingBundleFolder
+        It is no folder, or cannot be listed.
+    """
+    try:
+        return sorted(p for p in folder.iterdir() if (p / "configs").is_dir())
+    except OSError as error:
+        raise MissingBundleFolder(
+            f"The bundle folder {folder.name!r} cannot be listed ({error.strerror}); correct its path or make it.",
+            folder=folder.name,
+        ) from None
 
 
 def discover(*folders: Path) -> tuple[Bundle, ...]:

@@ -16,15 +16,23 @@ app = typer.Typer(help="Bundles: what can run here.", no_args_is_help=True)
 Folder = Annotated[
     list[Path] | None, typer.Option("--folder", help="Folder of a site's own bundles; may be repeated.", exists=True)
 ]
+Config = Annotated[
+    Path | None, typer.Option("--config", help="Settings file, whose bundle folders are listed too.", exists=True)
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
-def list_bundles(folder: Folder = None, as_json: AsJson = False) -> None:
+def list_bundles(folder: Folder = None, config: Config = None, as_json: AsJson = False) -> None:
     """List the bundles, and the folders that cannot be one with the reason."""
     from monai_bundles import survey
 
-    found = survey(*(folder or ()))
+    folders = list(folder or ())
+    if config is not None:
+        from dicom_gateway.settings import load_settings
+
+        folders += load_settings(config).bundles.folders
+    found = survey(*folders)
     if as_json:
         content = {
             "bundles": [_described(bundle) for bundle in found.bundles],

@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
+from dicom_gateway.errors import SettingsError
 from dicom_gateway.route.rules import check_routes, default_routes
-from dicom_gateway.settings import Settings, load_settings
+from dicom_gateway.settings import Settings, load_settings, with_line
 from monai_bundles import Bundle, discover
 
 __all__ = ["bundles_of", "settings_of"]
@@ -20,13 +21,18 @@ def settings_of(config: Path | None) -> Settings:
     from dataclasses import replace
 
     settings = Settings() if config is None else load_settings(config)
-    if not settings.routes:
+    of_file = bool(settings.routes)
+    if not of_file:
         settings = replace(settings, routes=default_routes())
-    check_routes(
-        settings.routes,
-        destinations=[d.name for d in settings.destinations],
-        bundles={name: bundle.accepts.modalities for name, bundle in bundles_of(settings).items()},
-    )
+    try:
+        check_routes(
+            settings.routes,
+            destinations=[d.name for d in settings.destinations],
+            bundles={name: bundle.accepts.modalities for name, bundle in bundles_of(settings).items()},
+            key="route" if of_file else "default route",
+        )
+    except SettingsError as error:
+        raise with_line(error, settings.source if of_file else None) from None
     return settings
 
 

@@ -1,6 +1,6 @@
 """The settings of a site: one TOML file, read once, then frozen values handed down."""
 
-from dicom_gateway.settings.load import is_loopback, load_settings, read_settings
+from dicom_gateway.settings.load import is_loopback, load_settings, read_settings, with_line
 from dicom_gateway.settings.manual import settings_manual
 from dicom_gateway.settings.model import (
     Bundles,
@@ -32,4 +32,5 @@ __all__ = [
     "load_settings",
     "read_settings",
     "settings_manual",
+    "with_line",
 ]

@@ -28,7 +28,7 @@ from dicom_gateway.settings.tables import known_key, read_table
 if TYPE_CHECKING:
     from dicom_gateway.route.rules import Route
 
-__all__ = ["is_loopback", "load_settings", "read_settings"]
+__all__ = ["is_loopback", "load_settings", "read_settings", "with_line"]
 
 _SECTIONS: dict[str, type[Any]] = {
     "store": Store,
@@ -78,15 +78,27 @@ def read_settings(text: str, source: Path) -> Settings:
             f"This is no TOML ({what[:1].lower()}{what[1:]}); correct the line or the one before it.",
             line=int(place[1]) if place else text.count("\n") + 1,
         ) from None
-    lines = key_lines(text)
     try:
         settings = _settings(tables, source)
         _check(settings)
     except SettingsError as error:
-        if error.line is None and error.key is not None:
-            raise SettingsError(error.message, line=_line(error.key, lines), key=error.key) from None
-        raise
+        located = _located(error, text)
+        raise located from None
     return settings
+
+
+def with_line(error: SettingsError, file: Path | None) -> SettingsError:
+    """An error found after reading, such as a route to a bundle that is not there, with the line of its key."""
+    try:
+        return error if file is None else _located(error, file.read_text("utf-8"))
+    except OSError:
+        return error
+
+
+def _located(error: SettingsError, text: str) -> SettingsError:
+    if error.line is not None or error.key is None:
+        return error
+    return SettingsError(error.message, line=_line(error.key, key_lines(text)), key=error.key)
 
 
 def is_loopback(host: str) -> bool:
@@ -204,6 +216,13 @@ def _check(settings: Settings) -> None:
     _unique([p.aet for p in settings.peers], "peer", "aet")
     _unique([d.name for d in settings.destinations], "destination", "name")
     _unique([r.name for r in settings.routes], "route", "name")
+    for number, folder in enumerate(settings.bundles.folders):
+        if not folder.is_dir():
+            raise SettingsError(
+                f"There is no folder '{folder.name}' for bundles; correct the path, which counts from this file, or "
+                "make the folder.",
+                key=f"bundles.folders[{number}]",
+            )
     names = [d.name for d in settings.destinations]
     for number, route in enumerate(settings.routes):
         for place, name in enumerate(route.deliver):

@@ -170,7 +170,7 @@ class Destination:
     response_timeout_s: float = setting(60.0, "How long it may take to answer an object.", unit="s", at_least=0.1)
     give_up_h: float = setting(
         72.0,
-        "After this time an object that was not taken is given up (DEAD); `radgate deliver resend` revives it.",
+        "After this time an object that was not taken is given up (DEAD); `radgate deliver resend --dead` revives it.",
         unit="h",
         at_least=0.001,
     )

@@ -72,6 +72,7 @@ def test_values_are_read_with_their_types_and_relative_paths_from_the_file() -> 
         ("[[destination]]\nname = 'p'\nkind = 'stow'\n", 1, "destination[0]", "needs a 'url'"),
         ("[listen]\nhost = '0.0.0.0'\n", 2, "listen.host", "needs at least one [[peer]]"),
         ("[web]\nhost = '0.0.0.0'\n", 2, "web.host", "needs 'token_file'"),
+        ("[bundles]\nfolders = [\n '/',\n 'nowhere',\n]\n", 4, "bundles.folders[1]", "no folder 'nowhere' for bundles"),
         ("[web]\nport = \n", 2, None, "no TOML"),
         ("[store", 1, None, "no TOML"),
     ],

@@ -25,6 +25,15 @@ def test_list_as_json_has_every_bundle_and_every_refusal(tmp_path: Path) -> None
     assert "LICENSE" in content["refused"][0]["message"]
 
 
+def test_list_with_settings_has_the_bundles_of_the_site(tmp_path: Path) -> None:
+    make_bundle(tmp_path / "site")
+    (tmp_path / "radgate.toml").write_text('[bundles]\nfolders = ["site"]\n')
+
+    outcome = CliRunner().invoke(app, ["list", "--json", "--config", str(tmp_path / "radgate.toml")])
+
+    assert "planted_threshold" in [b["name"] for b in json.loads(outcome.stdout)["bundles"]]
+
+
 def test_verify_says_that_a_sound_bundle_is_in_order(tmp_path: Path) -> None:
     make_bundle(tmp_path)
 

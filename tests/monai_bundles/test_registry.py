@@ -54,6 +54,14 @@ def test_a_sites_bundle_replaces_the_shipped_one_of_its_name(tmp_path: Path) -> 
     assert mb.find("ct_body_segmentation", tmp_path).version == "0.3.1"
 
 
+@pytest.mark.parametrize("name", ["nowhere", "file"])
+def test_a_folder_that_cannot_be_listed_is_a_typed_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_bytes(b"")
+
+    with pytest.raises(errors.MissingBundleFolder, match=f"'{name}' cannot be listed"):
+        mb.survey(tmp_path / name)
+
+
 def test_a_refused_bundle_is_told_and_hides_no_other(tmp_path: Path) -> None:
     make_bundle(tmp_path)
     (make_bundle(tmp_path, name="broken") / "configs" / "metadata.json").write_text('{"version":\n oops}')
