@@ -1,8 +1,10 @@
 """The study and patient of a source's header, decoded strictly, and how people read them."""
 
 from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
 from pydicom.valuerep import PersonName
 
+from imaging.quiet import quiet_pydicom
 from reports.errors import UndecodableText
 from reports.parts import StudyRef
 
@@ -21,24 +23,26 @@ def study_ref(header: Dataset) -> StudyRef:
     UndecodableText
         A text does not decode in the character set that the header states.
     """
-    name = header.get("PatientName")
-    stated = header.get("SpecificCharacterSet", "")
-    character_set = stated if isinstance(stated, str) else "\\".join(stated)
-    return StudyRef(
-        study_uid=decoded(header, "StudyInstanceUID"),
-        accession=decoded(header, "AccessionNumber"),
-        study_date=decoded(header, "StudyDate"),
-        study_time=decoded(header, "StudyTime"),
-        description=decoded(header, "StudyDescription"),
-        patient_name=decoded(header, "PatientName"),
-        patient_id=decoded(header, "PatientID"),
-        birth_date=decoded(header, "PatientBirthDate"),
-        sex=decoded(header, "PatientSex"),
-        referring=decoded(header, "ReferringPhysicianName"),
-        institution=decoded(header, "InstitutionName"),
-        character_set=character_set,
-        raw_patient_name=_raw_name(name),
-    )
+    # Remarks of pydicom on values may quote them.
+    with quiet_pydicom():
+        name = header.get("PatientName")
+        stated = header.get("SpecificCharacterSet", "")
+        character_set = stated if isinstance(stated, str) else "\\".join(stated)
+        return StudyRef(
+            study_uid=decoded(header, "StudyInstanceUID"),
+            accession=decoded(header, "AccessionNumber"),
+            study_date=decoded(header, "StudyDate"),
+            study_time=decoded(header, "StudyTime"),
+            description=decoded(header, "StudyDescription"),
+            patient_name=decoded(header, "PatientName"),
+            patient_id=decoded(header, "PatientID"),
+            birth_date=decoded(header, "PatientBirthDate"),
+            sex=decoded(header, "PatientSex"),
+            referring=decoded(header, "ReferringPhysicianName"),
+            institution=decoded(header, "InstitutionName"),
+            character_set=character_set,
+            raw_patient_name=_raw_name(name),
+        )
 
 
 def display_name(patient_name: str) -> str:
@@ -67,13 +71,16 @@ def display_date(date: str) -> str:
 def decoded(header: Dataset, keyword: str) -> str:
     """A text value of a header as pydicom decodes it, corrected where pydicom is wrong; "" where there is none.
 
+    Several values stay joined by backslashes.
+
     Raises
     ------
     UndecodableText
         A character was lost in decoding, or an escape sequence was not understood.
     """
     value = header.get(keyword)
-    text = "" if value is None else str(value).replace(GB2312_ESCAPE, "")
+    joined = "\\".join(map(str, value)) if isinstance(value, MultiValue) else str(value)
+    text = "" if value is None else joined.replace(GB2312_ESCAPE, "")
     if "\ufffd" in text or "\x1b" in text:
         raise UndecodableText(
             f"{keyword} does not decode in the character set of its header; correct the header at its source.",

@@ -1,6 +1,8 @@
 """A finished DICOM object, and what a destination accepts."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Literal
@@ -8,10 +10,12 @@ from typing import Literal
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian
 
+from imaging.errors import RadgateError
 from imaging.provenance import deterministic_uid
-from reports.errors import TextTooLong
+from imaging.quiet import quiet_pydicom
+from reports.errors import EncodingError, TextTooLong
 
-__all__ = ["Capability", "EncodedObject", "Outlet", "finished"]
+__all__ = ["Capability", "EncodedObject", "Outlet", "encoding", "finished"]
 
 Outlet = Literal["seg", "rtstruct", "sr", "pdf"]
 
@@ -72,6 +76,36 @@ class Capability:
     item_charset: bool = True
     language: Literal["zh", "en"] = "zh"
     max_object_mb: float = 200.0
+
+
+@contextmanager
+def encoding(what: str) -> Iterator[None]:
+    """Lets nothing out of an encoder but radgate's own errors, so that a failure can be delivered instead.
+
+    pydicom's remarks are dropped meanwhile, because they quote a patient's data; so does the text of its errors.
+
+    Parameters
+    ----------
+    what
+        The object that is being written, for the sentence.
+
+    Raises
+    ------
+    RadgateError
+        As the encoder raised it.
+    EncodingError
+        Another error came up; its type is named.
+    """
+    try:
+        with quiet_pydicom():
+            yield
+    except RadgateError:
+        raise
+    except Exception as fault:  # noqa: BLE001 -- the boundary to highdicom, pydicom and the typesetter
+        kind = type(fault).__name__
+        raise EncodingError(
+            f"The {what} cannot be written ({kind}); send the study to support.", what=what, error=kind
+        ) from None
 
 
 def finished(

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any
 
+from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
 from pydicom.valuerep import PersonName
 
@@ -10,6 +11,7 @@ from imaging.provenance import Algorithm, deterministic_uid
 from reports.codes import PRIVATE_SCHEME, code
 from reports.encode.encoded import Outlet
 from reports.model import Result
+from reports.representations import TEXT_LIMITS, is_legal_in_header
 from reports.study import decoded
 from reports.wording import radgate_version, unique_algorithms
 
@@ -22,6 +24,7 @@ __all__ = [
     "mark_items",
     "object_uid",
     "source_identity",
+    "source_warnings",
 ]
 
 MANUFACTURER = "radgate"
@@ -53,6 +56,9 @@ def object_uid(kind: str, result: Result, outlet: Outlet, profile: str = "") -> 
 def source_identity(header: Dataset) -> Dataset:
     """Patient and study of a source's header in UTF-8, without anything else of it.
 
+    Text is kept as it is, however long. Another value that is not legal (a date of four digits, a sex that the standard
+    does not know) is left empty, or out where the attribute may be absent; `source_warnings` says which.
+
     Raises
     ------
     UndecodableText
@@ -61,12 +67,42 @@ def source_identity(header: Dataset) -> Dataset:
     ds = Dataset()
     ds.SpecificCharacterSet = "ISO_IR 192"
     for keyword in PATIENT_AND_STUDY:
+        if _is_left_out(header, keyword):
+            if keyword in EMPTY_WHEN_UNKNOWN:
+                setattr(ds, keyword, "")
+            continue
         value = header.get(keyword)
         if value is None and keyword not in EMPTY_WHEN_UNKNOWN:
             continue
-        text = decoded(header, keyword)
-        setattr(ds, keyword, text if isinstance(value, PersonName | str) else value)
+        written = decoded(header, keyword)
+        setattr(ds, keyword, written if isinstance(value, PersonName | str) else value)
     return ds
+
+
+def source_warnings(header: Dataset, *, copied: bool = False) -> tuple[str, ...]:
+    """A sentence, without the value, for each attribute of patient and study that the source did not write legally.
+
+    Parameters
+    ----------
+    copied
+        The object takes over the source's bytes; else it holds what `source_identity` gives.
+    """
+    warnings = []
+    for keyword in PATIENT_AND_STUDY:
+        if is_legal_in_header(header, keyword):
+            continue
+        if copied or not _is_left_out(header, keyword):
+            done = "copied as it is"
+        else:
+            done = "left empty" if keyword in EMPTY_WHEN_UNKNOWN else "left out"
+        warnings.append(f"{keyword} of the images is not as the standard wants it; it was {done}.")
+    return tuple(warnings)
+
+
+def _is_left_out(header: Dataset, keyword: str) -> bool:
+    """Whether a value cannot be written: what is illegal and neither text nor the study's own identifier."""
+    vr = dictionary_VR(keyword)
+    return vr not in TEXT_LIMITS and vr != "UI" and not is_legal_in_header(header, keyword)
 
 
 def equip(ds: Dataset, result: Result, outlet: Outlet) -> None:

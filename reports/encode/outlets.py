@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from imaging.volume import Volume
-from reports.encode.encoded import Capability, EncodedObject
+from reports.encode.encoded import Capability, EncodedObject, encoding
 from reports.encode.pdf import encode_pdf
 from reports.encode.rtstruct import encode_rtstruct
 from reports.encode.seg import encode_seg
@@ -60,6 +60,7 @@ def encode_all(
         objects.append(encode_sr(result, stack, seg=seg, capability=capability))
     if "pdf" in wanted:
         if pictures is None:
-            pictures = key_pictures(volume, result.structures) if volume is not None else ()
+            with encoding("key images"):
+                pictures = key_pictures(volume, result.structures) if volume is not None else ()
         objects.append(encode_pdf(result, stack, pictures=pictures, capability=capability))
     return tuple(objects)

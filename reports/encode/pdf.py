@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage
 
-from reports.encode.encoded import Capability, EncodedObject, finished
-from reports.encode.identity import coded, equip, object_uid, source_identity
+from reports.encode.encoded import Capability, EncodedObject, encoding, finished
+from reports.encode.identity import coded, equip, object_uid, source_identity, source_warnings
 from reports.errors import NotForSending
 from reports.model import Result
 from reports.pictures import Picture
@@ -20,6 +20,7 @@ __all__ = ["encode_pdf"]
 DOCUMENT_TITLE = "AI 影像分析报告 / AI image analysis report"
 
 
+@encoding("pdf")
 def encode_pdf(
     result: Result, stack: "Stack", *, pictures: Sequence[Picture] = (), capability: Capability | None = None
 ) -> EncodedObject:
@@ -31,6 +32,8 @@ def encode_pdf(
         The result waits for a person.
     UndecodableText
         The source's header does not decode.
+    EncodingError
+        Something else went wrong; its type is named.
     """
     from reports.document import report_pdf
 
@@ -56,7 +59,7 @@ def encode_pdf(
     ds.MIMETypeOfEncapsulatedDocument = "application/pdf"
     ds.EncapsulatedDocumentLength = len(document)
     ds.EncapsulatedDocument = document + b"\x00" * (len(document) % 2)
-    return finished("pdf", ds, max_object_mb=capability.max_object_mb)
+    return finished("pdf", ds, warnings=source_warnings(stack.header), max_object_mb=capability.max_object_mb)
 
 
 def _source(sop_class_uid: str, sop_instance_uid: str) -> Dataset:

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from reports.encode.encoded import Capability, EncodedObject, finished
+from reports.encode.encoded import Capability, EncodedObject, encoding, finished
+from reports.encode.identity import source_warnings
 from reports.encode.structures import rois_of, settings_digest
 from reports.model import Result
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["encode_rtstruct"]
 
 
+@encoding("rtstruct")
 def encode_rtstruct(
     result: Result, stack: "Stack", *, seg: EncodedObject | None = None, capability: Capability | None = None
 ) -> EncodedObject:
@@ -23,6 +25,8 @@ def encode_rtstruct(
         The result has no structures.
     MissingMask, ForeignGeometry
         A structure cannot be written for this series.
+    EncodingError
+        Something else went wrong; its type is named.
     """
     from contouring.rtstruct_write import write_rtstruct
 
@@ -48,7 +52,7 @@ def encode_rtstruct(
         "rtstruct",
         written.dataset,
         data=written.encoded,
-        warnings=warnings,
+        warnings=warnings + source_warnings(stack.header, copied=True),
         max_object_mb=capability.max_object_mb,
     )
 

@@ -2,7 +2,8 @@
 
 from typing import TYPE_CHECKING
 
-from reports.encode.encoded import Capability, EncodedObject, finished
+from reports.encode.encoded import Capability, EncodedObject, encoding, finished
+from reports.encode.identity import source_warnings
 from reports.encode.structures import rois_of, settings_digest
 from reports.errors import InvalidObject
 from reports.model import Result
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["encode_seg"]
 
 
+@encoding("seg")
 def encode_seg(result: Result, stack: "Stack", *, capability: Capability | None = None) -> EncodedObject:
     """The segmentation of all structures: segment numbers and tracking UIDs are those of the result.
 
@@ -24,6 +26,8 @@ def encode_seg(result: Result, stack: "Stack", *, capability: Capability | None 
         A structure cannot be written for this series.
     InvalidObject
         The written segments are not those of the result.
+    EncodingError
+        Something else went wrong; its type is named.
     """
     from contouring.seg_write import write_seg
 
@@ -43,4 +47,5 @@ def encode_seg(result: Result, stack: "Stack", *, capability: Capability | None 
         if segment is None or str(segment.SegmentLabel) != structure.name.tg263:
             raise InvalidObject("A segment does not carry the number of its structure; the SEG is not sent.")
         segment.TrackingID, segment.TrackingUID = structure.name.tg263, structure.tracking_uid
-    return finished("seg", ds, max_object_mb=capability.max_object_mb)
+    warnings = source_warnings(stack.header, copied=True)
+    return finished("seg", ds, warnings=warnings, max_object_mb=capability.max_object_mb)

@@ -6,7 +6,7 @@ from pydicom.dataset import Dataset
 
 from qc.image.result import SeriesVerdict
 from reports.codes import code
-from reports.encode.encoded import Capability, EncodedObject, finished
+from reports.encode.encoded import Capability, EncodedObject, encoding, finished
 from reports.encode.identity import (
     MANUFACTURER,
     declare_private_scheme,
@@ -14,6 +14,7 @@ from reports.encode.identity import (
     mark_items,
     object_uid,
     source_identity,
+    source_warnings,
 )
 from reports.errors import NotForSending
 from reports.model import Result
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["encode_sr"]
 
 
+@encoding("sr")
 def encode_sr(
     result: Result, stack: "Stack", *, seg: EncodedObject | None = None, capability: Capability | None = None
 ) -> EncodedObject:
@@ -43,6 +45,8 @@ def encode_sr(
         The result waits for a person.
     UndecodableText
         The source's header does not decode.
+    EncodingError
+        Something else went wrong; its type is named.
     """
     from highdicom.sr import Comprehensive3DSR
 
@@ -69,7 +73,7 @@ def encode_sr(
     declare_private_scheme(ds)
     if capability.item_charset:
         mark_items(ds.ContentSequence, "ContentSequence")
-    return finished("sr", ds, max_object_mb=capability.max_object_mb)
+    return finished("sr", ds, warnings=source_warnings(stack.header), max_object_mb=capability.max_object_mb)
 
 
 def _content(result: Result, stack: "Stack", seg: EncodedObject | None, capability: Capability) -> Dataset:
@@ -135,9 +139,9 @@ def _evidence(stack: "Stack", seg: EncodedObject | None) -> list[Dataset]:
     references = [(s.sop_class_uid, s.sop_instance_uid, s.series_instance_uid) for s in stack.sources]
     if seg is not None:
         references.append((seg.sop_class_uid, seg.sop_instance_uid, seg.series_instance_uid))
-    shared = source_identity(stack.header)
-    # highdicom warns about a name of one component, which is the source's to choose; the name is written afterwards
-    shared.PatientName = ""
+    # highdicom refuses and remarks on values that are the source's to choose; patient and study are written afterwards
+    shared = source_identity(Dataset())
+    shared.StudyInstanceUID = stack.study_instance_uid
     evidence = []
     for sop_class_uid, sop_instance_uid, series_instance_uid in dict.fromkeys(references):
         item = Dataset()

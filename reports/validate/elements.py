@@ -2,7 +2,7 @@
 
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from pydicom.charset import decode_bytes
@@ -11,41 +11,38 @@ from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
+from reports.representations import ASCII_LIMITS, TEXT_LIMITS, UID, is_too_long
+from reports.validate.inherited import Inherited
 from reports.validate.violation import Violation
 
 __all__ = ["element_violations"]
 
-TEXT_LIMITS = {"SH": 16, "LO": 64, "ST": 1024, "LT": 10240, "PN": 64, "UC": 2**32, "UT": 2**32}
-"""Characters of one value; of one component group for names (PS3.5, table 6.2-1)."""
 
-ASCII_LIMITS = {"AE": 16, "AS": 4, "CS": 16, "DA": 8, "DS": 16, "DT": 26, "IS": 12, "TM": 14}
-"""Bytes of one value."""
-
-UNSPLIT = frozenset({"ST", "LT", "UT"})
-"""Representations in which a backslash is text."""
-
-UID = re.compile(rb"(0|[1-9]\d*)(\.(0|[1-9]\d*))*")
+def element_violations(outlet: str, ds: Dataset, inherited: Inherited | None = None) -> Iterator[Violation]:
+    """Violations in `ds` and in all items below it, but for the values that it has from its images."""
+    inherited = inherited or Inherited()
+    tags = list(ds.keys())
+    own = [tag for tag in tags if keyword_for_tag(tag) not in inherited.keywords]
+    yield from _of_elements(outlet, ds, own, _encodings(ds), inherited.uids)
 
 
-def element_violations(outlet: str, ds: Dataset) -> Iterator[Violation]:
-    """Violations in `ds` and in all items below it."""
-    yield from _of_items(outlet, ds, _encodings(ds))
-
-
-def _of_items(outlet: str, ds: Dataset, inherited: Any) -> Iterator[Violation]:
-    encodings = _encodings(ds) if "SpecificCharacterSet" in ds else inherited
-    for tag in sorted(ds.keys()):
+def _of_elements(
+    outlet: str, ds: Dataset, tags: Iterable[BaseTag], encodings: Any, known_uids: frozenset[str]
+) -> Iterator[Violation]:
+    """Violations in some elements; `known_uids` are not ours to judge."""
+    for tag in sorted(tags):
         element: Any = ds.get_item(tag)
         vr = str(_vr(element))
         if vr == "SQ":
             for item in ds[tag].value or ():
-                yield from _of_items(outlet, item, encodings)
+                stated = _encodings(item) if "SpecificCharacterSet" in item else encodings
+                yield from _of_elements(outlet, item, item.keys(), stated, known_uids)
         elif isinstance(element, RawDataElement):
             if isinstance(element.value, bytes):
-                yield from _of_bytes(outlet, tag, vr, element.value, encodings)
+                yield from _of_bytes(outlet, tag, vr, element.value, encodings, known_uids)
         elif vr == "UI":
             values = element.value if element.VM > 1 else [element.value or ""]
-            yield from _of_bytes(outlet, tag, vr, "\\".join(map(str, values)).encode(), encodings)
+            yield from _of_bytes(outlet, tag, vr, "\\".join(map(str, values)).encode(), encodings, known_uids)
         elif vr in TEXT_LIMITS:
             yield from _of_text(outlet, tag, vr, str(element.value if element.value is not None else ""))
 
@@ -56,11 +53,13 @@ def _encodings(ds: Dataset) -> list[str]:
     return [stated] if isinstance(stated, str) else list(stated)
 
 
-def _of_bytes(outlet: str, tag: BaseTag, vr: str, value: bytes, encodings: Any) -> Iterator[Violation]:
+def _of_bytes(
+    outlet: str, tag: BaseTag, vr: str, value: bytes, encodings: Any, known_uids: frozenset[str]
+) -> Iterator[Violation]:
     name = _name(tag)
     if vr == "UI":
-        for uid in value.rstrip(b"\0").split(b"\\"):
-            if uid and (len(uid) > 64 or not UID.fullmatch(uid)):
+        for uid in value.decode("latin-1").rstrip("\0").split("\\"):
+            if uid and uid not in known_uids and (len(uid) > 64 or not UID.fullmatch(uid)):
                 yield Violation(outlet, "uid", f"{name} holds no legal UID.")
     elif vr in ASCII_LIMITS:
         if re.search(rb"[^\\]{%d,}" % (ASCII_LIMITS[vr] + 1), value.rstrip(b" \0")):
@@ -82,10 +81,7 @@ def _of_text(outlet: str, tag: BaseTag, vr: str, text: str) -> Iterator[Violatio
     name = _name(tag)
     if "\ufffd" in text:
         yield Violation(outlet, "charset", f"{name} does not decode in the character set that is stated.")
-    values = [text] if vr in UNSPLIT else text.split("\\")
-    if vr == "PN":
-        values = [group for value in values for group in value.split("=")]
-    if any(len(value.rstrip(" \0")) > TEXT_LIMITS[vr] for value in values):
+    if is_too_long(vr, text):
         yield Violation(outlet, "length", f"{name} ({vr}) has a value of more than {TEXT_LIMITS[vr]} characters.")
 
 

@@ -1,7 +1,6 @@
 """All rules on the objects of one result: nothing that breaks one is sent."""
 
 import hashlib
-import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
@@ -11,12 +10,14 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pydicom.errors import InvalidDicomError
 
+from imaging.quiet import quiet_pydicom
 from reports.encode.encoded import EncodedObject
 from reports.errors import InvalidObject
 from reports.model import Result
 from reports.validate.content import content_violations
 from reports.validate.elements import element_violations
-from reports.validate.outside import dciodvfy_findings
+from reports.validate.inherited import inherited_from
+from reports.validate.outside import dciodvfy_errors, dciodvfy_findings
 from reports.validate.references import reference_violations
 from reports.validate.violation import Violation
 
@@ -31,29 +32,33 @@ def validate(
 ) -> tuple[Violation, ...]:
     """Every broken rule, sorted; none for objects that may be sent.
 
+    Faults in what an object took over unchanged from its images break no rule; the objects' warnings name them.
+
     Parameters
     ----------
     objects
         What `encode_all` gave for `result` and `stack`.
     outside
-        Runs dciodvfy as well, where it is installed.
+        Runs dciodvfy as well, where it is installed; its errors count, its warnings do not.
     """
     found: list[Violation] = []
     read: dict[str, Dataset] = {}
     # The other program works on another core while our own rules are checked here.
-    with ThreadPoolExecutor(max_workers=2) as pool, warnings.catch_warnings():
+    # pydicom remarks on values, with the values; our rules say the same without them.
+    with ThreadPoolExecutor(max_workers=2) as pool, quiet_pydicom():
         asked = [(item.outlet, pool.submit(dciodvfy_findings, item)) for item in objects if outside]
-        # pydicom warns about values, with the values; the rules below say the same without them
-        warnings.simplefilter("ignore")
         for item in objects:
             found += _file_violations(item, read)
+        inherited = {outlet: inherited_from(stack, ds) for outlet, ds in read.items()}
         for outlet, ds in read.items():
-            found += element_violations(outlet, ds)
+            found += element_violations(outlet, ds, inherited[outlet])
         found += reference_violations(read, result, stack)
         found += content_violations(read, {o.outlet: o for o in objects if o.outlet in read}, result)
         for outlet, answer in asked:
             if outlet in read:
-                found += [Violation(outlet, "dciodvfy", line) for line in answer.result() or ()]
+                found += [
+                    Violation(outlet, "dciodvfy", line) for line in dciodvfy_errors(answer.result(), inherited[outlet])
+                ]
     return tuple(sorted(set(found)))
 
 

@@ -1,4 +1,7 @@
-"""dciodvfy (dicom3tools) on an object: its errors, and those of its warnings that nobody has explained."""
+"""dciodvfy (dicom3tools) on an object: its errors, and those of its warnings that nobody has explained.
+
+Only errors that are ours keep an object from being sent; the warnings are for the tests of the encoders.
+"""
 
 import re
 import shutil
@@ -7,8 +10,9 @@ import tempfile
 from pathlib import Path
 
 from reports.encode.encoded import EncodedObject
+from reports.validate.inherited import Inherited, without_inherited
 
-__all__ = ["ALLOWED_WARNINGS", "dciodvfy_findings"]
+__all__ = ["ALLOWED_WARNINGS", "dciodvfy_errors", "dciodvfy_findings"]
 
 TIMEOUT_S = 120
 
@@ -51,6 +55,11 @@ def dciodvfy_findings(encoded: EncodedObject, program: str = "dciodvfy") -> tupl
     if GBK.search(encoded.data[:HEAD_BYTES]):
         lines = _without_repertoire(lines)
     return tuple(line for line in lines if line.startswith("Error") or _is_unexplained(line))
+
+
+def dciodvfy_errors(findings: tuple[str, ...] | None, inherited: Inherited) -> tuple[str, ...]:
+    """Those of the findings that are errors and ours; none where the program is not installed."""
+    return without_inherited((line for line in findings or () if line.startswith("Error")), inherited)
 
 
 def _without_repertoire(lines: list[str]) -> list[str]:

@@ -205,7 +205,7 @@ def test_dciodvfy_finds_what_we_plant(objects: dict[str, EncodedObject]) -> None
 @pytest.mark.interop
 def test_dciodvfy_runs_inside_the_gate(case: Case, objects: dict[str, EncodedObject]) -> None:
     require_program("dciodvfy")
-    changed = spoiled(objects["pdf"], lambda ds: setattr(ds, "ConversionType", "XYZ"))
+    changed = spoiled(objects["pdf"], lambda ds: setattr(ds, "BurnedInAnnotation", "MAYBE"))
 
     violations = validate([changed], case.result, case.stack, outside=True)
 
