@@ -59,6 +59,8 @@ class Contours:
 
     def selected(self, keep: NDArray[np.bool_]) -> "Contours":
         """Some of the contours, in the same order."""
+        if keep.all():
+            return self
         chosen = np.flatnonzero(keep)
         points = np.repeat(keep, self.counts)
         return Contours(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from contouring.errors import CorruptContourData
 
-__all__ = ["longest_number", "parse_decimals"]
+__all__ = ["parse_decimals", "parse_with_longest"]
 
 FloatArray = NDArray[np.float64]
 WordArray = NDArray[np.uint64]
@@ -45,51 +45,66 @@ def parse_decimals(joined: bytes) -> FloatArray:
     >>> parse_decimals(b"-12.5\\7\\1e-3")
     array([-1.25e+01,  7.00e+00,  1.00e-03])
     """
+    return parse_with_longest(joined)[0]
+
+
+def parse_with_longest(joined: bytes) -> tuple[FloatArray, int]:
+    """Numbers of backslash-separated decimal strings, and the characters of the longest of them.
+
+    Raises
+    ------
+    CorruptContourData
+        Something is no finite number.
+    """
     if not joined:
-        return np.empty(0)
-    values = None
-    if not joined.translate(None, NUMERALS):
-        begins, ends = _bounds(joined)
-        values, is_left = _short_numbers(joined, begins, ends)
-        left = np.flatnonzero(is_left)
+        return np.empty(0), 0
+    separators = _separators(joined)
+    values, is_left, longest = _short_numbers(joined, separators)
+    left = np.flatnonzero(is_left)
+    bounds = zip(separators[left].tolist(), separators[left + 1].tolist(), strict=True)
+    texts = [joined[before + 1 : end] for before, end in bounds]
+    # What is left goes through `float`, which would also take "nan", "1_000" and digits of other scripts.
+    is_number = not b"".join(texts).translate(None, NUMERALS)
+    if is_number:
         try:
-            values[left] = [float(joined[begins[n] : ends[n]]) for n in left.tolist()]
+            values[left] = [float(t) for t in texts]
         except ValueError:
-            values = None
-    if values is None or not np.isfinite(values).all():
+            is_number = False
+    if not is_number or not np.isfinite(values[left]).all():
         raise CorruptContourData(
             "ContourData holds something that is no finite number; export the structure set again."
         )
-    return values
+    return values, longest
 
 
-def longest_number(joined: bytes) -> int:
-    """Characters of the longest of backslash-separated values."""
-    begins, ends = _bounds(joined)
-    return int((ends - begins).max())
-
-
-def _bounds(joined: bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Position of each value's first character, and of the one after its last."""
+def _separators(joined: bytes) -> NDArray[np.intp]:
+    """Positions of the backslashes, with one before the text and one after it."""
     breaks = np.flatnonzero(np.frombuffer(joined, dtype=np.uint8) == BACKSLASH)
-    return np.concatenate([[0], breaks + 1]), np.concatenate([breaks, [len(joined)]])
+    separators = np.empty(len(breaks) + 2, dtype=np.intp)
+    separators[0], separators[1:-1], separators[-1] = -1, breaks, len(joined)
+    return separators
 
 
-def _short_numbers(joined: bytes, begins: NDArray[np.intp], ends: NDArray[np.intp]) -> tuple[FloatArray, BoolArray]:
-    """Values of the numbers that fit into a word, and which do not."""
+def _short_numbers(joined: bytes, separators: NDArray[np.intp]) -> tuple[FloatArray, BoolArray, int]:
+    """Values of the numbers that fit into a word, which do not, and the characters of the longest of all."""
     padded = np.frombuffer(b"\0" * WORD + joined + b"\0", dtype=np.uint8)
     # The word at position n holds the eight characters before character n of the text.
     words = np.ndarray((len(padded) - WORD,), dtype="<u8", buffer=padded, strides=(1,))
-    values, is_left = np.empty(len(begins)), np.empty(len(begins), dtype=np.bool_)
-    for first in range(0, len(begins), CHUNK_NUMBERS):
+    number = len(separators) - 1
+    values, is_left = np.empty(number), np.empty(number, dtype=np.bool_)
+    longest = 0
+    for first in range(0, number, CHUNK_NUMBERS):
         part = slice(first, first + CHUNK_NUMBERS)
-        is_negative = padded[begins[part] + WORD] == MINUS
-        length = ends[part] - begins[part] - is_negative
-        size, decimals, fits = _magnitudes(words[ends[part]].astype(np.uint64), length)
+        ends = separators[1:][part]
+        begins = separators[:-1][part] + 1
+        length = ends - begins
+        longest = max(longest, int(length.max()))
+        is_negative = padded[begins + WORD] == MINUS
+        size, decimals, fits = _magnitudes(words[ends].astype(np.uint64), length - is_negative)
         size /= POWERS_OF_TEN[decimals]
         np.negative(size, out=size, where=is_negative)
         values[part], is_left[part] = size, ~fits
-    return values, is_left
+    return values, is_left, longest
 
 
 def _magnitudes(words: WordArray, length: NDArray[np.intp]) -> tuple[FloatArray, NDArray[np.uint8], BoolArray]:

@@ -16,6 +16,12 @@ LONGEST = 16
 
 BACKSLASH = ord("\\")
 
+MOST_PLACES = 1 << 22
+"""Largest span of a coordinate, in units of its last decimal, in which numbers that repeat are looked for."""
+
+Table = tuple[NDArray[np.void], NDArray[np.intp], NDArray[np.intp]]
+"""Different texts with their separator, padded with NUL; the length of each; and which of them each point has."""
+
 
 def decimal_text(value: float) -> str:
     """A number as DS: shortest form that reads back as the same float, or as many decimals as 16 characters hold.
@@ -58,14 +64,18 @@ def contour_data(
     UnwritableNumber
         A coordinate is not finite or needs more than 16 characters.
     """
+    counts = np.diff(starts)
     parts = [
-        _digits(points_lps[:, axis], decimals) if texts is None else _constants(texts, np.diff(starts))
+        _varying(points_lps[:, axis], decimals) if texts is None else _constant(texts, counts)
         for axis, texts in enumerate(fixed)
     ]
-    characters = np.concatenate([p[0] for p in parts], axis=1)
-    used = np.concatenate([p[1] for p in parts], axis=1)
-    joined = characters[used].tobytes()
-    ends = np.concatenate([[0], np.cumsum(used.sum(axis=1))])
+    characters = np.empty(len(points_lps), dtype=[(f"f{axis}", table.dtype) for axis, (table, _, _) in enumerate(parts)])
+    length = np.zeros(len(points_lps), dtype=np.intp)
+    for axis, (table, lengths, which) in enumerate(parts):
+        characters[f"f{axis}"] = table.take(which)
+        length += lengths.take(which)
+    joined = characters.tobytes().translate(None, b"\0")
+    ends = np.concatenate([[0], np.cumsum(length)])
     values: list[bytes] = []
     for first, last in zip(ends[starts[:-1]].tolist(), ends[starts[1:]].tolist(), strict=True):
         value = joined[first : last - 1]
@@ -73,8 +83,8 @@ def contour_data(
     return values
 
 
-def _digits(values: FloatArray, decimals: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """Characters of each number in fixed columns, with its separator, and which of them to use.
+def _varying(values: FloatArray, decimals: int) -> Table:
+    """The numbers in decimals; each different one is spelled once, for coordinates along the axes repeat.
 
     Raises
     ------
@@ -84,6 +94,34 @@ def _digits(values: FloatArray, decimals: int) -> tuple[NDArray[np.uint8], NDArr
     if not np.isfinite(values).all():
         raise UnwritableNumber("A coordinate is not a finite number; check the geometry of the series.")
     scaled = np.rint(values * 10.0**decimals)
+    low = float(scaled.min(initial=np.inf))
+    span = float(scaled.max(initial=-np.inf)) - low + 1
+    if not 0 < span <= MOST_PLACES:
+        return *_spelled(scaled, decimals), np.arange(len(scaled))
+    place = (scaled - low).astype(np.intp)
+    is_used = np.zeros(int(span), dtype=np.bool_)
+    is_used[place] = True
+    used = np.flatnonzero(is_used)
+    number = np.empty(int(span), dtype=np.intp)
+    number[used] = np.arange(len(used))
+    return *_spelled(used + low, decimals), number.take(place)
+
+
+def _spelled(scaled: FloatArray, decimals: int) -> tuple[NDArray[np.void], NDArray[np.intp]]:
+    """Text and length of whole multiples of the last decimal."""
+    characters, used = _digits(scaled, decimals)
+    characters[~used] = 0
+    return characters.view(f"V{characters.shape[1]}").reshape(-1), used.sum(axis=1)
+
+
+def _digits(scaled: FloatArray, decimals: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Characters of each number in fixed columns, with its separator, and which of them to use.
+
+    Raises
+    ------
+    UnwritableNumber
+        A number is too long.
+    """
     largest = float(np.abs(scaled).max(initial=0))
     whole_digits = max(len(f"{largest:.0f}") - decimals, 1)
     if whole_digits + decimals + (decimals > 0) + bool((scaled < 0).any()) > LONGEST:
@@ -94,12 +132,12 @@ def _digits(values: FloatArray, decimals: int) -> tuple[NDArray[np.uint8], NDArr
     kind = np.uint32 if largest < 2**32 else np.uint64
     size = np.abs(scaled).astype(kind)
     width = 1 + whole_digits + (1 + decimals if decimals else 0) + 1
-    characters = np.empty((len(values), width), dtype=np.uint8)
-    used = np.empty((len(values), width), dtype=np.bool_)
+    characters = np.empty((len(scaled), width), dtype=np.uint8)
+    used = np.empty((len(scaled), width), dtype=np.bool_)
     characters[:, 0], used[:, 0] = ord("-"), scaled < 0
     characters[:, -1], used[:, -1] = BACKSLASH, True
     rest = size
-    pending = np.zeros(len(values), dtype=np.bool_)
+    pending = np.zeros(len(scaled), dtype=np.bool_)
     for place in range(decimals):
         rest, digit = np.divmod(rest, kind(10))
         pending |= digit != 0
@@ -115,12 +153,10 @@ def _digits(values: FloatArray, decimals: int) -> tuple[NDArray[np.uint8], NDArr
     return characters, used
 
 
-def _constants(texts: Sequence[str], counts: NDArray[np.intp]) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
-    """The text of each contour repeated for each of its points, in the form of `_digits`."""
+def _constant(texts: Sequence[str], counts: NDArray[np.intp]) -> Table:
+    """The text of each contour for each of its points."""
     encoded = [t.encode("ascii") + b"\\" for t in texts]
     width = max((len(e) for e in encoded), default=1)
-    table = np.zeros((len(encoded), width), dtype=np.uint8)
-    for line, value in zip(table, encoded, strict=True):
-        line[: len(value)] = np.frombuffer(value, dtype=np.uint8)
-    repeated = np.repeat(table, counts, axis=0)
-    return repeated, repeated != 0
+    table = np.array([e.ljust(width, b"\0") for e in encoded], dtype=f"V{width}")
+    lengths = np.array([len(e) for e in encoded], dtype=np.intp)
+    return table, lengths, np.repeat(np.arange(len(encoded)), counts)

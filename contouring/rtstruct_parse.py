@@ -12,7 +12,7 @@ from pydicom.sr.coding import Code
 from pydicom.uid import RTStructureSetStorage
 
 from contouring.contours import Contours
-from contouring.decimal_parse import longest_number, parse_decimals
+from contouring.decimal_parse import parse_with_longest
 from contouring.errors import ContouringError, CorruptContourData, DuplicateRoiNumber, NotAStructureSet
 from contouring.rtstruct_items import ContourItem, contour_items
 from imaging.headers import PARSER_FAULTS, read_header, text
@@ -260,8 +260,9 @@ def _contours(items: Sequence[ContourItem]) -> tuple[Contours, int, int]:
             values=int(counts[uneven[0]]),
         )
     joined = b"\\".join(d for d in data if d)
+    numbers, longest = parse_with_longest(joined)
     contours = Contours(
-        points_lps=parse_decimals(joined).reshape(-1, 3),
+        points_lps=numbers.reshape(-1, 3),
         starts=np.concatenate([[0], np.cumsum(counts // 3)]).astype(np.intp),
         types=tuple(item.geometric_type.upper() for item in items),
         referenced_uids=tuple(item.referenced_uid for item in items),
@@ -270,7 +271,7 @@ def _contours(items: Sequence[ContourItem]) -> tuple[Contours, int, int]:
         ),
     )
     miscounted = sum(item.stated_points != str(n // 3) for item, n in zip(items, counts.tolist(), strict=True))
-    return contours, miscounted, longest_number(joined)
+    return contours, miscounted, longest
 
 
 def _bytes(element: Any) -> bytes:

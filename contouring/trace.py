@@ -72,26 +72,41 @@ def _trace_chunk(crop: NDArray[np.bool_], first_plane: int) -> Rings:
     left_end = np.where(is_left_end, np.arange(len(node)), along_row)
     below = padded[plane[left_end], j[left_end] + 1, i[left_end] + 1]
     departs = np.flatnonzero(is_left_end == below)
-    following = along_column[along_row].tolist()
-    order: list[int] = []
-    counts: list[int] = []
-    seen = bytearray(len(node))
-    for begin in departs.tolist():
-        if seen[begin]:
-            continue
-        before = len(order)
-        current = begin
-        while not seen[current]:
-            seen[current] = 1
-            order.append(current)
-            current = following[current]
-        counts.append(2 * (len(order) - before))
-    half = np.array(order, dtype=np.intp)
+    # Numbers of the departures; the one after each in its ring.
+    number = np.empty(len(node), dtype=np.intp)
+    number[departs] = np.arange(len(departs))
+    order, lengths = _walk(number[along_column[along_row[departs]]])
+    half = departs[order]
     sequence = np.empty(2 * len(half), dtype=np.intp)
     sequence[0::2], sequence[1::2] = half, along_row[half]
-    starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.intp)
+    starts = np.concatenate([[0], np.cumsum(2 * lengths)]).astype(np.intp)
     vertices = np.stack([i[sequence], j[sequence]], axis=1).astype(np.float64)
     return Rings(vertices, starts, plane[sequence[starts[:-1]]] + first_plane)
+
+
+def _walk(following: IndexArray) -> tuple[IndexArray, IndexArray]:
+    """Closed paths of a permutation: all elements path by path from the smallest on, and the length of each path.
+
+    Every element jumps ahead twice as far in each round, so that even the longest path takes few rounds.
+    """
+    first, jump = np.arange(len(following)), following
+    while True:
+        smaller = np.minimum(first, first[jump])
+        if np.array_equal(smaller, first) and np.array_equal(first, first[following]):
+            break
+        first, jump = smaller, jump[jump]
+    # Steps to the end of the path, which is cut before its first element.
+    jump = np.where(following == first, np.arange(len(following)), following)
+    remaining = (following != first).astype(np.intp)
+    while (step := remaining[jump]).any():
+        remaining, jump = remaining + step, jump[jump]
+    heads = np.flatnonzero(first == np.arange(len(following)))
+    lengths = remaining[heads] + 1
+    begin = np.empty(len(following), dtype=np.intp)
+    begin[heads] = np.cumsum(lengths) - 1
+    order = np.empty(len(following), dtype=np.intp)
+    order[begin[first] - remaining] = np.arange(len(following))
+    return order, lengths
 
 
 def unit_cracks(rings: Rings) -> tuple[IndexArray, IndexArray, IndexArray, IndexArray]:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contouring.decimal_parse import longest_number, parse_decimals
+from contouring.decimal_parse import parse_decimals, parse_with_longest
 from contouring.errors import CorruptContourData
 
 plain = st.from_regex(r"-?([0-9]{1,9}\.?[0-9]{0,8}|\.[0-9]{1,8})", fullmatch=True)
@@ -13,10 +13,10 @@ scientific = st.from_regex(r" ?[+-]?[0-9]{1,4}\.?[0-9]{0,4}[eE][+-]?[0-9]{1,2} ?
 
 @given(st.lists(plain | scientific, min_size=1, max_size=60))
 def test_numbers_are_those_of_float(texts: list[str]) -> None:
-    values = parse_decimals("\\".join(texts).encode())
+    values, longest = parse_with_longest("\\".join(texts).encode())
 
     assert values.tolist() == [float(t) for t in texts]
-    assert longest_number("\\".join(texts).encode()) == max(map(len, texts))
+    assert longest == max(map(len, texts))
 
 
 def test_the_sign_of_zero_and_every_length_survive() -> None:
