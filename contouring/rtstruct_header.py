@@ -23,7 +23,8 @@ TYPE_2 = (
 
 COPIED = (
     "SpecificCharacterSet", "StudyDescription", "TimezoneOffsetFromUTC", "IssuerOfPatientID", "PatientAge",
-    "PatientSize", "PatientWeight", "PatientIdentityRemoved", "DeidentificationMethod", "StudyInstanceUID",
+    "PatientSize", "PatientWeight", "PatientIdentityRemoved", "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence", "StudyInstanceUID",
     "FrameOfReferenceUID", "PositionReferenceIndicator",
 )  # fmt: skip
 """Written as the images have them, else left out."""
@@ -36,7 +37,9 @@ def copy_patient_and_study(header: Dataset, target: Dataset) -> None:
     """Copy the attributes of patient, study and frame of reference without decoding them."""
     for keyword in (*TYPE_2, *COPIED):
         tag = Tag(tag_for_keyword(keyword) or 0)
-        element = header.get_item(tag) if tag in header else None
+        # The bytes of a sequence depend on the transfer syntax; pydicom writes them anew.
+        is_sequence = dictionary_VR(tag) == "SQ"
+        element = (header[tag] if is_sequence else header.get_item(tag)) if tag in header else None
         if element is None:
             if keyword in TYPE_2:
                 target[tag] = DataElement(tag, dictionary_VR(tag), "")

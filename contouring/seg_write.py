@@ -66,8 +66,8 @@ COPIED = (
     "SpecificCharacterSet", "TimezoneOffsetFromUTC", "StudyDate", "StudyTime", "AccessionNumber",
     "IssuerOfAccessionNumberSequence", "ReferringPhysicianName", "StudyDescription", "PatientName", "PatientID",
     "IssuerOfPatientID", "PatientBirthDate", "PatientSex", "OtherPatientIDs", "OtherPatientNames", "PatientAge",
-    "PatientSize", "PatientWeight", "PatientIdentityRemoved", "DeidentificationMethod", "StudyInstanceUID", "StudyID",
-    "PositionReferenceIndicator",
+    "PatientSize", "PatientWeight", "PatientIdentityRemoved", "DeidentificationMethod",
+    "DeidentificationMethodCodeSequence", "StudyInstanceUID", "StudyID", "PositionReferenceIndicator",
 )  # fmt: skip
 """Attributes of patient, study and frame of reference that are taken over byte for byte."""
 
@@ -210,8 +210,9 @@ def _copy_identity(ds: Dataset, header: Dataset) -> None:
         if keyword not in header:
             continue
         element: Any = header.get_item(keyword)
-        if isinstance(element, RawDataElement) and element.VR != "SQ" and element.value is not None:
-            vr = element.VR or dictionary_VR(element.tag)
+        vr = element.VR or dictionary_VR(element.tag)
+        # The bytes of a sequence depend on the transfer syntax; pydicom writes them anew.
+        if isinstance(element, RawDataElement) and vr != "SQ" and element.value is not None:
             value = element.value
             ds[element.tag] = RawDataElement(element.tag, vr, len(value), value, 0, False, True)
         else:

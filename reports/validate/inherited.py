@@ -21,8 +21,8 @@ PATIENT_AND_STUDY = (
     "SpecificCharacterSet", "TimezoneOffsetFromUTC", "StudyDate", "StudyTime", "AccessionNumber", "InstitutionName",
     "ReferringPhysicianName", "StudyDescription", "PatientName", "PatientID", "IssuerOfPatientID", "PatientBirthDate",
     "PatientSex", "OtherPatientIDs", "OtherPatientNames", "PatientAge", "PatientSize", "PatientWeight",
-    "PatientIdentityRemoved", "DeidentificationMethod", "StudyInstanceUID", "StudyID", "FrameOfReferenceUID",
-    "PositionReferenceIndicator",
+    "PatientIdentityRemoved", "DeidentificationMethod", "DeidentificationMethodCodeSequence", "StudyInstanceUID",
+    "StudyID", "FrameOfReferenceUID", "PositionReferenceIndicator",
 )  # fmt: skip
 """What objects take over from their images."""
 

@@ -11,6 +11,7 @@ from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import Tag
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from imaging.quiet import quiet_pydicom
 from imaging.series import Stack, scan
@@ -158,6 +159,32 @@ def test_an_identifier_of_the_images_with_a_leading_zero_is_theirs(tmp_path: Pat
 
     assert validate(objects, case.result, case.stack, outside=True) == ()
     assert any("StudyInstanceUID" in w for w in objects[0].warnings)
+
+
+@pytest.mark.parametrize("syntax", [ExplicitVRLittleEndian, ImplicitVRLittleEndian])
+@pytest.mark.parametrize("says_how", [False, True])
+def test_images_without_identity_give_all_objects_whether_they_say_how_it_was_removed_or_not(
+    tmp_path: Path, syntax: UID, says_how: bool
+) -> None:
+    case = make_case(tmp_path)
+    for file in case.stack.files:
+        ds = dcmread(file)
+        ds.PatientIdentityRemoved = "YES"
+        if says_how:
+            item = Dataset()
+            item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = "113100", "DCM", "Basic 保密 Profile"
+            ds.DeidentificationMethodCodeSequence = [item]
+        ds.file_meta.TransferSyntaxUID = syntax
+        ds.save_as(file, implicit_vr=syntax.is_implicit_VR, little_endian=True)
+    stack = scan([tmp_path]).stacks[0]
+
+    objects = encode_all(case.result, stack, pictures=())
+
+    assert validate(objects, case.result, stack, outside=True) == ()
+    for made, read in written(objects[:2]):
+        assert read.PatientIdentityRemoved == "YES", made.outlet
+        codes = read.get("DeidentificationMethodCodeSequence", ())
+        assert [code.CodeMeaning for code in codes] == ["Basic 保密 Profile"] * says_how
 
 
 @pytest.mark.parametrize(
