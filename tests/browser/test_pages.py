@@ -180,7 +180,8 @@ def test_the_study_page_shows_results_evidence_quality_and_deliveries(visit: Vis
 
     expect(page.locator("#section-results img")).to_have_count(3)
     for image in page.locator("#section-results img").all():
-        assert image.evaluate("i => i.complete && i.naturalWidth") == 240
+        image.scroll_into_view_if_needed()  # pictures are loaded when they come into sight
+        expect(image).to_have_js_property("naturalWidth", 240)
     expect(page.locator(".structures")).to_contain_text("Lung_L")
     expect(page.locator(".structures")).to_contain_text("1510.2")
     expect(page.locator("#section-input")).to_contain_text("silence and geometry")
