@@ -82,12 +82,21 @@ class StudyFlow(DBOSConfiguredInstance):
         As the service has opened them.
     on_sendable
         Called when new rows stand in the delivery ledger.
+    name
+        Under which recovery finds this instance; one process holds each name once.
     """
 
     def __init__(
-        self, settings: Settings, engine: Engine, store: Store, tools: Tools, on_sendable: Callable[[], None]
+        self,
+        settings: Settings,
+        engine: Engine,
+        store: Store,
+        tools: Tools,
+        on_sendable: Callable[[], None],
+        *,
+        name: str = "radgate",
     ) -> None:
-        super().__init__(config_name="radgate")
+        super().__init__(config_name=name)
         self._settings = settings
         self._engine = engine
         self._store = store

@@ -1,0 +1,151 @@
+"""The durable workflow: outages are waited for, faults end as failures that people see, and what broke off starts anew."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, insert, select
+from sqlalchemy.exc import OperationalError
+
+from dicom_gateway.flow import durable
+from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
+from dicom_gateway.flow.journal import Step
+from dicom_gateway.flow.steps import STEPS, Job, Tools
+from dicom_gateway.route.rules import default_routes
+from dicom_gateway.settings import Settings
+from dicom_gateway.settings import Store as StoreSettings
+from dicom_gateway.store import Store, open_engine, tables
+from imaging.testing.phantom import make_phantom, write_phantom
+from monai_bundles import discover, run_bundle
+from tests.e2e.peers import wait_for
+
+STUDY_STATES = tables.study_version.c.state
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    routes = tuple(r for r in default_routes() if r.bundle_name == "ct_body_segmentation")
+    return replace(
+        Settings(), store=StoreSettings(root=tmp_path / "store", low_free=0.0, floor_free=0.0), routes=routes
+    )
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    engine = open_engine(settings)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def study_uid(settings: Settings, engine: Engine, tmp_path: Path) -> str:
+    """A received and complete study."""
+    store = Store.open(settings, engine)
+    files = write_phantom(tmp_path / "ct", make_phantom(shape=(96, 90, 84)))
+    receipts = [store.receive(file.read_bytes(), peer="SCANNER") for file in files]
+    with engine.begin() as connection:
+        connection.execute(
+            insert(tables.study_version).values(
+                study_uid=receipts[0].study_uid, version=1, state="COMPLETE", opened=1.0, changed=1.0
+            )
+        )
+    return str(receipts[0].study_uid)
+
+
+@pytest.fixture
+def flow(settings: Settings, engine: Engine) -> Iterator[StudyFlow]:
+    tools = Tools({b.name: b for b in discover()}, run_bundle)
+    store = Store.open(settings, engine)
+    built = launch(
+        engine,
+        lambda: StudyFlow(settings, engine, store, tools, lambda: None),
+        executor="test",
+        version="test",
+        at_once=1,
+    )
+    yield built
+    shut_down()
+
+
+def steps_with(planted: Callable[[Job, Step], None]) -> tuple[tuple[str, Callable[[Job, Step], None]], ...]:
+    """The steps, the first of them preceded by a fault."""
+    (name, real), *rest = STEPS
+
+    def first(job: Job, step: Step) -> None:
+        planted(job, step)
+        real(job, step)
+
+    return ((name, first), *rest)
+
+
+def outage() -> OperationalError:
+    return OperationalError("select", {}, ConnectionError("the database restarts"))
+
+
+def state_of(engine: Engine) -> str:
+    with engine.connect() as connection:
+        return str(connection.execute(select(STUDY_STATES)).scalar_one())
+
+
+def test_a_database_that_restarts_in_a_step_is_waited_for(
+    flow: StudyFlow, engine: Engine, study_uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [outage(), outage()]
+
+    def planted(job: Job, step: Step) -> None:
+        if left:
+            raise left.pop()
+
+    monkeypatch.setattr(durable, "STEPS", steps_with(planted))
+
+    flow.start(study_uid, 1)
+
+    wait_for("the study", lambda: state_of(engine) == "DELIVERED", 120)
+    with engine.connect() as connection:
+        attempts = connection.execute(select(tables.step_log.c.attempt).where(tables.step_log.c.step == "qc")).scalars()
+        assert sorted(attempts) == [1, 2, 3]
+
+
+def test_a_fault_of_the_program_ends_the_job_with_its_type_and_no_text(
+    flow: StudyFlow, engine: Engine, study_uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def planted(job: Job, step: Step) -> None:
+        step.message = "PASS"
+        raise ValueError("Zhang^San")
+
+    monkeypatch.setattr(durable, "STEPS", steps_with(planted))
+
+    flow.start(study_uid, 1)
+
+    wait_for("the study", lambda: state_of(engine) == "FAILED", 120)
+    with engine.connect() as connection:
+        reason = str(connection.execute(select(tables.job.c.reason)).scalar_one())
+    assert "ValueError" in reason
+    assert "Zhang" not in reason
+
+
+def test_a_workflow_that_broke_off_starts_anew(
+    flow: StudyFlow, engine: Engine, study_uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def planted(job: Job, step: Step) -> None:
+        raise outage()
+
+    def broken_off() -> bool:
+        from dbos import DBOS
+
+        status = DBOS.get_workflow_status(f"{study_uid}:1")
+        return status is not None and status.status in durable.BROKEN_OFF
+
+    once: Any = {**durable.AGAIN, "max_attempts": 1}
+    monkeypatch.setattr(durable, "AGAIN", once)
+    monkeypatch.setattr(durable, "STEPS", steps_with(planted))
+    flow.start(study_uid, 1)
+    wait_for("the outage to outlast the attempts", broken_off, 120)
+    monkeypatch.setattr(durable, "STEPS", STEPS)
+
+    flow.start(study_uid, 1)
+    flow.start(study_uid, 1)
+
+    wait_for("the study", lambda: state_of(engine) == "DELIVERED", 120)
