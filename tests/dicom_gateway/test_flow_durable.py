@@ -1,4 +1,4 @@
-"""The durable workflow: outages are waited for, faults end as failures that people see, and what broke off starts anew."""
+"""The durable workflow waits for outages, ends faults as visible failures, and starts anew what broke off."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -27,9 +27,8 @@ STUDY_STATES = tables.study_version.c.state
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     routes = tuple(r for r in default_routes() if r.bundle_name == "ct_body_segmentation")
-    return replace(
-        Settings(), store=StoreSettings(root=tmp_path / "store", low_free=0.0, floor_free=0.0), routes=routes
-    )
+    store = StoreSettings(root=tmp_path / "store", low_free=0.0, floor_free=0.0)
+    return replace(Settings(), store=store, routes=routes)
 
 
 @pytest.fixture
@@ -60,7 +59,7 @@ def flow(settings: Settings, engine: Engine) -> Iterator[StudyFlow]:
     store = Store.open(settings, engine)
     built = launch(
         engine,
-        lambda: StudyFlow(settings, engine, store, tools, lambda: None),
+        lambda: StudyFlow(settings, engine, store, tools, lambda: None, name=settings.store.root.parent.name),
         executor="test",
         version="test",
         at_once=1,
