@@ -19,8 +19,8 @@ BoolArray = NDArray[np.bool_]
 BACKSLASH, MINUS = ord("\\"), ord("-")
 NUMERALS = b"0123456789+-.eE\\ "
 WORD = 8
-CHUNK_NUMBERS = 1 << 14
-"""Numbers taken together, so that the words stay in the processor's cache."""
+CHUNK_CHARACTERS = 1 << 17
+"""Text taken together, so that the words stay in the processor's cache."""
 
 POWERS_OF_TEN = 10.0 ** np.arange(WORD)
 LOW_BITS, HIGH_BITS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
@@ -58,11 +58,23 @@ def parse_with_longest(joined: bytes) -> tuple[FloatArray, int]:
     """
     if not joined:
         return np.empty(0), 0
-    separators = _separators(joined)
-    values, is_left, longest = _short_numbers(joined, separators)
+    parts: list[FloatArray] = []
+    longest, first = 0, 0
+    while first <= len(joined):
+        end = joined.find(b"\\", first + CHUNK_CHARACTERS)
+        end = len(joined) if end < 0 else end
+        values, longest_here = _parsed(joined[first:end])
+        parts.append(values)
+        longest, first = max(longest, longest_here), end + 1
+    return np.concatenate(parts), longest
+
+
+def _parsed(text: bytes) -> tuple[FloatArray, int]:
+    separators = _separators(text)
+    values, is_left, longest = _short_numbers(text, separators)
     left = np.flatnonzero(is_left)
     bounds = zip(separators[left].tolist(), separators[left + 1].tolist(), strict=True)
-    texts = [joined[before + 1 : end] for before, end in bounds]
+    texts = [text[before + 1 : end] for before, end in bounds]
     # What is left goes through `float`, which would also take "nan", "1_000" and digits of other scripts.
     is_number = not b"".join(texts).translate(None, NUMERALS)
     if is_number:
@@ -90,21 +102,13 @@ def _short_numbers(joined: bytes, separators: NDArray[np.intp]) -> tuple[FloatAr
     padded = np.frombuffer(b"\0" * WORD + joined + b"\0", dtype=np.uint8)
     # The word at position n holds the eight characters before character n of the text.
     words = np.ndarray((len(padded) - WORD,), dtype="<u8", buffer=padded, strides=(1,))
-    number = len(separators) - 1
-    values, is_left = np.empty(number), np.empty(number, dtype=np.bool_)
-    longest = 0
-    for first in range(0, number, CHUNK_NUMBERS):
-        part = slice(first, first + CHUNK_NUMBERS)
-        ends = separators[1:][part]
-        begins = separators[:-1][part] + 1
-        length = ends - begins
-        longest = max(longest, int(length.max()))
-        is_negative = padded[begins + WORD] == MINUS
-        size, decimals, fits = _magnitudes(words[ends].astype(np.uint64), length - is_negative)
-        size /= POWERS_OF_TEN[decimals]
-        np.negative(size, out=size, where=is_negative)
-        values[part], is_left[part] = size, ~fits
-    return values, is_left, longest
+    begins, ends = separators[:-1] + 1, separators[1:]
+    length = ends - begins
+    is_negative = padded[begins + WORD] == MINUS
+    size, decimals, fits = _magnitudes(words[ends].astype(np.uint64), length - is_negative)
+    size /= POWERS_OF_TEN[decimals]
+    np.negative(size, out=size, where=is_negative)
+    return size, ~fits, int(length.max())
 
 
 def _magnitudes(words: WordArray, length: NDArray[np.intp]) -> tuple[FloatArray, NDArray[np.uint8], BoolArray]:

@@ -69,7 +69,9 @@ def contour_data(
         _varying(points_lps[:, axis], decimals) if texts is None else _constant(texts, counts)
         for axis, texts in enumerate(fixed)
     ]
-    characters = np.empty(len(points_lps), dtype=[(f"f{axis}", table.dtype) for axis, (table, _, _) in enumerate(parts)])
+    characters = np.empty(
+        len(points_lps), dtype=[(f"f{axis}", table.dtype) for axis, (table, _, _) in enumerate(parts)]
+    )
     length = np.zeros(len(points_lps), dtype=np.intp)
     for axis, (table, lengths, which) in enumerate(parts):
         characters[f"f{axis}"] = table.take(which)
@@ -104,7 +106,7 @@ def _varying(values: FloatArray, decimals: int) -> Table:
     used = np.flatnonzero(is_used)
     number = np.empty(int(span), dtype=np.intp)
     number[used] = np.arange(len(used))
-    return *_spelled(used + low, decimals), number.take(place)
+    return *_spelled(used.astype(np.float64) + low, decimals), number.take(place)
 
 
 def _spelled(scaled: FloatArray, decimals: int) -> tuple[NDArray[np.void], NDArray[np.intp]]:

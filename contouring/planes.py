@@ -87,37 +87,39 @@ def check_planarity(contours: Contours, grid: Grid) -> NDArray[np.float64]:
 
 def group_by_plane(positions_mm: NDArray[np.float64], grid: Grid) -> tuple[PlaneGroup, ...]:
     """Contours grouped by the plane they were drawn in, ascending, each group with the nearest plane of the image."""
-    order = np.argsort(positions_mm, kind="stable")
+    order = np.argsort(positions_mm, kind="stable").tolist()
+    positions = positions_mm.tolist()
+    tolerances = np.maximum(ON_PLANE_MM, GROUP_SHARE * _steps_at(grid, positions_mm)).tolist()
     groups: list[list[int]] = []
-    for contour in order.tolist():
-        position = float(positions_mm[contour])
-        tolerance = max(ON_PLANE_MM, GROUP_SHARE * (_step_at(grid, position) or 0.0))
-        if groups and position - float(positions_mm[groups[-1][0]]) <= tolerance:
+    for contour in order:
+        if groups and positions[contour] - positions[groups[-1][0]] <= tolerances[contour]:
             groups[-1].append(contour)
         else:
             groups.append([contour])
-    return tuple(_placed(sorted(g), float(positions_mm[g].mean()), grid) for g in groups)
+    members = [sorted(g) for g in groups]
+    means = np.array([sum(positions[n] for n in g) / len(g) for g in members])
+    shifts = np.abs(grid.plane_positions_mm - means[:, None])
+    nearest = shifts.argmin(axis=1)
+    rows = zip(members, means.tolist(), nearest.tolist(), shifts[np.arange(len(means)), nearest].tolist(), strict=True)
+    steps = _steps_at(grid, means).tolist()
+    return tuple(_placed(*row, step, grid) for row, step in zip(rows, steps, strict=True))
 
 
-def _step_at(grid: Grid, position: float) -> float | None:
-    """Distance of the two planes around a position; beyond an end, of the last two; of one plane, its thickness."""
+def _steps_at(grid: Grid, positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Distance of the two planes around each position; beyond an end, of the last two; of one plane, its thickness."""
     steps = grid.slice_steps_mm
     if not len(steps):
-        return grid.slice_thickness_mm
-    above = int(np.searchsorted(grid.plane_positions_mm, position))
-    return float(steps[min(max(above - 1, 0), len(steps) - 1)])
+        return np.full(len(positions), grid.slice_thickness_mm or 0.0)
+    above = np.searchsorted(grid.plane_positions_mm, positions)
+    return steps[np.clip(above - 1, 0, len(steps) - 1)]
 
 
-def _placed(contours: list[int], position: float, grid: Grid) -> PlaneGroup:
-    shifts = np.abs(grid.plane_positions_mm - position)
-    plane = int(shifts.argmin())
-    shift = float(shifts[plane])
-    step = _step_at(grid, position)
-    reach = max(0.5 * (step or 0.0), THICKNESS_SHARE * (grid.slice_thickness_mm or 0.0))
+def _placed(contours: list[int], position: float, plane: int, shift: float, step: float, grid: Grid) -> PlaneGroup:
+    reach = max(0.5 * step, THICKNESS_SHARE * (grid.slice_thickness_mm or 0.0))
     kind: Kind = "outside"
     if shift <= ON_PLANE_MM:
         kind = "on"
-    elif shift <= SNAPPED_SHARE * (step or 0.0):
+    elif shift <= SNAPPED_SHARE * step:
         kind = "snapped"
     elif shift <= reach + 1e-9 or _is_between(grid, position):
         kind = "between"

@@ -48,10 +48,8 @@ def contour_items(value: bytes, *, implicit: bool) -> list[ContourItem]:
     found: list[ContourItem] = []
     for _, item in _elements(value, implicit=implicit, is_sequence=True):
         fields = dict(_elements(item, implicit=implicit))
-        image: dict[int, bytes] = {}
-        for _, reference in _elements(fields.get(0x30060016, b""), implicit=implicit, is_sequence=True):
-            image = dict(_elements(reference, implicit=implicit))
-            break
+        reference = next(_elements(fields.get(0x30060016, b""), implicit=implicit, is_sequence=True), (0, b""))[1]
+        image = dict(_elements(reference, implicit=implicit))
         found.append(
             ContourItem(
                 geometric_type=_text(fields.get(0x30060042, b"")),

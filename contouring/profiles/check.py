@@ -179,8 +179,10 @@ def _sizes(roi: ParsedRoi, rules: Profile, grid: Grid | None) -> Iterator[Findin
     pixel = min(grid.pixel_spacing_mm)
     rings = Rings(contours.points_lps[:, :2], contours.starts, np.zeros(len(contours), dtype=np.intp))
     after = contours.points_lps[rings.successors]
-    sides = np.linalg.norm(after - contours.points_lps, axis=1)
-    twice_area = np.cross(contours.points_lps, after) @ grid.normal
+    moves = after - contours.points_lps
+    sides = np.sqrt(np.einsum("ij,ij->i", moves, moves))
+    # (p x q) . n = p . (q x n), and the latter product is linear in q.
+    twice_area = np.einsum("ij,ij->i", contours.points_lps, after @ np.cross(np.eye(3), grid.normal))
     along = contours.points_lps @ grid.normal
     filled = np.flatnonzero(contours.counts >= 3)
     near = small = off = 0
