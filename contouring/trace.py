@@ -52,7 +52,9 @@ def _trace_chunk(crop: NDArray[np.bool_], first_plane: int) -> Rings:
     saddle = padded[width : width + size] ^ padded[:size]
     saddle &= top
     saddle &= bottom
-    corner = np.flatnonzero((top ^ bottom) | saddle)
+    turns = top ^ bottom
+    turns |= saddle
+    corner = np.flatnonzero(turns)
     if not len(corner):
         return Rings.of([], [])
     # Two copies of a saddle, one for each of the two rings that touch there: the first belongs to the segment at its
