@@ -94,6 +94,12 @@ def build_network(device: torch.device) -> nn.Module:
     return network
 
 
+def half_precision(device: torch.device) -> torch.autocast:
+    """Run the network in bfloat16 where the device computes it; on a CPU with AVX512-BF16 a step takes half as long."""
+    supported = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.autocast(device.type, torch.bfloat16, enabled=supported)
+
+
 def main() -> None:
     """Train until the configured number of steps is reached."""
     arguments = argparse.ArgumentParser(description=__doc__)
@@ -101,6 +107,7 @@ def main() -> None:
     arguments.add_argument("--work", type=Path, required=True, help="folder for checkpoints and the log")
     arguments.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
     arguments.add_argument("--steps", type=int, default=0, help="instead of the configured number")
+    arguments.add_argument("--initial", type=Path, help="weights to start from when there is no checkpoint")
     options = arguments.parse_args()
     config = json.loads((BUNDLE / "configs" / "train.json").read_text(encoding="utf-8"))
     steps = options.steps or config["steps"]
@@ -111,6 +118,8 @@ def main() -> None:
 
     torch.manual_seed(config["seed"])
     network = build_network(device)
+    if options.initial:
+        network.load_state_dict(torch.load(options.initial, map_location=device, weights_only=True))
     average = build_network(device)
     average.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), lr=config["learning_rate"], weight_decay=config["weight_decay"])
@@ -134,7 +143,9 @@ def main() -> None:
             group["lr"] = rate
         ct_hu, targets, known = (torch.from_numpy(a).to(device) for a in sampler.draw())
         network.train()
-        loss = masked_loss(network(two_windows(ct_hu)), targets, known)
+        with half_precision(device):
+            logits = network(two_windows(ct_hu))
+        loss = masked_loss(logits.float(), targets, known)
         optimiser.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(network.parameters(), 5.0)
@@ -152,7 +163,8 @@ def main() -> None:
             record: dict[str, Any] = {"step": step, "loss": float(np.mean(losses)), "seconds": time.monotonic() - began}
             losses.clear()
             if step % 500 == 0 or step == steps:
-                dice = tuning_dice(average, tuning if step == steps else tuning[::4], config["spacing_mm"], device)
+                with half_precision(device):
+                    dice = tuning_dice(average, tuning if step == steps else tuning[::4], config["spacing_mm"], device)
                 record["dice"] = dice
                 if mean_dice(dice) >= best or step == steps:
                     best = mean_dice(dice)

@@ -34,7 +34,7 @@ def tuning_dice(
             ct, back, (back - 1) / 2, output_shape=tuple(shape), order=1, mode="nearest"
         )
         batch = two_windows(torch.from_numpy(resampled)[None, None].to(device))
-        probability = torch.sigmoid(inferer(batch, network))[0].cpu().numpy()
+        probability = torch.sigmoid(inferer(batch, network).float())[0].cpu().numpy()
         for index, name in enumerate(STRUCTURES):
             if not patient.contoured[index]:
                 continue
