@@ -22,6 +22,7 @@ CAUSES = frozenset({
     "coil", "reconstruction", "transfer", "labelling", "phantom", "unknown",
 })  # fmt: skip
 OPERATORS = frozenset({"technician", "radiologist", "physicist", "service", "IT"})
+BY_PLANE = frozenset({"", "run", "median", "sum", "ordered"})
 REASONS = frozenset({
     "missing_tag", "series_incomplete", "too_few_slices", "too_few_pixels", "no_region", "needs_mask", "no_volume",
     "background_zeroed", "lossy", "worker_missing", "unsupported", "error",
@@ -114,6 +115,7 @@ class CheckSpec:
     states: Mapping[str, str]
     run: CheckFunction
     module: str
+    by_plane: str = ""
 
     def applies_to(self, modality: str) -> bool:
         """Whether the check is made for this modality; an empty set means every one."""
@@ -137,6 +139,7 @@ def check(
     needs: tuple[str, ...] = ("headers",),
     uncertainty: float = 0.0,
     states: Mapping[str, str] | None = None,
+    by_plane: str = "",
 ) -> Callable[[CheckFunction], CheckFunction]:
     """Register a check.
 
@@ -164,6 +167,10 @@ def check(
         Half-width of the 95 % interval of the value, from the planted-defect tests.
     states
         For a categorical check: each state and its grade where the profile says nothing else.
+    by_plane
+        How a check of pixels is judged while a series arrives, from its values on single planes: "run" (a run of
+        neighbouring planes is bad), "median", "sum"; "" where it needs the whole series. "ordered" marks a check of
+        headers that settles at the end but can be judged on planes that came one after the other.
 
     Returns
     -------
@@ -193,6 +200,7 @@ def check(
             states=dict(states or {}),
             run=function,
             module=function.__module__,
+            by_plane=by_plane,
         )
         fault = _fault(spec)
         taken = REGISTERED.get(id)
@@ -214,6 +222,7 @@ def _fault(spec: CheckSpec) -> str:
         *(spec.modalities - MODALITIES),
         *({spec.direction} - DIRECTIONS),
         *({spec.settles} - {"early", "final"}),
+        *({spec.by_plane} - BY_PLANE),
     ]
     if stray:
         return f"unknown word '{stray[0]}'"

@@ -14,6 +14,7 @@ from qc.image.result import Location
     unit="mm",
     direction="higher_worse",
     settles="early",
+    by_plane="median",
     uncertainty=3.0,
     modalities=("CT",),
     needs=("headers", "pixels"),

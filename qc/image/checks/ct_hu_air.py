@@ -23,6 +23,7 @@ MOST_PLANES = 12
     unit="[hnsf'U]",
     direction="two_sided",
     settles="early",
+    by_plane="median",
     modalities=("CT",),
     needs=("headers", "pixels"),
     source="Definition of the CT scale: air is -1000 HU",

@@ -22,6 +22,7 @@ MOST_PLANES = 24
     unit="[hnsf'U]",
     direction="two_sided",
     settles="early",
+    by_plane="median",
     modalities=("CT",),
     needs=("headers", "pixels"),
     source="Specification of image quality, 2.1: fat is -110 HU at 120 kV",

@@ -22,6 +22,7 @@ MOST_PLANES = 8
     unit="cm3",
     direction="higher_worse",
     settles="early",
+    by_plane="sum",
     modalities=("CT",),
     needs=("headers", "pixels"),
     source="Radgate: volume above 2500 HU; spread of tissue 10 to 30 mm around it",

@@ -28,6 +28,7 @@ MOST_PLANES = 32
     unit="[hnsf'U]",
     direction="higher_worse",
     settles="early",
+    by_plane="median",
     modalities=("CT",),
     needs=("headers", "pixels"),
     source="Christianson et al., AJR 205 (2015) W93: global noise level from a histogram of local standard deviations",

@@ -24,6 +24,7 @@ MOST_PLANES = 32
     unit="1",
     direction="higher_worse",
     settles="early",
+    by_plane="run",
     modalities=("CT",),
     needs=("headers", "pixels"),
     source="Radgate: power of the differences across rows over that across columns, in soft tissue; 1 without streaks",

@@ -26,6 +26,7 @@ SHORTEST_RUN = 3
     unit="%",
     direction="higher_worse",
     settles="early",
+    by_plane="run",
     uncertainty=0.2,
     modalities=("CT",),
     needs=("headers", "pixels"),

@@ -19,6 +19,7 @@ PROJECTIONS = frozenset({"CR", "DX", "MG", "XA", "RF"})
     unit="%",
     direction="higher_worse",
     settles="early",
+    by_plane="median",
     needs=("headers", "pixels"),
     source="Radgate: share of pixels at or beyond the end of the range that BitsStored allows",
     causes={

@@ -21,6 +21,7 @@ MOST_ABOVE = 0.5
     unit="1",
     direction="categorical",
     settles="early",
+    by_plane="run",
     modalities=("CT",),
     needs=("headers", "pixels"),
     source="Radgate: share of pixels above 1500 HU; DICOM PS3.3 C.7.6.3.1.2 (Photometric Interpretation)",
