@@ -32,7 +32,7 @@ from qc.image.result import (
 if TYPE_CHECKING:
     from imaging.series import Stack
 
-__all__ = ["check_inputs", "check_refused", "check_series"]
+__all__ = ["check_inputs", "check_refused", "check_series", "graded", "run_check", "with_expectations"]
 
 logger = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ def check_inputs(
     """
     choice = choose_profile(load_profiles(*profile_folders), inputs, profile, intent)
     chosen = choice.profile
-    inputs = _with_expectations(inputs, chosen)
+    inputs = with_expectations(inputs, chosen)
     results: list[CheckResult] = []
     measurements: list[Measurement] = [_how_chosen(choice)]
     skipped: list[str] = []
@@ -144,11 +144,11 @@ def check_inputs(
             skipped.append(spec.id)
             continue
         started = perf_counter()
-        found, error = _run(spec, inputs)
+        found, error = run_check(spec, inputs)
         elapsed_ms = (perf_counter() - started) * 1000
         limits = chosen.limits.get(spec.id)
         if limits is not None:
-            results.append(_result(spec, found, limits, chosen, inputs, elapsed_ms, error))
+            results.append(graded(spec, found, limits, chosen, inputs, elapsed_ms, error))
         elif isinstance(found, Measured):
             uncertainty = spec.uncertainty if found.uncertainty is None else found.uncertainty
             measurements.append(Measurement(spec.id, found.value, spec.unit, uncertainty, found.evidence))
@@ -172,14 +172,26 @@ def _why_no_volume(stack: "Stack") -> RadgateError:
     return RadgateError("The pixels of the series could not be read; send it again.")
 
 
-def _with_expectations(inputs: Inputs, profile: Profile) -> Inputs:
+def with_expectations(inputs: Inputs, profile: Profile) -> Inputs:
+    """The inputs with what the profile expects of the headers."""
     expect = {key: Expected(e.values, e.range, e.regex) for key, e in profile.expect.items()}
     return replace(inputs, expect={**inputs.expect, **expect})
 
 
+GIVEN = {
+    "order": lambda inputs: bool(inputs.order),
+    "expect": lambda inputs: bool(inputs.expect),
+    "frames": lambda inputs: len(inputs.frames) > 1,
+    "siblings": lambda inputs: bool(inputs.siblings),
+    "stack": lambda inputs: not inputs.is_planar,
+    "pictures": lambda inputs: inputs.is_planar,
+}
+"""What a check compares with, or what kind of series it is made for; where it is not given the check does not apply."""
+
+
 def _is_given(spec: CheckSpec, inputs: Inputs) -> bool:
-    """Whether the caller and the profile gave what a check compares with (an order, expectations)."""
-    return not ("order" in spec.needs and not inputs.order) and not ("expect" in spec.needs and not inputs.expect)
+    """Whether the caller and the profile gave what a check compares with (an order, expectations, a time series)."""
+    return all(is_there(inputs) for need, is_there in GIVEN.items() if need in spec.needs)
 
 
 def _how_chosen(choice: Choice) -> Measurement:
@@ -187,7 +199,7 @@ def _how_chosen(choice: Choice) -> Measurement:
     return Measurement("profile.choice", choice.how, "1", evidence=evidence)
 
 
-def _run(spec: CheckSpec, inputs: Inputs) -> tuple[Measured | NotEvaluable, str]:
+def run_check(spec: CheckSpec, inputs: Inputs) -> tuple[Measured | NotEvaluable, str]:
     """What a check found; a fault inside it never stops the others, and its text stays out of the result."""
     if inputs.volume is None and "pixels" in spec.needs:
         return NotEvaluable("no_volume"), ""
@@ -198,15 +210,16 @@ def _run(spec: CheckSpec, inputs: Inputs) -> tuple[Measured | NotEvaluable, str]
         return NotEvaluable("error"), type(fault).__name__
 
 
-def _result(
+def graded(
     spec: CheckSpec,
     found: Measured | NotEvaluable,
     limits: Limits,
     profile: Profile,
     inputs: Inputs,
     elapsed_ms: float,
-    error: str,
+    error: str = "",
 ) -> CheckResult:
+    """The result of a check under the limits of a profile."""
     used = _limits_used(limits, profile)
     source = f"radgate {spec.id} {spec.version}"
     if isinstance(found, NotEvaluable):
