@@ -128,31 +128,9 @@ def _ends(interval: tuple[float, float] | None) -> list[str] | None:
 
 def _verdicts(study: Path, profile: str, folders: tuple[Path, ...]) -> list["SeriesVerdict"]:
     """One verdict for each stack, and one for each leftover that a person should know of."""
-    from imaging.errors import RadgateError
-    from imaging.series import load_volume, scan
-    from qc.image import check_refused, check_series
+    from qc.image.folder import check_files
 
-    scanned = scan([study])
-    verdicts = []
-    for stack in scanned.stacks:
-        volume, refusal = None, None
-        try:
-            volume = load_volume(stack)
-        except RadgateError as reason:
-            refusal = reason
-        verdicts.append(check_series(stack, volume, profile, refusal=refusal, profile_folders=folders))
-    verdicts.extend(
-        check_refused(
-            (),
-            left.reason,
-            series_instance_uid=left.series_instance_uid,
-            modality=left.modality,
-            profile_folders=folders,
-        )
-        for left in scanned.leftovers
-        if left.series_instance_uid
-    )
-    return verdicts
+    return check_files([study], profile, profile_folders=folders)
 
 
 def _overall(verdicts: list["SeriesVerdict"]) -> str:

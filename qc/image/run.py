@@ -32,7 +32,7 @@ from qc.image.result import (
 if TYPE_CHECKING:
     from imaging.series import Stack
 
-__all__ = ["check_inputs", "check_refused", "check_series", "graded", "run_check", "with_expectations"]
+__all__ = ["check_inputs", "check_refused", "check_series", "graded", "is_given", "run_check", "with_expectations"]
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ def check_inputs(
     measurements: list[Measurement] = [_how_chosen(choice)]
     skipped: list[str] = []
     for spec in discover().values():
-        if not spec.applies_to(inputs.modality) or not _is_given(spec, inputs):
+        if not spec.applies_to(inputs.modality) or not is_given(spec, inputs):
             skipped.append(spec.id)
             continue
         started = perf_counter()
@@ -189,7 +189,7 @@ GIVEN = {
 """What a check compares with, or what kind of series it is made for; where it is not given the check does not apply."""
 
 
-def _is_given(spec: CheckSpec, inputs: Inputs) -> bool:
+def is_given(spec: CheckSpec, inputs: Inputs) -> bool:
     """Whether the caller and the profile gave what a check compares with (an order, expectations, a time series)."""
     return all(is_there(inputs) for need, is_there in GIVEN.items() if need in spec.needs)
 

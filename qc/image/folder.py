@@ -1,0 +1,92 @@
+"""Files to verdicts: one for each stack, and one for what was no stack and that a person should know of."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from imaging.errors import RadgateError
+from imaging.headers import read_header
+from imaging.series import Leftover, load_volume, scan
+from qc.image.result import SeriesVerdict
+from qc.image.run import check_refused, check_series
+
+__all__ = ["check_files"]
+
+HARMLESS = ("localiser", "not_an_image_stack", "duplicate_instance")
+"""What accompanies many series; its headers are not judged as if it were one."""
+
+
+def check_files(
+    files: Sequence[Path],
+    profile: str = "auto",
+    *,
+    intent: str = "",
+    order: Mapping[str, str] | None = None,
+    today: date | None = None,
+    profile_folders: Sequence[Path] = (),
+) -> list[SeriesVerdict]:
+    """The quality of every series among files and folders; the order and the names of the files do not matter.
+
+    Parameters
+    ----------
+    files
+        Files, and folders that are walked.
+    profile, intent, order, today, profile_folders
+        As in `check_series`.
+
+    Raises
+    ------
+    FileNotFoundError
+        One of the paths does not exist.
+    ProfileInvalid
+        A profile file breaks a rule.
+    UnknownProfile
+        There is no profile of that id.
+    """
+    scanned = scan(files)
+    verdicts = []
+    for stack in scanned.stacks:
+        volume, refusal = None, None
+        try:
+            volume = load_volume(stack)
+        except RadgateError as reason:
+            refusal = reason
+        verdicts.append(
+            check_series(
+                stack,
+                volume,
+                profile,
+                intent=intent,
+                refusal=refusal,
+                order=order,
+                today=today,
+                profile_folders=profile_folders,
+            )
+        )
+    verdicts += [
+        check_refused(
+            _headers(left),
+            left.reason,
+            profile,
+            series_instance_uid=left.series_instance_uid,
+            modality=left.modality,
+            profile_folders=profile_folders,
+        )
+        for left in scanned.leftovers
+        if left.series_instance_uid
+    ]
+    return verdicts
+
+
+def _headers(left: Leftover) -> tuple[Dataset, ...]:
+    """Headers of what made up no stack, as far as they can be read."""
+    found = []
+    for file in () if left.reason.code in HARMLESS else left.files:
+        try:
+            found.append(read_header(file).dataset)
+        except RadgateError:
+            continue
+    # By identity, because file names follow the digest of the content and say nothing.
+    return tuple(sorted(found, key=lambda h: str(h.get("SOPInstanceUID", ""))))
