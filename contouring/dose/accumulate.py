@@ -23,7 +23,7 @@ from contouring.dose.patient import check_one_patient, patient_of
 from contouring.dose.radiobiology import Course, eqd2, eqd2_slope
 from contouring.dose.solid import Caps, SubVoxelSource
 from contouring.dose.structure import PlanarStructure
-from contouring.dose.transform import RigidTransform
+from contouring.dose.transform import RigidTransform, Transform
 from contouring.dose.volume import DoseVolume, SampledDose
 
 __all__ = ["MappedDose", "StructureSum", "check_summable", "map_dose", "sum_on_structure", "summed"]
@@ -51,15 +51,15 @@ class MappedDose:
     """
 
     dose: DoseVolume
-    transform: RigidTransform
+    transform: Transform
     course: Course | None = None
 
     def sample(self, points_lps: FloatArray) -> SampledDose:
         """Physical dose at points of the reference frame; the gradient is turned back into that frame."""
         sampled = self.dose.sample(self.transform.apply(points_lps))
-        return SampledDose(
-            sampled.dose_gy, sampled.gradient_gy_per_mm @ self.transform.matrix[:3, :3], sampled.is_known
-        )
+        known = sampled.is_known & self.transform.covers(points_lps)
+        gradient = self.transform.gradient_at_source(sampled.gradient_gy_per_mm, points_lps)
+        return SampledDose(np.where(known, sampled.dose_gy, 0.0), np.where(known[:, None], gradient, 0.0), known)
 
     def sample_eqd2(self, points_lps: FloatArray, alpha_beta_gy: float) -> SampledDose:
         """EQD2 at points, from the fraction dose of each point, less what the tissue has recovered from.
@@ -109,7 +109,7 @@ def known_course(mapped: MappedDose) -> Course:
 
 
 def map_dose(
-    dose: DoseVolume, reference_frame: str, transform: RigidTransform | None = None, course: Course | None = None
+    dose: DoseVolume, reference_frame: str, transform: Transform | None = None, course: Course | None = None
 ) -> MappedDose:
     """A dose in the reference frame.
 
@@ -120,7 +120,7 @@ def map_dose(
     reference_frame
         Frame of reference UID of the image (and of the structures).
     transform
-        Between the two frames, in either direction; not needed where they are the same.
+        From the reference frame to the dose's (a rigid one in either direction); not needed where they are the same.
     course
         How the dose was given.
 
@@ -141,7 +141,8 @@ def map_dose(
                 got=own,
             )
         return MappedDose(dose, RigidTransform.identity(own), course)
-    for candidate in (transform, transform.inverse()):
+    either = (transform, transform.inverse()) if isinstance(transform, RigidTransform) else (transform,)
+    for candidate in either:
         if (candidate.source, candidate.target) == (reference_frame, own):
             return MappedDose(dose, candidate, course)
     raise RegistrationRefused(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from contouring.dose.accumulate import MappedDose, known_course
 from contouring.dose.radiobiology import eqd2
+from contouring.dose.transform import RigidTransform
 from contouring.dose.volume import EDGE_MM, DoseFacts, DoseVolume
 from imaging.geometry import Grid
 
@@ -98,21 +99,22 @@ def _corners(mapped: MappedDose) -> FloatArray:
     grid = mapped.dose.grid
     ends = np.array([[0, 0], [grid.columns - 1, 0], [0, grid.rows - 1], [grid.columns - 1, grid.rows - 1]])
     own = np.concatenate([grid.points_lps(k, ends.astype(np.float64)) for k in (0, grid.shape[0] - 1)])
-    return mapped.transform.inverse().apply(own)
+    return mapped.transform.source_points(own)
 
 
 def _resampled(mapped: MappedDose, grid: Grid) -> NDArray[np.float32]:
     """A dose at the voxels of a grid, NaN outside; along the axes one by one where they are parallel."""
     dose = mapped.dose
-    axes = np.stack([grid.normal, grid.column_direction, grid.row_direction])
-    turned = axes @ mapped.transform.matrix[:3, :3].T @ np.linalg.inv(dose.axes)
-    if np.abs(turned - np.diag(np.diag(turned))).max() < PARALLEL and np.diag(turned).min() > 0:
-        return _along_axes(mapped, grid)
+    if isinstance(mapped.transform, RigidTransform):
+        axes = np.stack([grid.normal, grid.column_direction, grid.row_direction])
+        turned = axes @ mapped.transform.matrix[:3, :3].T @ np.linalg.inv(dose.axes)
+        if np.abs(turned - np.diag(np.diag(turned))).max() < PARALLEL and np.diag(turned).min() > 0:
+            return _along_axes(mapped, grid)
     w, u = np.mgrid[0 : grid.rows, 0 : grid.columns]
     pixels = np.stack([u.ravel(), w.ravel()], axis=1).astype(np.float64)
     found = np.empty(grid.shape, dtype=np.float32)
     for k in range(grid.shape[0]):
-        sampled = dose.sample(mapped.transform.apply(grid.points_lps(k, pixels)))
+        sampled = mapped.sample(grid.points_lps(k, pixels))
         found[k] = np.where(sampled.is_known, sampled.dose_gy, np.nan).reshape(grid.rows, grid.columns)
     return found
 

@@ -19,12 +19,21 @@ from contouring.dose.rtdose_read import read_rtdose
 from contouring.dose.rtplan import PlanFacts
 from contouring.dose.solid import Caps
 from contouring.dose.structure import structure_of_contours
-from contouring.dose.transform import RigidTransform
+from contouring.dose.transform import Transform
 from contouring.dose.volume import DoseVolume
 from contouring.errors import ContouringError, FrameOfReferenceMismatch
 from contouring.rtstruct_parse import ParsedRoi, open_structure_set, parse_structure_set
 
-__all__ = ["StructureTable", "SumTable", "course_of", "histograms", "mapped_doses", "sum_table"]
+__all__ = [
+    "StructureTable",
+    "SumTable",
+    "check_roi",
+    "course_of",
+    "histograms",
+    "mapped_doses",
+    "named_rois",
+    "sum_table",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,9 +104,9 @@ def histograms(
     check_one_patient(patient_of(dataset), patient_of(dose.facts.header))
     found: dict[str, Dvh] = {}
     refused: dict[str, ContouringError] = {}
-    for name, roi in _named(parse_structure_set(dataset).rois):
+    for name, roi in named_rois(parse_structure_set(dataset).rois):
         try:
-            _check_roi(roi, dose.grid.frame_of_reference_uid)
+            check_roi(roi, dose.grid.frame_of_reference_uid)
             solid = structure_of_contours(roi.contours, along=dose.grid.row_direction, thickness_mm=thickness_mm)
             found[name] = dose_volume_histogram(solid, dose, caps=caps)
         except ContouringError as reason:
@@ -149,10 +158,10 @@ def sum_table(
     sums: dict[str, StructureSum] = {}
     ratios: dict[str, AlphaBeta] = {}
     refused: dict[str, ContouringError] = {}
-    for name, roi in _named(parse_structure_set(dataset).rois):
+    for name, roi in named_rois(parse_structure_set(dataset).rois):
         ratio = alpha_beta_of(name, roi.interpreted_type, own_alpha_beta)
         try:
-            _check_roi(roi, reference_frame)
+            check_roi(roi, reference_frame)
             solid = structure_of_contours(roi.contours, along=along, thickness_mm=thickness_mm)
             sums[name], ratios[name] = sum_on_structure(solid, doses, ratio.gy, caps=caps), ratio
         except ContouringError as reason:
@@ -198,7 +207,7 @@ def course_of(dose: DoseVolume, plans: Sequence[PlanFacts], fractions: int | Non
 def mapped_doses(
     doses: Sequence[DoseVolume],
     reference_frame: str,
-    transforms: Mapping[str, RigidTransform],
+    transforms: Mapping[str, Transform],
     courses: Sequence[Course | None],
 ) -> tuple[MappedDose, ...]:
     """Doses mapped to the reference frame, each with the transform of its own frame where there is one.
@@ -216,14 +225,14 @@ def mapped_doses(
     )
 
 
-def _named(rois: Sequence[ParsedRoi]) -> list[tuple[str, ParsedRoi]]:
+def named_rois(rois: Sequence[ParsedRoi]) -> list[tuple[str, ParsedRoi]]:
     """Structures with contours by name, their number behind it where two have the same."""
     drawn = [r for r in rois if len(r.contours) or r.fault is not None]
     names = [r.name for r in drawn]
     return [(r.name if names.count(r.name) == 1 and r.name else f"{r.name} #{r.number}".strip(), r) for r in drawn]
 
 
-def _check_roi(roi: ParsedRoi, frame: str) -> None:
+def check_roi(roi: ParsedRoi, frame: str) -> None:
     """Refuse a structure that cannot be used with this frame.
 
     Raises

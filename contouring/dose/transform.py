@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +15,37 @@ from imaging.attributes import PARSER_FAULTS, numbers, text
 from imaging.errors import MissingAttribute
 from imaging.headers import read_header
 
-__all__ = ["Registration", "RigidTransform", "read_registration"]
+__all__ = ["Registration", "RigidTransform", "Transform", "read_registration"]
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
 
 ORTHONORMAL = 1e-4
 """Largest deviation of a rotation from orthonormal and of its determinant from 1 (specification, 5.2)."""
+
+
+class Transform(Protocol):
+    """A map of points from one frame of reference to another, rigid or not."""
+
+    @property
+    def source(self) -> str:
+        """Frame of reference UID of the points that go in."""
+
+    @property
+    def target(self) -> str:
+        """Frame of reference UID of the points that come out."""
+
+    def apply(self, points_lps: FloatArray) -> FloatArray:
+        """Points of the source frame in the target frame, shape (N, 3)."""
+
+    def covers(self, points_lps: FloatArray) -> BoolArray:
+        """Whether each point of the source frame can be mapped, shape (N,)."""
+
+    def gradient_at_source(self, gradient: FloatArray, points_lps: FloatArray) -> FloatArray:
+        """A gradient along the axes of the target frame, seen at points of the source frame, shape (N, 3)."""
+
+    def source_points(self, points_lps: FloatArray) -> FloatArray:
+        """Where points of the target frame come from, well enough to know the extent of a grid, shape (M, 3)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +93,18 @@ class RigidTransform:
     def apply(self, points_lps: FloatArray) -> FloatArray:
         """Points of the source frame in the target frame, shape (N, 3)."""
         return np.asarray(points_lps @ self.matrix[:3, :3].T + self.matrix[:3, 3])
+
+    def covers(self, points_lps: FloatArray) -> BoolArray:
+        """A rigid transform maps every point."""
+        return np.ones(len(points_lps), dtype=np.bool_)
+
+    def gradient_at_source(self, gradient: FloatArray, points_lps: FloatArray) -> FloatArray:
+        """A gradient turned back into the source frame."""
+        return np.asarray(gradient @ self.matrix[:3, :3])
+
+    def source_points(self, points_lps: FloatArray) -> FloatArray:
+        """Points of the target frame in the source frame."""
+        return self.inverse().apply(points_lps)
 
     def inverse(self) -> "RigidTransform":
         """The way back."""

@@ -12,9 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 if TYPE_CHECKING:
-    from contouring.dose.accumulate import MappedDose
-    from contouring.dose.transform import RigidTransform
-    from contouring.dose.volume import DoseVolume
+    from contouring.dose.limits import LimitSet
     from imaging.series import Stack
 
 __all__ = ["app"]
@@ -28,6 +26,10 @@ Rtdose = Annotated[Path, typer.Argument(help="RTDOSE.", exists=True, dir_okay=Fa
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Caps = Annotated[
     Literal["half", "flat", "none", "rounded"], typer.Option(help="How structures end beyond their outermost contours.")
+]
+Site = Annotated[str, typer.Option(help="Site whose limits apply, as nasopharynx; it is never guessed.")]
+Limits = Annotated[
+    list[Path] | None, typer.Option(help="The clinic's own limits in place of the shipped ones; may be repeated.")
 ]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Number to print, as V20Gy; may be repeated.")]
 
@@ -64,64 +66,67 @@ def dvh(
 
 @app.command("sum")
 def sum_doses(
-    rtdose: Annotated[list[Path], typer.Argument(help="Two or more RTDOSE of plans.", exists=True, dir_okay=False)],
+    rtdose: Annotated[list[Path], typer.Argument(help="RTDOSE of each plan.", exists=True, dir_okay=False)],
     rtstruct: Annotated[Path, typer.Option(help="RTSTRUCT drawn on the reference image.", exists=True)],
     series: Annotated[
         Path, typer.Option(help="Folder of the reference image; of the other image too, to register.", exists=True)
     ],
     out: Annotated[Path, typer.Option(help="Folder for the objects made.")],
-    registration: Annotated[Path | None, typer.Option(help="Spatial Registration of the frames.", exists=True)] = None,
+    registration: Annotated[
+        Path | None, typer.Option(help="Spatial Registration of the frames, rigid or deformable.", exists=True)
+    ] = None,
     register: Annotated[Literal["rigid"] | None, typer.Option(help="Let radgate register the images.")] = None,
+    other_rtstruct: Annotated[
+        list[Path] | None, typer.Option(help="RTSTRUCT of another image, for the bounds; may be repeated.", exists=True)
+    ] = None,
     plan: Annotated[list[Path] | None, typer.Option(help="RTPLAN of a dose; may be repeated.", exists=True)] = None,
     fractions: Annotated[str, typer.Option(help="Fractions of each dose, as 35,20.")] = "",
+    prescription: Annotated[str, typer.Option(help="Prescribed dose of each plan in Gy, as 70,30.")] = "",
     alpha_beta: Annotated[list[str] | None, typer.Option(help="Own value, as SpinalCord=2; may be repeated.")] = None,
+    site: Site = "",
+    limits: Limits = None,
     caps: Caps = "half",
     as_json: AsJson = False,
 ) -> None:
     """Add the doses of several plans on one image: RTDOSE of the sum, EQD2 where fractions are known, a table."""
-    from contouring.dose.rtdose_read import read_rtdose
-    from contouring.dose.rtplan import read_rtplan
-    from contouring.dose.study import course_of, mapped_doses, sum_table
+    from contouring.dose.assess import AssessOptions, assess
+    from contouring.dose.assessment_json import assessment_report
+    from contouring.dose.objects import dose_objects
 
-    doses = [read_rtdose(file) for file in rtdose]
-    given = _fractions(fractions, len(doses))
-    plans = [read_rtplan(file) for file in plan or ()]
-    courses = [course_of(d, plans, n, file.stem) for d, n, file in zip(doses, given, rtdose, strict=True)]
+    made_at = datetime.now()
     stacks = _stacks(series)
     reference = _reference(stacks, rtstruct)
-    frame = reference.frame_of_reference_uid
-    out.mkdir(parents=True, exist_ok=True)
-    transforms, related = _transforms(doses, reference, stacks, registration, register, out)
-    mapped = mapped_doses(doses, frame, transforms, courses)
-    table = sum_table(
-        rtstruct, mapped, frame, caps=caps, own_alpha_beta=_ratios(alpha_beta), along=reference.grid.row_direction
+    options = AssessOptions(
+        fractions=tuple(_whole_numbers(fractions, len(rtdose))),
+        prescriptions_gy=tuple(_doses(prescription, len(rtdose))),
+        registration=registration,
+        register=register,
+        alpha_beta=_ratios(alpha_beta),
+        site=site,
+        limits=_limit_sets(site, limits),
+        caps=caps,
     )
-    ratios = sorted({r.gy for r in table.alpha_beta.values()}) if all(courses) else []
-    files = [_write(mapped, reference, ratio, related, out) for ratio in (None, *ratios)]
-    refused = [{"structure": n, "error": r.code, "message": r.message} for n, r in table.refused.items()]
-    rows = table.report()
+    found = assess(
+        rtstruct,
+        rtdose,
+        reference,
+        made_at=made_at,
+        plans=plan or (),
+        others=stacks,
+        other_structures=other_rtstruct or (),
+        options=options,
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    files = []
+    for each in dose_objects(found, reference, made_at=made_at):
+        (out / f"{each.name}.dcm").write_bytes(each.encoded)
+        files.append({"file": f"{each.name}.dcm", "kind": each.kind, "sop_instance_uid": each.sop_instance_uid})
+    report = assessment_report(found) | {"files": files}
     if as_json:
-        _print_json({
-            "structures": rows,
-            "refused": refused,
-            "files": files,
-            "fractions": [None if c is None else c.fractions for c in courses],
-            "registration": related,
-        })
+        _print_json(report)
     else:
-        _print_table(
-            ["structure", "a/b", "mean A", "mean sum", "D0.03cc sum", "D0.03cc EQD2"],
-            [
-                [
-                    r["structure"], f"{r['alpha_beta_gy']:g}", _number(r["courses"][0]["metrics"]["Dmean"]),
-                    _number(r["physical"]["metrics"]["Dmean"]), _number(r["physical"]["metrics"]["D0.03cc"]),
-                    _number(r["eqd2"]["metrics"]["D0.03cc"]) if r["eqd2"] else "no fractions",
-                ]
-                for r in rows
-            ],
-        )  # fmt: skip
-        _print_refused(refused)
-    if refused:
+        _print_sum(report)
+    if found.refused:
         raise typer.Exit(FOUND_SOMETHING)
 
 
@@ -144,13 +149,34 @@ def export_openkbp(
         typer.echo(f"{written.count} files, structures {', '.join(written.structures)}")
 
 
-def _fractions(given: str, count: int) -> list[int | None]:
+def _whole_numbers(given: str, count: int) -> list[int | None]:
     if not given:
         return [None] * count
     parts = given.split(",")
     if len(parts) != count or not all(p.strip().isdigit() for p in parts):
         raise typer.BadParameter(f"give {count} whole numbers with commas between them", param_hint="--fractions")
     return [int(p) for p in parts]
+
+
+def _doses(given: str, count: int) -> list[float | None]:
+    if not given:
+        return [None] * count
+    try:
+        values = [float(p) for p in given.split(",")]
+    except ValueError:
+        values = []
+    if len(values) != count or not all(v > 0 for v in values):
+        raise typer.BadParameter(f"give {count} doses in Gy with commas between them", param_hint="--prescription")
+    return [*values]
+
+
+def _limit_sets(site: str, files: Sequence[Path] | None) -> tuple["LimitSet", ...]:
+    """The shipped sets of the stated site, or those of the clinic's own files in their place."""
+    from contouring.dose.limits import limits_for, load_limits
+
+    if files:
+        return tuple(load_limits(file) for file in files)
+    return limits_for(site) if site else ()
 
 
 def _ratios(given: Sequence[str] | None) -> dict[str, float]:
@@ -192,89 +218,30 @@ def _reference(stacks: Sequence["Stack"], rtstruct: Path) -> "Stack":
     return chosen[0]
 
 
-def _transforms(
-    doses: Sequence["DoseVolume"],
-    reference: "Stack",
-    stacks: Sequence["Stack"],
-    registration: Path | None,
-    register: str | None,
-    out: Path,
-) -> tuple[dict[str, "RigidTransform"], dict[str, Any]]:
-    """Transform of each frame other than the reference's, and where they came from."""
-    from contouring.dose.errors import NoRegistration
-    from contouring.dose.patient import check_one_patient, patient_of
-    from contouring.dose.register import register_rigid
-    from contouring.dose.registration_write import write_registration
-    from contouring.dose.transform import read_registration
-    from imaging.series import load_volume
-
-    frame = reference.frame_of_reference_uid
-    foreign = sorted({d.grid.frame_of_reference_uid for d in doses} - {frame})
-    if not foreign:
-        return {}, {}
-    if registration is not None:
-        read = read_registration(registration)
-        check_one_patient(read.patient, patient_of(reference.header))
-        return {f: read.between(frame, f) for f in foreign}, {"source": "object", "uid": read.sop_instance_uid}
-    if register is None:
-        raise NoRegistration(
-            "A dose lies in another frame of reference than the image; give --registration, or --register rigid."
-        )
-    transforms: dict[str, RigidTransform] = {}
-    notes: dict[str, Any] = {}
-    for number, other_frame in enumerate(foreign):
-        others = [s for s in stacks if s.frame_of_reference_uid == other_frame]
-        if len(others) != 1:
-            raise NoRegistration(
-                f"{len(others)} series in the folder lie in the frame of a dose; one is needed to register it.",
-                series=len(others),
-            )
-        check_one_patient(patient_of(reference.header), patient_of(others[0].header))
-        transform, quality = register_rigid(load_volume(reference), load_volume(others[0]))
-        note = f"computed, not reviewed; there and back {quality.inverse_consistency_mm:.2f} mm"
-        made = write_registration(transform, reference, others[0], made_at=datetime.now(), note=note)
-        (out / f"registration{number}.dcm").write_bytes(made.encoded)
-        transforms[other_frame] = transform
-        notes = {
-            "source": "computed, not reviewed",
-            "uid": str(made.dataset.SOPInstanceUID),
-            "inverse_consistency_mm": quality.inverse_consistency_mm,
-            "body_dice": quality.body_dice,
-        }
-    return transforms, notes
-
-
-def _write(
-    mapped: Sequence["MappedDose"], reference: "Stack", ratio: float | None, related: dict[str, Any], out: Path
-) -> dict[str, Any]:
-    from contouring.dose.resample import sum_on_grid, union_grid
-    from contouring.dose.rtdose_write import SumFacts, write_rtdose
-
-    directions = (reference.grid.row_direction, reference.grid.column_direction)
-    total = sum_on_grid(mapped, union_grid(mapped, directions, reference.frame_of_reference_uid), ratio)
-    name = "sum_physical.dcm" if ratio is None else f"sum_eqd2_ab{ratio:g}.dcm"
-    what = "physical" if ratio is None else f"EQD2 ab={ratio:g}"
-    facts = SumFacts(
-        header=reference.header,
-        source_doses=tuple(m.dose.facts.sop_instance_uid for m in mapped),
-        plan_uids=total.volume.facts.plan_uids,
-        registration_uid=related.get("uid", ""),
-        is_registered=bool(related),
-        alpha_beta_gy=ratio,
-        comment=f"{what}, {len(mapped)} doses{', rigid' if related else ''}",
-    )
-    written = write_rtdose(total, facts, made_at=datetime.now())
-    (out / name).write_bytes(written.encoded)
-    return {
-        "file": name,
-        "alpha_beta_gy": ratio,
-        "sop_instance_uid": str(written.dataset.SOPInstanceUID),
-        "unknown_share": float(1 - total.is_known.mean()),
-    }
-
-
 def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
+
+
+def _print_sum(report: dict[str, Any]) -> None:
+    letters = [c["letter"] for c in report["courses"]]
+    _print_table(
+        ["structure", "a/b", *(f"mean {n}" for n in letters), "mean sum", "D0.03cc sum", "D0.03cc EQD2", "limits"],
+        [
+            [
+                r["structure"],
+                f"{r['alpha_beta_gy']:g}",
+                *(_number(c["metrics"]["Dmean"]) for c in r["courses"]),
+                _number(r["physical"]["metrics"]["Dmean"]),
+                _number(r["physical"]["metrics"]["D0.03cc"]),
+                _number(r["eqd2"]["metrics"]["D0.03cc"]) if r["eqd2"] else "no fractions",
+                ", ".join(f"{v['metric']} {v['status']}" for v in r["limits"]),
+            ]
+            for r in report["structures"]
+        ],
+    )
+    for warning in report["warnings"]:
+        typer.echo(warning, err=True)
+    _print_refused(report["refused"])
 
 
 def _print_refused(refused: Sequence[dict[str, str]]) -> None:

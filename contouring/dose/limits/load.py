@@ -14,10 +14,15 @@ from contouring.dose.metrics import check_name
 from contouring.errors import UnknownStructure
 from contouring.names import lookup
 
-__all__ = ["Limit", "LimitSet", "load_limits", "shipped_limits"]
+__all__ = ["Kind", "Limit", "LimitSet", "limits_for", "load_limits", "shipped_limits", "sites"]
 
-SET_KEYS = {"title", "citation", "fractionation", "verified_by", "date", "limit"}
-LIMIT_KEYS = {"structure", "metric", "at_most", "at_least", "risk"}
+SET_KEYS = {"title", "citation", "site", "fractionation", "verified_by", "date", "limit"}
+FRACTIONATION_KEYS = {"as", "dose_per_fraction_gy"}
+LIMIT_KEYS = {"structure", "metric", "at_most", "at_least", "risk", "citation", "verified_by"}
+
+Kind = Literal["physical", "EQD2", "conventional"]
+"""What the numbers of a set are of: physical dose in fractions of the stated size; EQD2; or dose in fractions of about
+2 Gy, which is physical dose where every course has such fractions and EQD2 where not."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +37,10 @@ class Limit:
         One of the two is given, in Gy, percent or cc as the metric says.
     risk
         What the limit stands for.
+    citation
+        Where the number is from.
+    verified_by
+        Who compared it with that source; "" is printed as not verified.
     """
 
     structure: str
@@ -39,6 +48,18 @@ class Limit:
     at_most: float | None
     at_least: float | None
     risk: str = ""
+    citation: str = ""
+    verified_by: str = ""
+
+    @property
+    def bound(self) -> float:
+        """The number, whichever side it bounds."""
+        return self.at_most if self.at_most is not None else self.at_least or 0.0
+
+    @property
+    def text(self) -> str:
+        """Such as "Dmean <= 25"; the unit follows from the metric."""
+        return f"{self.metric} {'<=' if self.at_most is not None else '>='} {self.bound:g}"
 
 
 @dataclass(frozen=True)
@@ -49,12 +70,14 @@ class LimitSet:
     ----------
     name, title, citation
         Name of the file; what it is; where it is from.
+    site
+        What the set is for, such as "nasopharynx"; "" for every site.
     kind
-        Whether the limits are of physical dose or of EQD2.
+        What the numbers are of.
     dose_per_fraction_gy
         Range of fraction doses that limits of physical dose are for; None where any.
     verified_by
-        Who compared the rows with the source; "" is printed as not verified.
+        Who compared all rows with their sources; "" is printed as not verified.
     limits
         The rows.
     """
@@ -62,7 +85,8 @@ class LimitSet:
     name: str
     title: str
     citation: str
-    kind: Literal["physical", "EQD2"]
+    site: str
+    kind: Kind
     dose_per_fraction_gy: tuple[float, float] | None
     verified_by: str
     limits: tuple[Limit, ...]
@@ -75,6 +99,27 @@ def shipped_limits() -> Mapping[str, LimitSet]:
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".toml")), key=lambda f: f.name)
     sets = (_parsed(f.read_text(encoding="utf-8"), f.name.removesuffix(".toml")) for f in files)
     return MappingProxyType({s.name: s for s in sets})
+
+
+def limits_for(site: str) -> tuple[LimitSet, ...]:
+    """The shipped sets of a site. The site is stated; it is never guessed from names or headers.
+
+    Raises
+    ------
+    LimitsRefused
+        There is no set for this site.
+    """
+    chosen = tuple(s for s in shipped_limits().values() if s.site == site)
+    if not site or not chosen:
+        raise LimitsRefused(
+            f"There are no limits for this site; choose one of {', '.join(sites())}, or give a file of limits."
+        )
+    return chosen
+
+
+def sites() -> tuple[str, ...]:
+    """The sites that shipped sets are for."""
+    return tuple(sorted({s.site for s in shipped_limits().values()}))
 
 
 def load_limits(file: Path) -> LimitSet:
@@ -109,20 +154,50 @@ def _parsed(text: str, name: str) -> LimitSet:
         )
     if not content.get("citation"):
         raise LimitsRefused("The limits name no citation; say where the numbers are from.")
-    fractions = content.get("fractionation", {})
-    kind = fractions.get("as", "physical")
-    span = fractions.get("dose_per_fraction_gy")
-    if kind not in {"physical", "EQD2"} or (span is not None and len(span) != 2):
-        raise LimitsRefused('fractionation needs as = "physical" or "EQD2" and a range of two doses.')
+    kind, span = _fractionation(content.get("fractionation", {}))
+    verified_by = str(content.get("verified_by", ""))
+    whole = {"citation": str(content["citation"]), "verified_by": verified_by}
+    rows = content.get("limit", ())
+    if not isinstance(rows, list | tuple) or not all(isinstance(row, dict) for row in rows):
+        raise LimitsRefused("Limits are tables headed [[limit]]; write each of them so.")
     return LimitSet(
         name=name,
         title=str(content.get("title", name)),
         citation=str(content["citation"]),
+        site=str(content.get("site", "")),
         kind=kind,
-        dose_per_fraction_gy=None if span is None else (float(span[0]), float(span[1])),
-        verified_by=str(content.get("verified_by", "")),
-        limits=tuple(_limit(row, n) for n, row in enumerate(content.get("limit", ()), start=1)),
+        dose_per_fraction_gy=span,
+        verified_by=verified_by,
+        limits=tuple(_limit(whole | row, n) for n, row in enumerate(rows, start=1)),
     )
+
+
+def _fractionation(given: Any) -> tuple[Kind, tuple[float, float] | None]:
+    """What the numbers are of, and the range of fraction doses.
+
+    Raises
+    ------
+    LimitsRefused
+        It has a fault.
+    """
+    fault = LimitsRefused(
+        'fractionation needs as = "physical", "EQD2" or "conventional", and dose_per_fraction_gy = [low, high] '
+        "with conventional."
+    )
+    if not isinstance(given, dict) or set(given) - FRACTIONATION_KEYS:
+        raise fault
+    kind, span = given.get("as", "physical"), given.get("dose_per_fraction_gy")
+    if kind not in {"physical", "EQD2", "conventional"} or (kind == "conventional" and span is None):
+        raise fault
+    if span is None:
+        return kind, None
+    try:
+        low, high = (float(v) for v in span)
+    except (TypeError, ValueError):
+        raise fault from None
+    if not 0 < low <= high:
+        raise fault
+    return kind, (low, high)
 
 
 def _limit(row: dict[str, Any], number: int) -> Limit:
@@ -143,4 +218,10 @@ def _limit(row: dict[str, Any], number: int) -> Limit:
         bounds = {key: float(row[key]) for key in ("at_most", "at_least") if key in row}
     except (UnknownStructure, MetricRefused, TypeError, ValueError) as fault:
         raise LimitsRefused(f"Limit {number}: {fault}", row=number) from None
-    return Limit(structure, row["metric"], bounds.get("at_most"), bounds.get("at_least"), str(row.get("risk", "")))
+    return Limit(
+        structure=structure,
+        metric=row["metric"],
+        at_most=bounds.get("at_most"),
+        at_least=bounds.get("at_least"),
+        **{key: str(row.get(key, "")) for key in ("risk", "citation", "verified_by")},
+    )

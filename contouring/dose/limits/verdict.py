@@ -1,5 +1,6 @@
-"""Met, near, broken, or not to be said: a histogram against a limit."""
+"""Met, near, broken, or not to be said: histograms of one structure against the limits that are about it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,10 +9,35 @@ from contouring.dose.limits.load import Limit, LimitSet
 from contouring.dose.metrics import unit_of
 from contouring.errors import ContouringError
 
-__all__ = ["Verdict", "judge"]
+__all__ = ["Judged", "Status", "Verdict", "judge"]
 
-CLOSE_SHARE = 0.05
+NEAR_SHARE = 0.05
 """Within this share of the limit it is near (specification, section 8)."""
+
+UNKNOWN_SHARE = 0.01
+"""Share of a structure without dose above which nothing is said of it (specification, 5.2)."""
+
+Status = Literal["met", "near", "broken", "not_evaluable"]
+
+
+@dataclass(frozen=True, eq=False)
+class Judged:
+    """What limits are compared with.
+
+    Parameters
+    ----------
+    physical, eqd2
+        Histograms of the whole treatment; no EQD2 where a number of fractions is not known.
+    dose_per_fraction_gy
+        Prescribed dose per fraction of each course, None where it is not known.
+    blocked
+        Why nothing may be said of the structure, as a sentence; "" where it may.
+    """
+
+    physical: Dvh
+    eqd2: Dvh | None
+    dose_per_fraction_gy: tuple[float | None, ...]
+    blocked: str = ""
 
 
 @dataclass(frozen=True)
@@ -20,77 +46,90 @@ class Verdict:
 
     Parameters
     ----------
-    limit
-        The limit.
+    limit, limit_set
+        The limit, and the name of its set.
     status
-        PASS, CLOSE (met, within 5 % of the limit), FAIL, or NOT_EVALUABLE.
+        met, near (met, within 5 % of the limit), broken, or not_evaluable.
     value
         The number found, in `unit`; None where there is none.
     unit
         "Gy", "%", "cc" or "".
+    judged_on
+        Whether the number is of physical dose or of EQD2.
     reason
-        Why nothing can be said.
-    is_verified
-        Whether somebody compared the limit with its source.
+        Why nothing can be said, as a sentence.
     """
 
     limit: Limit
-    status: Literal["PASS", "CLOSE", "FAIL", "NOT_EVALUABLE"]
+    limit_set: str
+    status: Status
     value: float | None
     unit: str
+    judged_on: Literal["physical", "EQD2"]
     reason: str = ""
-    is_verified: bool = False
+
+    @property
+    def is_verified(self) -> bool:
+        """Whether somebody compared the limit with its source."""
+        return bool(self.limit.verified_by)
 
 
-def judge(
-    limits: LimitSet, structure: str, found: Dvh, *, kind: Literal["physical", "EQD2"],
-    dose_per_fraction_gy: float | None = None,
-) -> tuple[Verdict, ...]:  # fmt: skip
-    """Verdicts of all limits of a set that are about one structure.
+def judge(sets: Sequence[LimitSet], structure: str, judged: Judged) -> tuple[Verdict, ...]:
+    """Verdicts of all limits that are about one structure.
 
     Parameters
     ----------
-    limits
-        The set.
+    sets
+        The chosen sets.
     structure
         TG-263 name.
-    found
-        Its histogram.
-    kind
-        Whether the histogram is of physical dose or of EQD2.
-    dose_per_fraction_gy
-        Prescribed dose per fraction of a physical dose.
+    judged
+        What the structure receives.
     """
-    verdicts = []
-    for limit in (row for row in limits.limits if row.structure == structure):
-        unit, verified = unit_of(limit.metric), bool(limits.verified_by)
-        reason = _misfit(limits, kind, dose_per_fraction_gy)
-        value = None
-        if not reason:
+    return tuple(
+        _verdict(limit, chosen, judged) for chosen in sets for limit in chosen.limits if limit.structure == structure
+    )
+
+
+def _verdict(limit: Limit, chosen: LimitSet, judged: Judged) -> Verdict:
+    found, judged_on, reason = _histogram(chosen, judged)
+    reason = judged.blocked or reason
+    value = None
+    if found is not None and not reason:
+        if found.curve.outside_share > UNKNOWN_SHARE:
+            reason = f"{100 * found.curve.outside_share:.1f} % of the structure lies outside a dose grid"
+        else:
             try:
                 value = found.metric(limit.metric)
             except ContouringError as refusal:
                 reason = refusal.message
-        status = "NOT_EVALUABLE" if value is None else _status(value, limit)
-        verdicts.append(Verdict(limit, status, value, unit, reason, verified))
-    return tuple(verdicts)
+    status: Status = "not_evaluable" if value is None else _status(value, limit)
+    return Verdict(limit, chosen.name, status, value, unit_of(limit.metric), judged_on, reason)
 
 
-def _misfit(limits: LimitSet, kind: str, dose_per_fraction_gy: float | None) -> str:
-    """Why a set does not apply; "" where it does."""
-    if kind != limits.kind:
-        return f"the limits are of {limits.kind} dose and this is {kind} dose"
-    if limits.kind == "EQD2" or limits.dose_per_fraction_gy is None:
+def _histogram(chosen: LimitSet, judged: Judged) -> tuple[Dvh | None, Literal["physical", "EQD2"], str]:
+    """The histogram that a set is compared with, what it is of, and why there is none."""
+    misfit = _misfit(chosen, judged)
+    if chosen.kind == "physical" or (chosen.kind == "conventional" and not misfit):
+        return judged.physical, "physical", misfit
+    if judged.eqd2 is None:
+        return None, "EQD2", "the fractions are not known, so there is no EQD2"
+    return judged.eqd2, "EQD2", ""
+
+
+def _misfit(chosen: LimitSet, judged: Judged) -> str:
+    """Why the fractions are not those that a set is for; "" where they are."""
+    if chosen.dose_per_fraction_gy is None:
         return ""
-    low, high = limits.dose_per_fraction_gy
-    if dose_per_fraction_gy is None:
+    low, high = chosen.dose_per_fraction_gy
+    known = [d for d in judged.dose_per_fraction_gy if d is not None]
+    if len(known) < len(judged.dose_per_fraction_gy):
         return "the dose per fraction is not known"
-    return "" if low <= dose_per_fraction_gy <= high else f"the limits are for {low:g} to {high:g} Gy per fraction"
+    return "" if all(low <= d <= high for d in known) else f"the limits are for {low:g} to {high:g} Gy per fraction"
 
 
-def _status(value: float, limit: Limit) -> Literal["PASS", "CLOSE", "FAIL"]:
-    bound = limit.at_most if limit.at_most is not None else limit.at_least or 0.0
-    room = bound - value if limit.at_most is not None else value - bound
+def _status(value: float, limit: Limit) -> Status:
+    room = limit.bound - value if limit.at_most is not None else value - limit.bound
     if room < 0:
-        return "FAIL"
-    return "CLOSE" if room <= CLOSE_SHARE * abs(bound) else "PASS"
+        return "broken"
+    return "near" if room <= NEAR_SHARE * abs(limit.bound) else "met"

@@ -67,6 +67,10 @@ def test_a_sum_of_one_frame_is_written(collection: Path, tmp_path: Path) -> None
     }
     total = read_rtdose(tmp_path / "o" / "sum_physical.dcm")
     assert total.dose_gy.max() == pytest.approx(2 * first.dose_gy.max(), abs=1e-3)
+    assert [(c["letter"], c["fractions"], c["fractions_source"]) for c in said["courses"]] == [
+        ("A", 35, "stated"),
+        ("B", 20, "stated"),
+    ]
     row = next(r for r in said["structures"] if r["structure"] == "SpinalCord")
     assert row["alpha_beta_gy"] == 2.0
     assert row["eqd2"]["metrics"]["Dmean"] > 0

@@ -8,7 +8,7 @@ import pytest
 from contouring.dose import Dvh
 from contouring.dose.curve import curve_of
 from contouring.dose.errors import LimitsRefused
-from contouring.dose.limits import Limit, judge, load_limits, shipped_limits
+from contouring.dose.limits import Judged, Limit, LimitSet, judge, limits_for, load_limits, shipped_limits, sites
 from contouring.dose.solid import Steps
 
 ROWS = [(s, row) for s in shipped_limits().values() for row in s.limits]
@@ -29,35 +29,70 @@ def reaching(row: Limit, value: float) -> Dvh:
     return even(value)
 
 
-@pytest.mark.parametrize(("limits", "row"), ROWS, ids=lambda v: getattr(v, "structure", getattr(v, "name", "")))
-def test_each_row_is_met_near_and_broken(limits: object, row: Limit) -> None:
-    rows = shipped_limits()[limits.name]  # type: ignore[attr-defined]
-    bound = row.at_most or 0.0
-
-    for factor, expected in ((0.8, "PASS"), (0.97, "CLOSE"), (1.02, "FAIL")):
-        verdicts = judge(rows, row.structure, reaching(row, factor * bound), kind=rows.kind, dose_per_fraction_gy=2.0)
-        found = next(v for v in verdicts if v.limit == row)
-        assert found.status == expected
-        assert found.value == pytest.approx(factor * bound, rel=1e-3)
-        assert not found.is_verified
+def judged(found: Dvh, eqd2: Dvh | None = None, *, dose_gy: float | None = 2.0, blocked: str = "") -> Judged:
+    return Judged(found, eqd2, (dose_gy,), blocked)
 
 
-def test_nothing_is_said_of_the_wrong_fractionation_or_a_cut_structure() -> None:
-    rows = shipped_limits()["quantec"]
+@pytest.mark.parametrize(
+    ("rows", "row"), ROWS, ids=[f"{s.name}-{row.structure}-{row.metric}-{n}" for n, (s, row) in enumerate(ROWS)]
+)
+def test_each_row_is_met_near_and_broken(rows: LimitSet, row: Limit) -> None:
+    for factor, expected in ((0.8, "met"), (0.97, "near"), (1.02, "broken")):
+        found = reaching(row, factor * row.bound)
+        verdicts = judge([rows], row.structure, judged(found, found))
+        verdict = next(v for v in verdicts if v.limit == row)
+        assert verdict.status == expected
+        assert verdict.value == pytest.approx(factor * row.bound, rel=1e-3)
+        assert not verdict.is_verified
 
-    wrong = judge(rows, "Parotid_L", even(20), kind="physical", dose_per_fraction_gy=6.0)
-    unknown = judge(rows, "Parotid_L", even(20), kind="physical")
-    other = judge(rows, "Parotid_L", even(20), kind="EQD2")
-    cut = judge(rows, "Parotid_L", even(20, outside_mm3=500.0), kind="physical", dose_per_fraction_gy=2.0)
 
-    for verdicts in (wrong, unknown, other, cut):
-        assert [v.status for v in verdicts] == ["NOT_EVALUABLE"]
-        assert verdicts[0].reason
+def test_conventional_limits_are_of_eqd2_where_fractions_are_large() -> None:
+    rows = limits_for("conventional")
+    physical, eqd2 = even(20), even(30)
+
+    usual = judge(rows, "Parotid_L", judged(physical, eqd2))
+    large = judge(rows, "Parotid_L", judged(physical, eqd2, dose_gy=6.0))
+    unknown = judge(rows, "Parotid_L", judged(physical, eqd2, dose_gy=None))
+
+    assert [(v.status, v.judged_on) for v in usual] == [("met", "physical")]
+    assert [(v.status, v.judged_on) for v in large] == [("broken", "EQD2")]
+    assert [(v.status, v.judged_on) for v in unknown] == [("broken", "EQD2")]
 
 
-def test_every_set_names_its_source() -> None:
-    assert {"quantec", "reirradiation_cord"} <= set(shipped_limits())
-    assert all(s.citation for s in shipped_limits().values())
+def test_nothing_is_said_without_fractions_of_a_cut_or_a_blocked_structure() -> None:
+    rows = limits_for("conventional")
+
+    no_eqd2 = judge(rows, "Parotid_L", judged(even(20), dose_gy=6.0))
+    cut = judge(rows, "Parotid_L", judged(even(20, outside_mm3=500.0)))
+    blocked = judge(rows, "Parotid_L", judged(even(20), blocked="the organ does not lie on itself"))
+
+    for verdicts in (no_eqd2, cut, blocked):
+        assert [v.status for v in verdicts] == ["not_evaluable"]
+        assert verdicts[0].reason and verdicts[0].value is None
+
+
+def test_limits_of_physical_dose_do_not_pass_for_other_fractions(tmp_path: Path) -> None:
+    file = tmp_path / "own.toml"
+    file.write_text(
+        'citation = "house rule"\nfractionation = { as = "physical", dose_per_fraction_gy = [6, 9] }\n'
+        '[[limit]]\nstructure = "Heart"\nmetric = "Dmax"\nat_most = 30',
+        encoding="utf-8",
+    )
+    own = load_limits(file)
+
+    assert judge([own], "Heart", judged(even(20), even(20)))[0].status == "not_evaluable"
+    assert judge([own], "Heart", judged(even(20), even(20), dose_gy=7.5))[0].status == "met"
+
+
+def test_every_set_names_its_site_and_source() -> None:
+    assert {"conventional", "reirradiation"} <= set(sites())
+    assert all(s.citation and s.site and s.title for s in shipped_limits().values())
+
+
+@pytest.mark.parametrize("site", ["", "elbow", "Nasopharynx "])
+def test_a_site_is_stated_and_never_guessed(site: str) -> None:
+    with pytest.raises(LimitsRefused):
+        limits_for(site)
 
 
 @pytest.mark.parametrize(
@@ -71,6 +106,11 @@ def test_every_set_names_its_source() -> None:
         'citation = "x"\n[[limit]]\nstructure = "Heart"\nmetric = "Dmean"',
         'citation = "x"\n[[limit]]\nstructure = "Heart"\nmetric = "Dmean"\nat_most = "low"',
         'citation = "x"\n[fractionation]\nas = "BED"',
+        'citation = "x"\n[fractionation]\nas = "conventional"',
+        'citation = "x"\n[fractionation]\ndose_per_fraction_gy = [2]',
+        'citation = "x"\n[fractionation]\ndose_per_fraction_gy = [3, 2]',
+        'citation = "x"\nfractionation = "2 Gy"',
+        'citation = "x"\nlimit = "none"',
     ],
 )
 def test_faults_in_a_file_are_named(tmp_path: Path, text: str) -> None:
@@ -89,6 +129,7 @@ def test_a_clinics_own_file(tmp_path: Path) -> None:
         encoding="utf-8",
     )
 
-    (verdict,) = judge(load_limits(file), "PTV_7000", even(72), kind="physical")
+    (verdict,) = judge([load_limits(file)], "PTV_7000", judged(even(72)))
 
-    assert (verdict.status, verdict.is_verified) == ("PASS", True)
+    assert (verdict.status, verdict.is_verified, verdict.limit.text) == ("met", True, "D95% >= 66.5")
+    assert verdict.limit.citation == "house rule"

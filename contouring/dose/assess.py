@@ -1,0 +1,314 @@
+"""Files to an assessment: the one function behind the commands, the gateway and the pages."""
+
+import string
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+
+from pydicom.dataset import Dataset
+
+from contouring.dose.accumulate import MappedDose, StructureSum, check_summable, map_dose, sum_on_structure
+from contouring.dose.alpha_beta import AlphaBeta, alpha_beta_of
+from contouring.dose.assessment import (
+    Bounds,
+    CourseFacts,
+    DoseAssessment,
+    DoseGrids,
+    Flag,
+    ReferenceImage,
+    StructureAssessment,
+)
+from contouring.dose.limits import Judged, LimitSet, Verdict, judge
+from contouring.dose.patient import check_one_patient, patient_of
+from contouring.dose.relate import Register, Relation, relations
+from contouring.dose.resample import sum_on_grid, union_grid
+from contouring.dose.rtdose_read import read_rtdose
+from contouring.dose.rtplan import PlanFacts, read_rtplan
+from contouring.dose.solid import Caps
+from contouring.dose.structure import structure_of_contours
+from contouring.dose.study import check_roi, course_of, named_rois
+from contouring.dose.volume import DoseVolume
+from contouring.errors import ContouringError
+from contouring.names import NameTable, match_name
+from contouring.rtstruct_parse import ParsedRoi, open_structure_set, parse_structure_set
+from imaging.attributes import text
+from imaging.series import Stack
+
+__all__ = ["AssessOptions", "Progress", "assess"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how much of it is done, and how much there is."""
+
+
+@dataclass(frozen=True, eq=False)
+class AssessOptions:
+    """What a person chooses; everything has a default but what would be a guess.
+
+    Parameters
+    ----------
+    fractions
+        Fractions of each dose by hand, None where the plan says it; empty for all by plan.
+    prescriptions_gy
+        Prescribed dose of each course by hand; empty or None as above.
+    labels
+        What to call the courses; empty for the labels of their plans.
+    registration
+        A Spatial Registration or Deformable Spatial Registration object.
+    register
+        What radgate computes where frames differ and there is no object; None: nothing.
+    alpha_beta
+        The clinic's alpha/beta in Gy by name.
+    site, limits
+        The site, for the record, and the sets of limits to apply (`limits.limits_for(site)` or a file's).
+    caps
+        How structures end.
+    thickness_mm
+        Slice thickness, for structures of a single plane.
+    """
+
+    fractions: tuple[int | None, ...] = ()
+    prescriptions_gy: tuple[float | None, ...] = ()
+    labels: tuple[str, ...] = ()
+    registration: Dataset | Path | None = None
+    register: Register | None = None
+    alpha_beta: Mapping[str, float] = field(default_factory=dict)
+    site: str = ""
+    limits: tuple[LimitSet, ...] = ()
+    caps: Caps = "half"
+    thickness_mm: float | None = None
+
+
+def assess(
+    rtstruct: Dataset | Path,
+    doses: Sequence[Dataset | Path | DoseVolume],
+    reference: Stack,
+    *,
+    made_at: datetime,
+    plans: Sequence[Dataset | Path] = (),
+    others: Sequence[Stack] = (),
+    other_structures: Sequence[Dataset | Path] = (),
+    options: AssessOptions | None = None,
+    progress: Progress | None = None,
+) -> DoseAssessment:
+    """What every structure receives from one or more doses, physical and EQD2, with bounds and limits.
+
+    Parameters
+    ----------
+    rtstruct
+        The structures, drawn in the frame of the reference image.
+    doses
+        RTDOSE of each course.
+    reference
+        The image that everything is mapped to.
+    made_at
+        Time of the run, for the registration objects that are made.
+    plans
+        RTPLANs; each dose finds its own by the UID that it names.
+    others
+        Images of the other frames, needed to register.
+    other_structures
+        The organs as drawn on the other images, for the uncertainty bounds.
+    options
+        What a person chooses.
+    progress
+        Called as the work goes on.
+
+    Raises
+    ------
+    DoseError
+        The doses make no sum: several patients or kinds, a dose of a fraction, unknown registration, ...
+    NotAStructureSet
+        The structure set is none, or damaged.
+    RadgateError
+        A file cannot be read, or an image has no regular geometry.
+    """
+    chosen = options or AssessOptions()
+    tell = progress or (lambda *_: None)
+    tell("read", 0, 1)
+    volumes = [d if isinstance(d, DoseVolume) else read_rtdose(d) for d in doses]
+    check_summable(volumes)
+    dataset = open_structure_set(rtstruct)
+    check_one_patient(patient_of(reference.header), patient_of(dataset), *(patient_of(v.facts.header) for v in volumes))
+    read_plans = [read_rtplan(p) for p in plans]
+    given = _padded(chosen.fractions, len(volumes))
+    courses = [course_of(v, read_plans, n) for v, n in zip(volumes, given, strict=True)]
+    tell("register", 0, 1)
+    related = relations(
+        volumes, reference, others,
+        registration=chosen.registration, register=chosen.register, made_at=made_at,
+    )  # fmt: skip
+    by_dose = [related[v.grid.frame_of_reference_uid] for v in volumes]
+    frame = reference.frame_of_reference_uid
+    mapped = [map_dose(v, frame, r.transform, c) for v, r, c in zip(volumes, by_dose, courses, strict=True)]
+    facts = tuple(
+        _facts(n, mapped[n], by_dose[n], read_plans, chosen, is_stated=given[n] is not None) for n in range(len(mapped))
+    )
+    work = _Work(mapped, facts, reference, chosen)
+    rows, refused = [], {}
+    rois = named_rois(parse_structure_set(dataset).rois)
+    for number, (name, roi) in enumerate(rois):
+        tell("structures", number, len(rois))
+        try:
+            rows.append(work.row(name, roi))
+        except ContouringError as reason:
+            refused[name] = reason
+    tell("grids", 0, 1)
+    ratios = sorted({row.alpha_beta.gy for row in rows}) if all(courses) else []
+    return DoseAssessment(
+        reference=ReferenceImage(
+            reference.study_instance_uid, reference.series_instance_uid, frame, reference.modality
+        ),
+        structure_set_uid=text(dataset, "SOPInstanceUID"),
+        courses=facts,
+        structures=tuple(rows),
+        refused=refused,
+        caps=chosen.caps,
+        site=chosen.site,
+        limit_sets=chosen.limits,
+        warnings=_warnings(facts, rows, chosen),
+        grids=_grids(mapped, reference, ratios),
+        registrations={r.registration_uid: r.encoded for r in by_dose if r.encoded},
+    )
+
+
+class _Work:
+    """What all structures share."""
+
+    def __init__(
+        self, mapped: Sequence[MappedDose], facts: Sequence[CourseFacts], reference: Stack, options: AssessOptions
+    ) -> None:
+        self.mapped, self.facts, self.options = mapped, facts, options
+        self.frame, self.along = reference.frame_of_reference_uid, reference.grid.row_direction
+        self.names = NameTable.default()
+
+    def row(self, name: str, roi: ParsedRoi) -> StructureAssessment:
+        """The row of one structure.
+
+        Raises
+        ------
+        ContouringError
+            It cannot be evaluated.
+        """
+        check_roi(roi, self.frame)
+        meant = match_name(roi.name, self.names).name
+        tg263 = meant.tg263 if meant is not None else ""
+        ratio = self._alpha_beta(name, tg263, roi)
+        solid = structure_of_contours(roi.contours, along=self.along, thickness_mm=self.options.thickness_mm)
+        found = sum_on_structure(solid, self.mapped, ratio.gy, caps=self.options.caps)
+        bounds = _bounds(found, self.facts) if len(self.mapped) > 1 else None
+        flags = self._flags(found, bounds, ratio)
+        return StructureAssessment(
+            name=name,
+            number=roi.number,
+            tg263=tg263,
+            interpreted_type=roi.interpreted_type,
+            colour_rgb=roi.colour_rgb,
+            alpha_beta=ratio,
+            courses=found.courses,
+            physical=found.physical,
+            course_eqd2=found.course_eqd2,
+            eqd2=found.eqd2,
+            bounds=bounds,
+            flags=flags,
+            verdicts=self._verdicts(tg263, found, flags),
+        )
+
+    def _alpha_beta(self, name: str, tg263: str, roi: ParsedRoi) -> AlphaBeta:
+        own = self.options.alpha_beta
+        return alpha_beta_of(name if name in own or not tg263 else tg263, roi.interpreted_type, own)
+
+    def _flags(self, found: StructureSum, bounds: Bounds | None, ratio: AlphaBeta) -> tuple[Flag, ...]:
+        judged = found.eqd2 or found.physical
+        rules: dict[Flag, bool] = {
+            "outside_dose_grid": found.physical.curve.outside_share > 0,
+            "qualitative": any(f.is_qualitative for f in self.facts),
+            "organ_not_aligned": bounds is not None and bool(bounds.not_aligned_share),
+            "nominal_above_sum_of_maxima": found.is_nominal_above_sum_of_maxima,
+            "alpha_beta_is_default": ratio.is_default,
+            "not_converged": not judged.converged,
+            "missing_planes": bool(judged.gaps),
+        }
+        return tuple(flag for flag, holds in rules.items() if holds)
+
+    def _verdicts(self, tg263: str, found: StructureSum, flags: tuple[Flag, ...]) -> tuple[Verdict, ...]:
+        blocked = next((BLOCKING[flag] for flag in flags if flag in BLOCKING), "")
+        doses = tuple(f.dose_per_fraction_gy for f in self.facts)
+        return judge(self.options.limits, tg263, Judged(found.physical, found.eqd2, doses, blocked))
+
+
+BLOCKING: dict[Flag, str] = {
+    "qualitative": "the sum rests on a computed deformable registration, which is qualitative",
+    "organ_not_aligned": "the organ does not lie on itself after registration",
+    "non_positive_jacobian": "the deformation folds within the structure",
+}
+"""Flags that forbid a verdict, with the reason (specification, 5.2 and 5.3)."""
+
+
+def _padded(given: tuple[int | None, ...], count: int) -> tuple[int | None, ...]:
+    if given and len(given) != count:
+        raise ValueError(f"{len(given)} numbers of fractions for {count} doses")
+    return given or (None,) * count
+
+
+def _facts(
+    number: int, mapped: MappedDose, related: Relation, plans: Sequence[PlanFacts], options: AssessOptions, *,
+    is_stated: bool,
+) -> CourseFacts:  # fmt: skip
+    dose, course = mapped.dose.facts, mapped.course
+    plan = next((p for p in plans if p.sop_instance_uid in dose.plan_uids), None)
+    prescribed = options.prescriptions_gy[number] if options.prescriptions_gy else None
+    letter = string.ascii_uppercase[number] if number < 26 else f"#{number + 1}"
+    return CourseFacts(
+        letter=letter,
+        label=options.labels[number] if options.labels else plan.label if plan else "",
+        dose_uid=dose.sop_instance_uid,
+        plan_uids=dose.plan_uids,
+        frame_of_reference_uid=mapped.dose.grid.frame_of_reference_uid,
+        fractions=course.fractions if course else None,
+        fractions_source="unknown" if course is None else "stated" if is_stated else "plan",
+        prescription_gy=prescribed or (plan.prescription_gy if plan else None),
+        transform_source=related.source,
+        registration_uid=related.registration_uid,
+        quality=related.quality,
+        header=dose.header,
+    )
+
+
+def _bounds(found: StructureSum, facts: Sequence[CourseFacts]) -> Bounds:
+    parts = found.course_eqd2 or found.courses
+    return Bounds(
+        kind="EQD2" if found.course_eqd2 else "physical",
+        radius_mm=(0.0,) * len(facts),
+        low=None,
+        high=None,
+        not_aligned_share=None,
+        sum_of_maxima_gy=sum(d.curve.max_gy for d in parts),
+        unrestricted_high_gy=None,
+        reason="the organ is not contoured on every image",
+    )
+
+
+def _grids(mapped: Sequence[MappedDose], reference: Stack, ratios: Sequence[float]) -> DoseGrids:
+    directions = (reference.grid.row_direction, reference.grid.column_direction)
+    grid = union_grid(mapped, directions, reference.frame_of_reference_uid)
+    return DoseGrids(
+        courses=tuple(sum_on_grid([m], grid) for m in mapped),
+        physical=sum_on_grid(mapped, grid),
+        eqd2={ratio: sum_on_grid(mapped, grid, ratio) for ratio in ratios},
+    )
+
+
+def _warnings(
+    facts: Sequence[CourseFacts], rows: Sequence[StructureAssessment], options: AssessOptions
+) -> tuple[str, ...]:
+    said = []
+    if unknown := [f.letter for f in facts if f.fractions is None]:
+        said.append(f"No EQD2: the number of fractions of dose {', '.join(unknown)} is not known.")
+    if any(f.transform_source.startswith("computed") for f in facts):
+        said.append("The registration was computed and not reviewed.")
+    if any(f.is_qualitative for f in facts):
+        said.append("QUALITATIVE: a dose was deformed; no limit is judged.")
+    if options.limits and not all(v.is_verified for row in rows for v in row.verdicts):
+        said.append("Some limits are not verified against their source.")
+    return tuple(said)

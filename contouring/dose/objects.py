@@ -1,0 +1,85 @@
+"""The DICOM objects of an assessment: RTDOSE of the sums, and the registrations that were made."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from pydicom.dataset import Dataset
+
+from contouring.dose.assessment import DoseAssessment
+from contouring.dose.resample import GridSum
+from contouring.dose.rtdose_write import SumFacts, write_rtdose
+from imaging.series import Stack
+
+__all__ = ["DoseObject", "dose_objects"]
+
+
+@dataclass(frozen=True, eq=False)
+class DoseObject:
+    """A finished object, read back.
+
+    Parameters
+    ----------
+    name
+        What it is, fit for a file name: `sum_physical`, `sum_eqd2_ab3`, `registration0`.
+    kind
+        Modality.
+    sop_instance_uid
+        The object.
+    encoded
+        Its file.
+    """
+
+    name: str
+    kind: str
+    sop_instance_uid: str
+    encoded: bytes = field(repr=False)
+
+
+def dose_objects(assessment: DoseAssessment, reference: Stack, *, made_at: datetime) -> tuple[DoseObject, ...]:
+    """All objects of an assessment in sending order: registrations before the doses that name them.
+
+    Parameters
+    ----------
+    assessment
+        See `contouring.dose.assess`.
+    reference
+        The image it was made on; its patient and study stand in the objects.
+    made_at
+        Time of the run; the UIDs do not follow from it.
+
+    Raises
+    ------
+    RoundTripMismatch
+        An object does not read back as what it was made from.
+    """
+    found = [
+        DoseObject(f"registration{n}", "REG", uid, encoded)
+        for n, (uid, encoded) in enumerate(assessment.registrations.items())
+    ]
+    found.append(_sum(assessment, assessment.grids.physical, None, reference.header, made_at))
+    found += [
+        _sum(assessment, total, ratio, reference.header, made_at) for ratio, total in assessment.grids.eqd2.items()
+    ]
+    return tuple(found)
+
+
+def _sum(
+    assessment: DoseAssessment, total: GridSum, ratio: float | None, header: Dataset, made_at: datetime
+) -> DoseObject:
+    courses = assessment.courses
+    sources = {c.transform_source for c in courses}
+    is_registered = sources != {"same_frame"}
+    what = "physical" if ratio is None else f"EQD2 ab={ratio:g}"
+    how = ", QUALITATIVE" if assessment.is_qualitative else ", registered" if is_registered else ""
+    facts = SumFacts(
+        header=header,
+        source_doses=tuple(c.dose_uid for c in courses),
+        plan_uids=total.volume.facts.plan_uids,
+        registration_uid=next((c.registration_uid for c in courses if c.registration_uid), ""),
+        is_registered=is_registered,
+        alpha_beta_gy=ratio,
+        comment=f"{what}, {len(courses)} doses{how}",
+    )
+    written = write_rtdose(total, facts, made_at=made_at)
+    name = "sum_physical" if ratio is None else f"sum_eqd2_ab{ratio:g}"
+    return DoseObject(name, "RTDOSE", str(written.dataset.SOPInstanceUID), written.encoded)

@@ -1,0 +1,135 @@
+"""How the frame of a dose comes to that of the image: the same, by an object, or computed; never by guess."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+from pydicom.dataset import Dataset
+
+from contouring.dose.assessment import RegistrationNumbers, TransformSource
+from contouring.dose.errors import NoRegistration
+from contouring.dose.patient import check_one_patient, patient_of
+from contouring.dose.transform import Transform, read_registration
+from contouring.dose.volume import DoseVolume
+from imaging.series import Stack, load_volume
+
+__all__ = ["Register", "Relation", "relations"]
+
+Register = Literal["rigid", "deformable"]
+"""What radgate computes where the frames differ and no object relates them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Relation:
+    """How one frame came to the reference frame.
+
+    Parameters
+    ----------
+    transform
+        From the reference frame to it; None where they are the same.
+    source
+        Where the transform is from.
+    registration_uid, encoded
+        The object used or made; the file of one that was made.
+    quality
+        Of a computed transform.
+    """
+
+    transform: Transform | None
+    source: TransformSource
+    registration_uid: str = ""
+    encoded: bytes = field(default=b"", repr=False)
+    quality: RegistrationNumbers | None = None
+
+
+def relations(
+    doses: Sequence[DoseVolume],
+    reference: Stack,
+    others: Sequence[Stack],
+    *,
+    registration: Dataset | Path | None,
+    register: Register | None,
+    made_at: datetime,
+) -> Mapping[str, Relation]:
+    """The relation of each frame that a dose lies in.
+
+    Parameters
+    ----------
+    doses
+        The doses.
+    reference, others
+        The reference image, and the images of the other frames, to register with.
+    registration
+        A registration object.
+    register
+        What to compute where frames differ and there is no object.
+    made_at
+        Time of the run.
+
+    Raises
+    ------
+    NoRegistration
+        The frames differ, there is no object, and nothing may be computed, or no one image of the other frame is there.
+    RegistrationRefused
+        The object relates other frames or is none, or the computed registration is not good enough.
+    DifferentPatients
+        An image or an object belongs to somebody else.
+    ImagingError
+        An image to register has no regular geometry.
+    """
+    frame = reference.frame_of_reference_uid
+    found = {frame: Relation(None, "same_frame")}
+    foreign = sorted({d.grid.frame_of_reference_uid for d in doses} - {frame})
+    if not foreign:
+        return found
+    if registration is not None:
+        read = read_registration(registration)
+        check_one_patient(read.patient, patient_of(reference.header))
+        for other in foreign:
+            found[other] = Relation(read.between(frame, other), "object", read.sop_instance_uid)
+        return found
+    if register is None:
+        raise NoRegistration(
+            "A dose lies in another frame of reference than the image; give --registration, or --register rigid."
+        )
+    for other in foreign:
+        found[other] = _computed(reference, _image_of(other, others, reference), made_at)
+    return found
+
+
+def _image_of(frame: str, others: Sequence[Stack], reference: Stack) -> Stack:
+    """The one image of a frame.
+
+    Raises
+    ------
+    NoRegistration
+        There is none, or several.
+    DifferentPatients
+        It is of somebody else.
+    """
+    fitting = [s for s in others if s.frame_of_reference_uid == frame]
+    if len(fitting) != 1:
+        raise NoRegistration(
+            f"{len(fitting)} series lie in the frame of a dose; give the one image that it was calculated on.",
+            series=len(fitting),
+        )
+    check_one_patient(patient_of(reference.header), patient_of(fitting[0].header))
+    return fitting[0]
+
+
+def _computed(reference: Stack, other: Stack, made_at: datetime) -> Relation:
+    from contouring.dose.register import register_rigid
+    from contouring.dose.registration_write import write_registration
+
+    transform, quality = register_rigid(load_volume(reference), load_volume(other))
+    note = f"computed, not reviewed; there and back {quality.inverse_consistency_mm:.2f} mm"
+    made = write_registration(transform, reference, other, made_at=made_at, note=note)
+    return Relation(
+        transform,
+        "computed_rigid",
+        str(made.dataset.SOPInstanceUID),
+        made.encoded,
+        RegistrationNumbers(quality.inverse_consistency_mm, quality.body_dice),
+    )
