@@ -18,6 +18,7 @@ from dicom_gateway.settings.model import (
     Flow,
     Listen,
     Peer,
+    Quality,
     Report,
     Settings,
     Store,
@@ -39,8 +40,10 @@ _SECTIONS: dict[str, type[Any]] = {
     "flow": Flow,
     "web": Web,
     "report": Report,
+    "quality": Quality,
 }
 _LISTS = {"peer": "peers", "destination": "destinations", "route": "routes"}
+_MAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
 _AE_TITLE = re.compile(r"[\x21-\x5b\x5d-\x7e](?:[\x20-\x5b\x5d-\x7e]{0,14}[\x21-\x5b\x5d-\x7e])?")
 
 
@@ -213,6 +216,7 @@ def _check(settings: Settings) -> None:
         raise SettingsError("The floor must not be above 'low_free'.", key="store.floor_free")
     for number, peer in enumerate(settings.peers):
         _ae_title(peer.aet, f"peer[{number}].aet")
+    _check_quality(settings.quality)
     _unique([p.aet for p in settings.peers], "peer", "aet")
     _unique([d.name for d in settings.destinations], "destination", "name")
     _unique([r.name for r in settings.routes], "route", "name")
@@ -227,6 +231,30 @@ def _check(settings: Settings) -> None:
     for number, route in enumerate(settings.routes):
         for place, name in enumerate(route.deliver):
             _known_destination(name, names, f"route[{number}].deliver[{place}]")
+
+
+def _check_quality(quality: Quality) -> None:
+    """Refuse addresses that no message could reach.
+
+    Raises
+    ------
+    SettingsError
+        One of them is wrong, or half of the mail settings is missing.
+    """
+    for number, address in enumerate(quality.webhooks):
+        if not address.startswith(("http://", "https://")):
+            raise SettingsError("This must begin with http:// or https://.", key=f"quality.webhooks[{number}]")
+    for number, address in enumerate(quality.mail_to):
+        if not _MAIL.fullmatch(address):
+            raise SettingsError("This is no mail address.", key=f"quality.mail_to[{number}]")
+    if quality.smtp_host and not (quality.mail_to and _MAIL.fullmatch(quality.mail_from)):
+        raise SettingsError("Mail needs 'mail_from' and 'mail_to'; add them.", key="quality.smtp_host")
+    for number, path in enumerate(quality.profiles):
+        if not path.exists():
+            raise SettingsError(
+                f"There is no '{path.name}' with profiles; correct the path, which counts from this file.",
+                key=f"quality.profiles[{number}]",
+            )
 
 
 def _known_destination(name: str, names: list[str], key: str) -> None:

@@ -14,6 +14,7 @@ from dicom_gateway.settings.model import (
     Flow,
     Listen,
     Peer,
+    Quality,
     Report,
     Store,
     Web,
@@ -32,6 +33,7 @@ _HEADS: tuple[tuple[str, type[Any]], ...] = (
     ("[flow]", Flow),
     ("[web]", Web),
     ("[report]", Report),
+    ("[quality]", Quality),
 )
 
 

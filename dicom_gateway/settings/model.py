@@ -21,6 +21,7 @@ __all__ = [
     "Flow",
     "Listen",
     "Peer",
+    "Quality",
     "Report",
     "Settings",
     "Store",
@@ -154,7 +155,10 @@ class Destination:
         False, "After acceptance ask by C-FIND or QIDO-RS whether the object is there; only then it counts as verified."
     )
     outlets: tuple[str, ...] = setting(
-        ("seg", "rtstruct", "sr", "pdf"), "Kinds of results it takes.", choices=("seg", "rtstruct", "sr", "pdf")
+        ("seg", "rtstruct", "sr", "pdf"),
+        "Kinds of results it takes. `quality_sr` is the verdict on every series that is received, `quality_kos` the "
+        "list of images with a quality issue or rejected by a person (an archive may hide the latter).",
+        choices=("seg", "rtstruct", "sr", "pdf", "quality_sr", "quality_kos"),
     )
     rt_profile: str = setting(
         "generic",
@@ -213,6 +217,36 @@ class Web:
 
 
 @dataclass(frozen=True)
+class Quality:
+    """Image quality while images arrive, its alerts, and phantoms."""
+
+    live: bool = setting(True, "Whether series are judged while they arrive, for the board of the technicians.")
+    profiles: tuple[Path, ...] = setting(
+        (), "Folders or files with protocol profiles of the site, relative to this file, beside the shipped ones."
+    )
+    alert_from: str = setting(
+        "FAIL",
+        "Worst grade at which a message goes out (the board shows both). `WARN` sends far more of them.",
+        choices=("WARN", "FAIL"),
+    )
+    webhooks: tuple[str, ...] = setting(
+        (), "Addresses that get each alert as JSON by POST; nothing else is ever called, and no redirect is followed."
+    )
+    smtp_host: str = setting("", "Mail server for alerts; empty sends no mail.")
+    smtp_port: int = setting(25, "Its port.", at_least=1, at_most=65535)
+    mail_from: str = setting("", "Sender of the mails.")
+    mail_to: tuple[str, ...] = setting((), "Who gets them; a mail holds no patient data, only a link to the board.")
+    board_url: str = setting("", "Address of the pages as people reach them, for the links in messages.")
+    phantom_python: Path | None = setting(  # noqa: RUF009 - a frozen default
+        None,
+        "Interpreter of an environment of its own with pylinac, which needs an older pydicom than radgate. Without it "
+        "phantoms other than plain water are not evaluated.",
+    )
+    phantom_timeout_s: float = setting(120.0, "Longest time for one phantom.", unit="s", at_least=1.0)
+    phantom_memory_mb: int = setting(4096, "Largest memory of that process.", unit="MiB", at_least=256)
+
+
+@dataclass(frozen=True)
 class Report:
     """Texts for people."""
 
@@ -237,4 +271,5 @@ class Settings:
     flow: Flow = field(default_factory=Flow)
     web: Web = field(default_factory=Web)
     report: Report = field(default_factory=Report)
+    quality: Quality = field(default_factory=Quality)
     source: Path | None = None
