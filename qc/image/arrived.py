@@ -59,7 +59,8 @@ class SlimHeaders:
                 continue
             elements[tag] = self._shared(tag, element)
         slim = Dataset(elements, parent_encoding=header.original_character_set)
-        slim.set_original_encoding(*header.original_encoding, header.original_character_set)
+        implicit, little = header.original_encoding[:2]
+        slim.set_original_encoding(implicit, little, header.original_character_set)
         return slim
 
     def _shared(self, tag: Any, element: RawDataElement | DataElement) -> RawDataElement | DataElement:

@@ -33,7 +33,7 @@ from qc.image.run import graded, is_given, run_check, with_expectations
 
 __all__ = ["SeriesMonitor"]
 
-APART_MM = {"run": 2.5, "median": 10.0, "sum": 0.0}
+APART_MM = {"run": 5.0, "median": 10.0, "sum": 0.0}
 """A plane is judged by a check only where none nearer than this has been: thin slices say the same as their
 neighbours, and 300 of them have to be looked at in 5 s."""
 
