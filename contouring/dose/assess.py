@@ -27,10 +27,9 @@ from contouring.dose.rtdose_read import read_rtdose
 from contouring.dose.rtplan import PlanFacts, read_rtplan
 from contouring.dose.solid import Caps
 from contouring.dose.structure import structure_of_contours
-from contouring.dose.study import check_roi, course_of, named_rois
+from contouring.dose.study import check_roi, course_of, named_rois, tg263_of
 from contouring.dose.volume import DoseVolume
 from contouring.errors import ContouringError
-from contouring.names import NameTable, match_name
 from contouring.rtstruct_parse import ParsedRoi, open_structure_set, parse_structure_set
 from imaging.attributes import text
 from imaging.series import Stack
@@ -180,7 +179,6 @@ class _Work:
     ) -> None:
         self.mapped, self.facts, self.options = mapped, facts, options
         self.frame, self.along = reference.frame_of_reference_uid, reference.grid.row_direction
-        self.names = NameTable.default()
 
     def row(self, name: str, roi: ParsedRoi) -> StructureAssessment:
         """The row of one structure.
@@ -191,8 +189,7 @@ class _Work:
             It cannot be evaluated.
         """
         check_roi(roi, self.frame)
-        meant = match_name(roi.name, self.names).name
-        tg263 = meant.tg263 if meant is not None else ""
+        tg263 = tg263_of(roi.name)
         ratio = self._alpha_beta(name, tg263, roi)
         solid = structure_of_contours(roi.contours, along=self.along, thickness_mm=self.options.thickness_mm)
         found = sum_on_structure(solid, self.mapped, ratio.gy, caps=self.options.caps)

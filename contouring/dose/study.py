@@ -13,6 +13,7 @@ from contouring.dose.accumulate import MappedDose, StructureSum, check_summable,
 from contouring.dose.alpha_beta import AlphaBeta, alpha_beta_of
 from contouring.dose.dvh import USUAL_METRICS, Dvh, dose_volume_histogram
 from contouring.dose.errors import RbeUnknown, UndeliveredFractions
+from contouring.dose.limits import Judged, LimitSet, Verdict, judge
 from contouring.dose.patient import check_one_patient, patient_of
 from contouring.dose.radiobiology import Course
 from contouring.dose.rtdose_read import read_rtdose
@@ -22,6 +23,7 @@ from contouring.dose.structure import structure_of_contours
 from contouring.dose.transform import Transform
 from contouring.dose.volume import DoseVolume
 from contouring.errors import ContouringError, FrameOfReferenceMismatch
+from contouring.names import NameTable, match_name
 from contouring.rtstruct_parse import ParsedRoi, open_structure_set, parse_structure_set
 
 __all__ = [
@@ -33,6 +35,8 @@ __all__ = [
     "mapped_doses",
     "named_rois",
     "sum_table",
+    "tg263_of",
+    "verdicts_of",
 ]
 
 
@@ -112,6 +116,33 @@ def histograms(
         except ContouringError as reason:
             refused[name] = reason
     return StructureTable(found, refused)
+
+
+def verdicts_of(
+    table: StructureTable, sets: Sequence[LimitSet], fractions: int | None, prescription_gy: float | None
+) -> dict[str, tuple[Verdict, ...]]:
+    """How each structure of one plan stands to the limits that are about it, by name.
+
+    Parameters
+    ----------
+    table
+        Histograms of physical dose.
+    sets
+        The limits.
+    fractions, prescription_gy
+        Of the plan: limits are for a size of fractions. Limits of EQD2 need `assess`.
+    """
+    per_fraction = None if fractions is None or prescription_gy is None else prescription_gy / fractions
+    return {
+        name: judge(sets, tg263_of(name), Judged(found, None, (per_fraction,)))
+        for name, found in table.histograms.items()
+    }
+
+
+def tg263_of(name: str) -> str:
+    """What the name of a structure means; "" where that is not known."""
+    meant = match_name(name, NameTable.default()).name
+    return meant.tg263 if meant is not None else ""
 
 
 def sum_table(

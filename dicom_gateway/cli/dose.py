@@ -29,8 +29,9 @@ Caps = Annotated[
 ]
 Site = Annotated[str, typer.Option(help="Site whose limits apply, as nasopharynx; it is never guessed.")]
 Limits = Annotated[
-    list[Path] | None, typer.Option(help="The clinic's own limits in place of the shipped ones; may be repeated.")
+    list[Path] | None, typer.Option(help="The clinic's own limits; those of the site replace the shipped ones.")
 ]
+Config = Annotated[Path | None, typer.Option(help="Settings, for the clinic's own limits.", exists=True)]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Number to print, as V20Gy; may be repeated.")]
 
 
@@ -40,16 +41,30 @@ def dvh(
     rtdose: Rtdose,
     caps: Caps = "half",
     metric: Metrics = None,
-    prescription: Annotated[float | None, typer.Option(help="Dose in Gy that is 100 %.")] = None,
+    prescription: Annotated[float | None, typer.Option(help="Dose in Gy that is 100 %.", min=0.01)] = None,
+    fractions: Annotated[int | None, typer.Option(help="Fractions, for limits.", min=1)] = None,
+    site: Site = "",
+    limits: Limits = None,
+    config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Dose-volume numbers of every structure."""
+    """Dose-volume numbers of every structure, against the limits of a site where one is stated."""
+    from contouring.dose.assessment_json import verdict_report
     from contouring.dose.dvh import USUAL_METRICS
-    from contouring.dose.study import histograms
+    from contouring.dose.study import histograms, verdicts_of
 
     metrics = (*USUAL_METRICS, *(metric or ()))
+    sets = _limit_sets(site, limits, config)
     table = histograms(rtstruct, rtdose, caps=caps)
-    rows = [{"structure": name, **found.report(metrics, prescription)} for name, found in table.histograms.items()]
+    verdicts = verdicts_of(table, sets, fractions, prescription)
+    rows = [
+        {
+            "structure": name,
+            **found.report(metrics, prescription),
+            "limits": [verdict_report(v) for v in verdicts[name]],
+        }
+        for name, found in table.histograms.items()
+    ]
     refused = [{"structure": n, "error": r.code, "message": r.message} for n, r in table.refused.items()]
     if as_json:
         _print_json({"structures": rows, "refused": refused})
@@ -59,6 +74,7 @@ def dvh(
             ["structure", "cc", *shown],
             [[r["structure"], f"{r['volume_cc']:.2f}", *(_number(r["metrics"][m]) for m in shown)] for r in rows],
         )
+        _print_limits(rows)
         _print_refused(refused)
     if refused:
         raise typer.Exit(FOUND_SOMETHING)
@@ -85,6 +101,7 @@ def sum_doses(
     alpha_beta: Annotated[list[str] | None, typer.Option(help="Own value, as SpinalCord=2; may be repeated.")] = None,
     site: Site = "",
     limits: Limits = None,
+    config: Config = None,
     caps: Caps = "half",
     as_json: AsJson = False,
 ) -> None:
@@ -103,7 +120,7 @@ def sum_doses(
         register=register,
         alpha_beta=_ratios(alpha_beta),
         site=site,
-        limits=_limit_sets(site, limits),
+        limits=_limit_sets(site, limits, config),
         caps=caps,
     )
     found = assess(
@@ -170,13 +187,14 @@ def _doses(given: str, count: int) -> list[float | None]:
     return [*values]
 
 
-def _limit_sets(site: str, files: Sequence[Path] | None) -> tuple["LimitSet", ...]:
-    """The shipped sets of the stated site, or those of the clinic's own files in their place."""
+def _limit_sets(site: str, files: Sequence[Path] | None, config: Path | None) -> tuple["LimitSet", ...]:
+    """The sets of the stated site; the clinic's files, given here or in the settings, come before the shipped ones."""
     from contouring.dose.limits import limits_for, load_limits
+    from dicom_gateway.settings import load_settings
 
-    if files:
-        return tuple(load_limits(file) for file in files)
-    return limits_for(site) if site else ()
+    paths = [*(files or ()), *(load_settings(config).dose.limits if config is not None else ())]
+    own = [load_limits(path) for path in paths]
+    return limits_for(site, own) if site or own else ()
 
 
 def _ratios(given: Sequence[str] | None) -> dict[str, float]:
@@ -222,10 +240,27 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
+def _print_limits(rows: Sequence[dict[str, Any]]) -> None:
+    lines = [
+        [
+            r["structure"],
+            f"{v['metric']} {'<=' if v['at_least'] is None else '>='} {v['at_most'] or v['at_least']:g} {v['unit']}",
+            _number(v["value"]),
+            v["status"] + (f": {v['reason']}" if v["reason"] else ""),
+            v["judged_on"],
+            v["verified_by"],
+        ]
+        for r in rows
+        for v in r["limits"]
+    ]
+    if lines:
+        _print_table(["structure", "limit", "found", "verdict", "of", "verified by"], lines)
+
+
 def _print_sum(report: dict[str, Any]) -> None:
     letters = [c["letter"] for c in report["courses"]]
     _print_table(
-        ["structure", "a/b", *(f"mean {n}" for n in letters), "mean sum", "D0.03cc sum", "D0.03cc EQD2", "limits"],
+        ["structure", "a/b", *(f"mean {n}" for n in letters), "mean sum", "D0.03cc sum", "D0.03cc EQD2"],
         [
             [
                 r["structure"],
@@ -234,11 +269,11 @@ def _print_sum(report: dict[str, Any]) -> None:
                 _number(r["physical"]["metrics"]["Dmean"]),
                 _number(r["physical"]["metrics"]["D0.03cc"]),
                 _number(r["eqd2"]["metrics"]["D0.03cc"]) if r["eqd2"] else "no fractions",
-                ", ".join(f"{v['metric']} {v['status']}" for v in r["limits"]),
             ]
             for r in report["structures"]
         ],
     )
+    _print_limits(report["structures"])
     for warning in report["warnings"]:
         typer.echo(warning, err=True)
     _print_refused(report["refused"])

@@ -15,6 +15,7 @@ from dicom_gateway.settings.model import (
     Complete,
     Database,
     Destination,
+    Dose,
     Flow,
     Listen,
     Peer,
@@ -41,6 +42,7 @@ _SECTIONS: dict[str, type[Any]] = {
     "web": Web,
     "report": Report,
     "quality": Quality,
+    "dose": Dose,
 }
 _LISTS = {"peer": "peers", "destination": "destinations", "route": "routes"}
 _MAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
@@ -217,6 +219,12 @@ def _check(settings: Settings) -> None:
     for number, peer in enumerate(settings.peers):
         _ae_title(peer.aet, f"peer[{number}].aet")
     _check_quality(settings.quality)
+    for number, path in enumerate(settings.dose.limits):
+        if not path.is_file():
+            raise SettingsError(
+                f"There is no file '{path.name}' with limits; correct the path, which counts from this file.",
+                key=f"dose.limits[{number}]",
+            )
     _unique([p.aet for p in settings.peers], "peer", "aet")
     _unique([d.name for d in settings.destinations], "destination", "name")
     _unique([r.name for r in settings.routes], "route", "name")

@@ -11,6 +11,7 @@ from dicom_gateway.settings.model import (
     Complete,
     Database,
     Destination,
+    Dose,
     Flow,
     Listen,
     Peer,
@@ -34,6 +35,7 @@ _HEADS: tuple[tuple[str, type[Any]], ...] = (
     ("[web]", Web),
     ("[report]", Report),
     ("[quality]", Quality),
+    ("[dose]", Dose),
 )
 
 

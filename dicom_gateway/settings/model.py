@@ -18,6 +18,7 @@ __all__ = [
     "Complete",
     "Database",
     "Destination",
+    "Dose",
     "Flow",
     "Listen",
     "Peer",
@@ -247,6 +248,17 @@ class Quality:
 
 
 @dataclass(frozen=True)
+class Dose:
+    """Sums of doses."""
+
+    limits: tuple[Path, ...] = setting(
+        (),
+        "Files with the clinic's own limits of dose, relative to this file. Those for a site take the place of the "
+        "shipped ones; those without a site always apply.",
+    )
+
+
+@dataclass(frozen=True)
 class Report:
     """Texts for people."""
 
@@ -272,4 +284,5 @@ class Settings:
     web: Web = field(default_factory=Web)
     report: Report = field(default_factory=Report)
     quality: Quality = field(default_factory=Quality)
+    dose: Dose = field(default_factory=Dose)
     source: Path | None = None

@@ -1,7 +1,7 @@
 """Reading sets of limits from TOML: checked when read, with the row and the key that is wrong."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -101,20 +101,30 @@ def shipped_limits() -> Mapping[str, LimitSet]:
     return MappingProxyType({s.name: s for s in sets})
 
 
-def limits_for(site: str) -> tuple[LimitSet, ...]:
-    """The shipped sets of a site. The site is stated; it is never guessed from names or headers.
+def limits_for(site: str, own: Sequence[LimitSet] = ()) -> tuple[LimitSet, ...]:
+    """The sets of a site. The site is stated; it is never guessed from names or headers.
+
+    Parameters
+    ----------
+    site
+        Such as "nasopharynx"; "" chooses only those of the clinic's sets that are for every site.
+    own
+        The clinic's sets. Those of this site take the place of the shipped ones; those without a site always apply.
 
     Raises
     ------
     LimitsRefused
         There is no set for this site.
     """
-    chosen = tuple(s for s in shipped_limits().values() if s.site == site)
+    always = tuple(s for s in own if not s.site)
+    if not site and always:
+        return always
+    chosen = tuple(s for s in own if s.site == site) or tuple(s for s in shipped_limits().values() if s.site == site)
     if not site or not chosen:
         raise LimitsRefused(
             f"There are no limits for this site; choose one of {', '.join(sites())}, or give a file of limits."
         )
-    return chosen
+    return always + chosen
 
 
 def sites() -> tuple[str, ...]:

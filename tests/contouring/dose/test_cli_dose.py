@@ -37,6 +37,27 @@ def test_histograms_as_json(courses: Path) -> None:
     assert 0 <= rows["SpinalCord"]["metrics"]["V20Gy"] <= 100
 
 
+def test_limits_of_the_stated_site_are_judged_and_not_verified(courses: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own.toml"
+    own.write_text(
+        'citation = "house rule"\n[[limit]]\nstructure = "SpinalCord"\nmetric = "Dmax"\nat_most = 5', encoding="utf-8"
+    )
+    config = tmp_path / "radgate.toml"
+    config.write_text('[dose]\nlimits = ["own.toml"]', encoding="utf-8")
+    files = [str(courses / "a" / name) for name in ("RTSTRUCT.dcm", "RTDOSE.dcm")]
+    fractions = ["--fractions", "35", "--prescription", "70"]
+
+    outcome = CliRunner().invoke(app, ["dvh", *files, "--site", "nasopharynx", *fractions, "--json"])
+    plain = CliRunner().invoke(app, ["dvh", *files, "--site", "nasopharynx", "--config", str(config), *fractions])
+    elbow = CliRunner().invoke(app, ["dvh", *files, "--site", "elbow"])
+
+    cord = next(r for r in json.loads(outcome.stdout)["structures"] if r["structure"] == "SpinalCord")
+    assert [(v["metric"], v["at_most"], v["verified_by"]) for v in cord["limits"]] == [("Dmax", 45.0, "unverified")]
+    assert cord["limits"][0]["status"] in {"met", "near", "broken"} and cord["limits"][0]["citation"]
+    assert "broken" in plain.stdout and "unverified" in plain.stdout
+    assert type(elbow.exception).__name__ == "LimitsRefused"
+
+
 def test_a_sum_of_one_frame_is_written(collection: Path, tmp_path: Path) -> None:
     export_case(collection, "pt_1", tmp_path / "a")
     first = read_rtdose(tmp_path / "a" / "RTDOSE.dcm")

@@ -14,19 +14,23 @@ from contouring.dose.solid import Steps
 ROWS = [(s, row) for s in shipped_limits().values() for row in s.limits]
 
 
-def even(dose_gy: float, share_percent: float = 100.0, outside_mm3: float = 0.0) -> Dvh:
-    """A structure of 10 cc of which a share receives a dose, and the rest nothing."""
+def even(dose_gy: float, share_percent: float = 100.0, outside_mm3: float = 0.0, volume_mm3: float = 10_000.0) -> Dvh:
+    """A structure of which a share receives a dose, and the rest nothing."""
     values = np.where(np.arange(10_000) < 100 * share_percent, dose_gy, 0.0)
     ones = np.ones(len(values))
-    curve = curve_of(values, np.zeros(len(values)), ones, ones, outside_mm3)
-    return Dvh(curve, "half", Steps(0.5, 0.25), len(values), True, 1e4, 10.0, 9)
+    curve = curve_of(values, np.zeros(len(values)), volume_mm3 / 10_000 * ones, ones, outside_mm3)
+    return Dvh(curve, "half", Steps(0.5, 0.25), len(values), True, volume_mm3, 10.0, 9)
 
 
 def reaching(row: Limit, value: float) -> Dvh:
     """A structure for which the limit's metric has this value."""
-    if row.metric.startswith("V"):
-        return even(float(row.metric[1:].removesuffix("Gy")) + 1, value)
-    return even(value)
+    if not row.metric.startswith("V"):
+        return even(value)
+    dose = float(row.metric[1:].removesuffix("[cc]").removesuffix("Gy")) + 1
+    if row.metric.endswith("[cc]"):
+        # Four times the limit, of which a share gets the dose.
+        return even(dose, 25 * value / row.bound, volume_mm3=4000 * row.bound)
+    return even(dose, value)
 
 
 def judged(found: Dvh, eqd2: Dvh | None = None, *, dose_gy: float | None = 2.0, blocked: str = "") -> Judged:
@@ -85,7 +89,9 @@ def test_limits_of_physical_dose_do_not_pass_for_other_fractions(tmp_path: Path)
 
 
 def test_every_set_names_its_site_and_source() -> None:
-    assert {"conventional", "reirradiation"} <= set(sites())
+    named = {"conventional", "nasopharynx", "lung", "cervix", "breast", "rectum", "pancreas", "reirradiation"}
+    assert named == set(sites())
+    assert not any(row.verified_by for _, row in ROWS)
     assert all(s.citation and s.site and s.title for s in shipped_limits().values())
 
 
@@ -119,6 +125,19 @@ def test_faults_in_a_file_are_named(tmp_path: Path, text: str) -> None:
 
     with pytest.raises(LimitsRefused):
         load_limits(file)
+
+
+def test_a_clinics_sets_come_before_the_shipped_ones(tmp_path: Path) -> None:
+    row = '[[limit]]\nstructure = "Heart"\nmetric = "Dmean"\nat_most = 3'
+    for name, site in (("lung", 'site = "lung"\n'), ("always", "")):
+        (tmp_path / f"{name}_own.toml").write_text(f'{site}citation = "house rule"\n{row}', encoding="utf-8")
+    own = [load_limits(tmp_path / f"{name}_own.toml") for name in ("lung", "always")]
+
+    assert [s.name for s in limits_for("lung", own)] == ["always_own", "lung_own"]
+    assert [s.name for s in limits_for("breast", own)] == ["always_own", "breast"]
+    assert [s.name for s in limits_for("", own)] == ["always_own"]
+    with pytest.raises(LimitsRefused):
+        limits_for("", own[:1])
 
 
 def test_a_clinics_own_file(tmp_path: Path) -> None:
