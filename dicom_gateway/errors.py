@@ -14,6 +14,7 @@
         ├── ListenError
         ├── NothingToDo
         ├── OutputRefused
+        ├── QualityWorkerFailed
         ├── BadQuery, BadBody (dicom_gateway.dicomweb)
         └── DeliveryError
             ├── RetryableDelivery
@@ -33,6 +34,7 @@ __all__ = [
     "NothingToDo",
     "OutputRefused",
     "PermanentDelivery",
+    "QualityWorkerFailed",
     "RetryableDelivery",
     "SettingsError",
     "StoreError",
@@ -121,3 +123,7 @@ class NothingToDo(GatewayError):
 
 class OutputRefused(GatewayError):
     """Results cannot be written to this folder."""
+
+
+class QualityWorkerFailed(GatewayError):
+    """The process that judges images ended or did not answer."""

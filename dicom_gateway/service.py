@@ -20,6 +20,7 @@ from dicom_gateway.flow.journal import places
 from dicom_gateway.flow.rehearsal import rehearse
 from dicom_gateway.flow.steps import Tools
 from dicom_gateway.listen import Listener
+from dicom_gateway.quality import QualityObserver
 from dicom_gateway.settings import Settings
 from dicom_gateway.store.database import open_engine
 from dicom_gateway.store.lock import store_lock
@@ -90,7 +91,14 @@ class Service:
         engine = open_engine(settings)
         closing.callback(engine.dispose)
         store = Store.open(settings, engine)
-        watcher = Watcher(store, engine, settings, on_complete=lambda study_uid, number: flow.start(study_uid, number))
+        quality = QualityObserver(settings, engine, store)
+
+        def completed(study_uid: str, number: int) -> None:
+            flow.start(study_uid, number)
+            if settings.quality.live:
+                quality.completed(study_uid)
+
+        watcher = Watcher(store, engine, settings, on_complete=completed)
         listener = Listener(settings, store, on_received=watcher.received, on_closed=watcher.closed)
         listener.open()
         closing.callback(listener.stop)
@@ -112,6 +120,9 @@ class Service:
         closing.callback(courier.stop)
         watcher.start()
         closing.callback(watcher.stop)
+        if settings.quality.live:
+            quality.start()
+            closing.callback(quality.stop)
         resume(engine, flow)
         listener.start()
         closing.callback(listener.stop)  # before the parts that it tells; the call above is for a start that fails

@@ -13,6 +13,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from dicom_gateway.errors import StoreUnavailable
 from dicom_gateway.settings import Settings
+from dicom_gateway.store import quality_tables  # noqa: F401 - its tables are made with the others
 from dicom_gateway.store.tables import metadata
 
 __all__ = ["database_url", "open_engine"]

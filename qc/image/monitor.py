@@ -76,6 +76,11 @@ class SeriesMonitor:
         """How many planes have arrived."""
         return len(self._planes)
 
+    @property
+    def files(self) -> list[Path]:
+        """What was added, in the order of its arrival."""
+        return list(self._files)
+
     def add(self, file: Path) -> bool:
         """Look at one more instance; whether it brought anything new. A file that cannot be read is kept for the end.
 

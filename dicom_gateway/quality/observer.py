@@ -1,0 +1,246 @@
+"""Image quality beside the path of a study: told of every instance, it looks when it can, and never holds anyone up.
+
+The thread that stores an instance only appends to a list. All work is done by one thread here and a child process; when
+either breaks, the images are stored and routed as ever, and the series is looked at again from its files.
+"""
+
+import logging
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, select
+
+from dicom_gateway.errors import GatewayError, QualityWorkerFailed
+from dicom_gateway.quality import record
+from dicom_gateway.quality.messages import Sender, send
+from dicom_gateway.quality.worker import QualityWorker
+from dicom_gateway.settings import Settings
+from dicom_gateway.store import tables
+from dicom_gateway.store.quality_tables import judged_series
+from dicom_gateway.store.rows import Receipt
+from dicom_gateway.store.store import Store
+
+__all__ = ["QualityObserver"]
+
+log = logging.getLogger(__name__)
+
+PAUSE_S = 0.5
+"""Shortest time between two looks at one series: the board is read once a second."""
+
+AT_ONCE = 40
+"""Most instances in one request, so that a fast sender's first fault is not told after its last image."""
+
+RETRY_S = 5.0
+MESSAGES_EVERY_S = 1.0
+MOST_TRIES = 3
+"""A series at which the process ended so often is left to its final verdict, and then given up."""
+
+
+@dataclass
+class _Open:
+    """A series with news."""
+
+    study_uid: str
+    files: list[Path] = field(default_factory=list)
+    known: set[Path] = field(default_factory=set)
+    sent: int = 0
+    looked_at: float = 0.0
+    closing: bool = False
+    tries: int = 0
+
+
+class QualityObserver:
+    """Judges series while they arrive, and again when their study is complete.
+
+    Parameters
+    ----------
+    settings, engine, store
+        As the service has opened them.
+    on_final
+        Called with the answer of the worker when a series has its final verdict.
+    sender
+        Sends the message of an alert.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        engine: Engine,
+        store: Store,
+        *,
+        on_final: Callable[[dict[str, Any]], None] = lambda _answer: None,
+        sender: Sender = send,
+    ) -> None:
+        self._settings = settings.quality
+        self._engine = engine
+        self._store = store
+        self._on_final = on_final
+        self._sender = sender
+        self._worker = QualityWorker(settings.quality.profiles, store.root / "pictures")
+        self._inbox: deque[Receipt] = deque()
+        self._completed: deque[str] = deque()
+        self._open: OrderedDict[str, _Open] = OrderedDict()
+        self._wake = threading.Event()
+        self._stopping = False
+        self._retry_messages_at = 0.0
+        self._threads: list[threading.Thread] = []
+
+    @property
+    def worker_pid(self) -> int | None:
+        """Process id of the child while it lives."""
+        return self._worker.pid
+
+    def start(self) -> None:
+        """Take up what an earlier run left, and begin."""
+        self._take_up()
+        self._store.subscribe(self.received)
+        for name, work in (("quality", self._run), ("quality messages", self._run_messages)):
+            thread = threading.Thread(target=work, name=name, daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """End the threads and the child; what is open is taken up by the next start."""
+        self._stopping = True
+        self._wake.set()
+        self._worker.close()
+        for thread in self._threads:
+            thread.join(timeout=10)
+        self._worker.close()
+
+    def received(self, receipt: Receipt) -> None:
+        """Note an instance: one append, from the thread that stored it."""
+        if receipt.origin == "received" and receipt.kind == "stored":
+            self._inbox.append(receipt)
+            self._wake.set()
+
+    def completed(self, study_uid: str) -> None:
+        """Note that a study is complete: its series get their final verdicts."""
+        self._completed.append(study_uid)
+        self._wake.set()
+
+    def _take_up(self) -> None:
+        """Series that had not got their final verdict when the last run ended."""
+        with self._engine.connect() as connection:
+            rows = connection.execute(
+                select(judged_series.c.study_uid).where(judged_series.c.closed.is_(None)).distinct()
+            ).scalars()
+            undecided = set(
+                connection.execute(
+                    select(tables.study_version.c.study_uid).where(tables.study_version.c.state == "RECEIVING")
+                ).scalars()
+            )
+            for study_uid in rows:
+                if study_uid not in undecided:
+                    self._completed.append(study_uid)
+        for study_uid in undecided:
+            for row in self._store.instances(study_uid=study_uid, origin="received"):
+                self._add(row.series_uid, study_uid, row.sha256)
+
+    def _run(self) -> None:
+        try:
+            self._worker.warm()
+        except QualityWorkerFailed as error:
+            log.error("quality worker failed: %s", error.code)
+        while not self._stopping:
+            self._wake.wait(self._pause())
+            self._wake.clear()
+            try:
+                self._take_in()
+                self._look()
+            except Exception as error:  # noqa: BLE001 - service boundary: nothing may end this thread
+                log.error("quality tries again kind=%s", type(error).__name__)
+                if not self._stopping:
+                    time.sleep(PAUSE_S)
+
+    def _pause(self) -> float:
+        """Seconds until the next series may be looked at."""
+        waiting = [s.looked_at + PAUSE_S for s in self._open.values() if s.sent < len(s.files) or s.closing]
+        return max(0.0, min(waiting) - time.monotonic()) if waiting else RETRY_S
+
+    def _take_in(self) -> None:
+        while self._inbox:
+            receipt = self._inbox.popleft()
+            self._add(receipt.series_uid, receipt.study_uid, receipt.sha256)
+        while self._completed:
+            study_uid = self._completed.popleft()
+            for row in self._store.instances(study_uid=study_uid, origin="received"):
+                self._add(row.series_uid, study_uid, row.sha256)
+            for series in self._open.values():
+                if series.study_uid == study_uid:
+                    series.closing = True
+
+    def _add(self, series_uid: str, study_uid: str, sha256: str) -> None:
+        series = self._open.setdefault(series_uid, _Open(study_uid))
+        try:
+            path = self._store.path(sha256)
+        except GatewayError:
+            return
+        if path not in series.known:
+            series.known.add(path)
+            series.files.append(path)
+
+    def _look(self) -> None:
+        """One look at each series that has news and has rested."""
+        for uid, series in list(self._open.items()):
+            if self._stopping:
+                return
+            # A sender that is done is served before one that goes on, but the first word on a new series comes first.
+            if series.looked_at and time.monotonic() - series.looked_at < PAUSE_S and not series.closing:
+                continue
+            if series.sent >= len(series.files) and not series.closing:
+                continue
+            self._look_at(uid, series)
+
+    def _look_at(self, uid: str, series: _Open) -> None:
+        part = series.files[series.sent : series.sent + AT_ONCE]
+        is_last = series.closing and series.sent + len(part) >= len(series.files)
+        request = {"kind": "close" if is_last else "look", "series": uid, "files": [str(f) for f in part]}
+        try:
+            answer = self._worker.ask(request)
+        except QualityWorkerFailed as error:
+            log.error("quality worker failed: %s", error.code)
+            for other in self._open.values():
+                other.sent = 0  # a new process knows nothing of any series
+            series.tries += 1
+            series.looked_at = time.monotonic()
+            if series.tries >= MOST_TRIES:
+                log.error("a series is given up after %d tries", series.tries)
+                self._open.pop(uid, None)
+            return
+        series.sent += len(part)
+        series.looked_at = time.monotonic()
+        if answer["kind"] == "judged":
+            record.keep_judgement(self._engine, answer)
+            if is_last:
+                self._tell(answer)
+        elif answer["kind"] == "failed":
+            log.error("a series was not judged: %s", answer["code"])
+        if is_last:
+            self._open.pop(uid, None)
+
+    def _tell(self, answer: dict[str, Any]) -> None:
+        try:
+            self._on_final(answer)
+        except Exception as error:  # noqa: BLE001 - the verdict is kept, whatever others do with it
+            log.error("final verdict not passed on kind=%s", type(error).__name__)
+
+    def _run_messages(self) -> None:
+        """Send what nobody was told of; in a thread of its own, because a mail server may take its time."""
+        while not self._stopping:
+            time.sleep(MESSAGES_EVERY_S)
+            if not (self._settings.webhooks or self._settings.smtp_host) or time.monotonic() < self._retry_messages_at:
+                continue
+            try:
+                for item in record.pending_messages(self._engine, self._settings.alert_from):
+                    if self._sender(self._settings, item):
+                        record.told(self._engine, item)
+                    else:
+                        self._retry_messages_at = time.monotonic() + RETRY_S
+            except Exception as error:  # noqa: BLE001 - service boundary: the next round tries again
+                log.error("messages not sent kind=%s", type(error).__name__)
