@@ -30,9 +30,6 @@ __all__ = ["MappedDose", "StructureSum", "check_summable", "map_dose", "sum_on_s
 
 FloatArray = NDArray[np.float64]
 
-MAXIMA_TOLERANCE_GY = 0.05
-"""Maxima are read at sub-voxel centres, which may differ between histograms by this much."""
-
 WHOLE_PLAN = frozenset({"PLAN", "MULTI_PLAN"})
 
 
@@ -235,17 +232,6 @@ class StructureSum:
     alpha_beta_gy: float
     course_eqd2: tuple[Dvh, ...] = ()
     eqd2: Dvh | None = None
-
-    @property
-    def sum_of_maxima_gy(self) -> float | None:
-        """Largest EQD2 of each course added up: a bound for any alignment of the organ with itself."""
-        return sum(d.curve.max_gy for d in self.course_eqd2) if self.course_eqd2 else None
-
-    @property
-    def is_nominal_above_sum_of_maxima(self) -> bool:
-        """Whether the sum exceeds what any alignment of the organ with itself can give: a fault of the registration."""
-        bound = self.sum_of_maxima_gy
-        return bound is not None and self.eqd2 is not None and self.eqd2.curve.max_gy > bound + MAXIMA_TOLERANCE_GY
 
 
 def sum_on_structure(

@@ -19,6 +19,7 @@ from contouring.dose.assessment import (
     ReferenceImage,
     StructureAssessment,
 )
+from contouring.dose.bounds import NOT_ALIGNED, Reach, bounds_of, is_above
 from contouring.dose.limits import Judged, LimitSet, Verdict, judge
 from contouring.dose.patient import check_one_patient, patient_of
 from contouring.dose.relate import Register, Relation, relations
@@ -26,8 +27,9 @@ from contouring.dose.resample import sum_on_grid, union_grid
 from contouring.dose.rtdose_read import read_rtdose
 from contouring.dose.rtplan import PlanFacts, read_rtplan
 from contouring.dose.solid import Caps
-from contouring.dose.structure import structure_of_contours
+from contouring.dose.structure import PlanarStructure, structure_of_contours
 from contouring.dose.study import check_roi, course_of, named_rois, tg263_of
+from contouring.dose.transform import RigidTransform
 from contouring.dose.volume import DoseVolume
 from contouring.errors import ContouringError
 from contouring.rtstruct_parse import ParsedRoi, open_structure_set, parse_structure_set
@@ -60,6 +62,8 @@ class AssessOptions:
         The clinic's alpha/beta in Gy by name.
     site, limits
         The site, for the record, and the sets of limits to apply (`limits.limits_for(site)` or a file's).
+    reach
+        How far the search for the uncertainty bounds goes.
     caps
         How structures end.
     thickness_mm
@@ -74,6 +78,7 @@ class AssessOptions:
     alpha_beta: Mapping[str, float] = field(default_factory=dict)
     site: str = ""
     limits: tuple[LimitSet, ...] = ()
+    reach: Reach = field(default_factory=Reach)
     caps: Caps = "half"
     thickness_mm: float | None = None
 
@@ -143,7 +148,7 @@ def assess(
     facts = tuple(
         _facts(n, mapped[n], by_dose[n], read_plans, chosen, is_stated=given[n] is not None) for n in range(len(mapped))
     )
-    work = _Work(mapped, facts, reference, chosen)
+    work = _Work(mapped, facts, reference, chosen, _organs_elsewhere(other_structures, reference, chosen))
     rows, refused = [], {}
     rois = named_rois(parse_structure_set(dataset).rois)
     for number, (name, roi) in enumerate(rois):
@@ -175,9 +180,14 @@ class _Work:
     """What all structures share."""
 
     def __init__(
-        self, mapped: Sequence[MappedDose], facts: Sequence[CourseFacts], reference: Stack, options: AssessOptions
+        self,
+        mapped: Sequence[MappedDose],
+        facts: Sequence[CourseFacts],
+        reference: Stack,
+        options: AssessOptions,
+        elsewhere: Mapping[tuple[str, str], PlanarStructure],
     ) -> None:
-        self.mapped, self.facts, self.options = mapped, facts, options
+        self.mapped, self.facts, self.options, self.elsewhere = mapped, facts, options, elsewhere
         self.frame, self.along = reference.frame_of_reference_uid, reference.grid.row_direction
 
     def row(self, name: str, roi: ParsedRoi) -> StructureAssessment:
@@ -193,7 +203,7 @@ class _Work:
         ratio = self._alpha_beta(name, tg263, roi)
         solid = structure_of_contours(roi.contours, along=self.along, thickness_mm=self.options.thickness_mm)
         found = sum_on_structure(solid, self.mapped, ratio.gy, caps=self.options.caps)
-        bounds = _bounds(found, self.facts) if len(self.mapped) > 1 else None
+        bounds = self._bounds(solid, found, name, tg263) if len(self.mapped) > 1 else None
         flags = self._flags(found, bounds, ratio)
         return StructureAssessment(
             name=name,
@@ -211,6 +221,22 @@ class _Work:
             verdicts=self._verdicts(tg263, found, flags),
         )
 
+    def _bounds(self, solid: PlanarStructure, found: StructureSum, name: str, tg263: str) -> Bounds:
+        reach = self.options.reach
+        radii = [
+            0.0
+            if f.transform_source == "same_frame"
+            else reach.rigid_mm
+            if isinstance(m.transform, RigidTransform)
+            else reach.deformable_mm
+            for f, m in zip(self.facts, self.mapped, strict=True)
+        ]
+        organs = [
+            self.elsewhere.get((f.frame_of_reference_uid, tg263 or name)) if r else None
+            for f, r in zip(self.facts, radii, strict=True)
+        ]
+        return bounds_of(solid, found, self.mapped, radii, organs, caps=self.options.caps)
+
     def _alpha_beta(self, name: str, tg263: str, roi: ParsedRoi) -> AlphaBeta:
         own = self.options.alpha_beta
         return alpha_beta_of(name if name in own or not tg263 else tg263, roi.interpreted_type, own)
@@ -220,8 +246,8 @@ class _Work:
         rules: dict[Flag, bool] = {
             "outside_dose_grid": found.physical.curve.outside_share > 0,
             "qualitative": any(f.is_qualitative for f in self.facts),
-            "organ_not_aligned": bounds is not None and bool(bounds.not_aligned_share),
-            "nominal_above_sum_of_maxima": found.is_nominal_above_sum_of_maxima,
+            "organ_not_aligned": bounds is not None and (bounds.not_aligned_share or 0.0) > NOT_ALIGNED,
+            "nominal_above_sum_of_maxima": bounds is not None and is_above(found, bounds),
             "alpha_beta_is_default": ratio.is_default,
             "not_converged": not judged.converged,
             "missing_planes": bool(judged.gaps),
@@ -272,18 +298,22 @@ def _facts(
     )
 
 
-def _bounds(found: StructureSum, facts: Sequence[CourseFacts]) -> Bounds:
-    parts = found.course_eqd2 or found.courses
-    return Bounds(
-        kind="EQD2" if found.course_eqd2 else "physical",
-        radius_mm=(0.0,) * len(facts),
-        low=None,
-        high=None,
-        not_aligned_share=None,
-        sum_of_maxima_gy=sum(d.curve.max_gy for d in parts),
-        unrestricted_high_gy=None,
-        reason="the organ is not contoured on every image",
-    )
+def _organs_elsewhere(
+    sources: Sequence[Dataset | Path], reference: Stack, options: AssessOptions
+) -> dict[tuple[str, str], PlanarStructure]:
+    """Structures by frame and meaning (or name); one that cannot be used is as good as none, and has no bounds."""
+    found: dict[tuple[str, str], PlanarStructure] = {}
+    for source in sources:
+        dataset = open_structure_set(source)
+        check_one_patient(patient_of(reference.header), patient_of(dataset))
+        for name, roi in named_rois(parse_structure_set(dataset).rois):
+            try:
+                check_roi(roi, roi.frame_of_reference_uid)
+                solid = structure_of_contours(roi.contours, thickness_mm=options.thickness_mm)
+            except ContouringError:
+                continue
+            found[roi.frame_of_reference_uid, tg263_of(roi.name) or name] = solid
+    return found
 
 
 def _grids(mapped: Sequence[MappedDose], reference: Stack, ratios: Sequence[float]) -> DoseGrids:

@@ -121,6 +121,8 @@ def _bounds(bounds: Bounds, metrics: tuple[str, ...]) -> dict[str, Any]:
         "radius_mm": list(bounds.radius_mm),
         "low": _histogram(bounds.low, metrics),
         "high": _histogram(bounds.high, metrics),
+        "band_low": _histogram(bounds.band_low, metrics),
+        "band_high": _histogram(bounds.band_high, metrics),
         "not_aligned_share": bounds.not_aligned_share,
         "sum_of_maxima_gy": bounds.sum_of_maxima_gy,
         "unrestricted_high_gy": bounds.unrestricted_high_gy,

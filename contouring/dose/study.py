@@ -1,17 +1,12 @@
-"""From files to a table: structures, doses, plans and registrations read, checked against each other and evaluated."""
+"""From files to histograms: structures, doses and plans read, checked against each other and evaluated."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
-from contouring.dose.accumulate import MappedDose, StructureSum, check_summable, map_dose, sum_on_structure
-from contouring.dose.alpha_beta import AlphaBeta, alpha_beta_of
-from contouring.dose.dvh import USUAL_METRICS, Dvh, dose_volume_histogram
+from contouring.dose.dvh import Dvh, dose_volume_histogram
 from contouring.dose.errors import RbeUnknown, UndeliveredFractions
 from contouring.dose.limits import Judged, LimitSet, Verdict, judge
 from contouring.dose.patient import check_one_patient, patient_of
@@ -20,7 +15,6 @@ from contouring.dose.rtdose_read import read_rtdose
 from contouring.dose.rtplan import PlanFacts
 from contouring.dose.solid import Caps
 from contouring.dose.structure import structure_of_contours
-from contouring.dose.transform import Transform
 from contouring.dose.volume import DoseVolume
 from contouring.errors import ContouringError, FrameOfReferenceMismatch
 from contouring.names import NameTable, match_name
@@ -28,13 +22,10 @@ from contouring.rtstruct_parse import ParsedRoi, open_structure_set, parse_struc
 
 __all__ = [
     "StructureTable",
-    "SumTable",
     "check_roi",
     "course_of",
     "histograms",
-    "mapped_doses",
     "named_rois",
-    "sum_table",
     "tg263_of",
     "verdicts_of",
 ]
@@ -46,34 +37,6 @@ class StructureTable:
 
     histograms: Mapping[str, Dvh]
     refused: Mapping[str, ContouringError]
-
-
-@dataclass(frozen=True, eq=False)
-class SumTable:
-    """Sums by name of the structure, with the alpha/beta of each, and why some structures have none."""
-
-    sums: Mapping[str, StructureSum]
-    alpha_beta: Mapping[str, AlphaBeta]
-    refused: Mapping[str, ContouringError]
-
-    def report(self, metrics: tuple[str, ...] = USUAL_METRICS) -> list[dict[str, Any]]:
-        """One row of JSON values per structure."""
-        rows = []
-        for name, found in self.sums.items():
-            ratio = self.alpha_beta[name]
-            rows.append({
-                "structure": name,
-                "alpha_beta_gy": ratio.gy,
-                "alpha_beta_source": ratio.citation,
-                "alpha_beta_is_default": ratio.is_default,
-                "courses": [d.report(metrics) for d in found.courses],
-                "physical": found.physical.report(metrics),
-                "eqd2_courses": [d.report(metrics) for d in found.course_eqd2],
-                "eqd2": found.eqd2.report(metrics) if found.eqd2 is not None else None,
-                "sum_of_maxima_eqd2_gy": found.sum_of_maxima_gy,
-                "nominal_above_sum_of_maxima": found.is_nominal_above_sum_of_maxima,
-            })
-        return rows
 
 
 def histograms(
@@ -145,61 +108,6 @@ def tg263_of(name: str) -> str:
     return meant.tg263 if meant is not None else ""
 
 
-def sum_table(
-    rtstruct: Dataset | Path,
-    doses: Sequence[MappedDose],
-    reference_frame: str,
-    *,
-    caps: Caps = "half",
-    own_alpha_beta: Mapping[str, float] | None = None,
-    along: NDArray[np.float64] | None = None,
-    thickness_mm: float | None = None,
-) -> SumTable:
-    """Sums on all structures of a structure set that was drawn in the reference frame.
-
-    Parameters
-    ----------
-    rtstruct
-        The structures.
-    doses
-        The doses, mapped to the reference frame.
-    reference_frame
-        Frame of reference of image and structures.
-    caps
-        How structures end.
-    own_alpha_beta
-        The clinic's alpha/beta by name.
-    along
-        Direction of the image's rows.
-    thickness_mm
-        Slice thickness, for structures of one plane.
-
-    Raises
-    ------
-    DifferentPatients
-        Structures and doses belong to different patients.
-    DoseError
-        The doses make no sum.
-    NotAStructureSet
-        The structure set is none, or damaged.
-    """
-    dataset = open_structure_set(rtstruct)
-    check_summable([m.dose for m in doses])
-    check_one_patient(patient_of(dataset), *(patient_of(m.dose.facts.header) for m in doses))
-    sums: dict[str, StructureSum] = {}
-    ratios: dict[str, AlphaBeta] = {}
-    refused: dict[str, ContouringError] = {}
-    for name, roi in named_rois(parse_structure_set(dataset).rois):
-        ratio = alpha_beta_of(name, roi.interpreted_type, own_alpha_beta)
-        try:
-            check_roi(roi, reference_frame)
-            solid = structure_of_contours(roi.contours, along=along, thickness_mm=thickness_mm)
-            sums[name], ratios[name] = sum_on_structure(solid, doses, ratio.gy, caps=caps), ratio
-        except ContouringError as reason:
-            refused[name] = reason
-    return SumTable(sums, ratios, refused)
-
-
 def course_of(dose: DoseVolume, plans: Sequence[PlanFacts], fractions: int | None, label: str = "") -> Course | None:
     """How a dose was given: by hand, else by the plan that it names; None where neither says.
 
@@ -233,27 +141,6 @@ def course_of(dose: DoseVolume, plans: Sequence[PlanFacts], fractions: int | Non
             planned=planned,
         )
     return Course(fractions, label, prescription_gy=plan.prescription_gy)
-
-
-def mapped_doses(
-    doses: Sequence[DoseVolume],
-    reference_frame: str,
-    transforms: Mapping[str, Transform],
-    courses: Sequence[Course | None],
-) -> tuple[MappedDose, ...]:
-    """Doses mapped to the reference frame, each with the transform of its own frame where there is one.
-
-    Raises
-    ------
-    NoRegistration
-        A dose lies in another frame and there is no transform.
-    RegistrationRefused
-        A transform relates other frames.
-    """
-    return tuple(
-        map_dose(dose, reference_frame, transforms.get(dose.grid.frame_of_reference_uid), course)
-        for dose, course in zip(doses, courses, strict=True)
-    )
 
 
 def named_rois(rois: Sequence[ParsedRoi]) -> list[tuple[str, ParsedRoi]]:

@@ -122,6 +122,18 @@ class DoseVolume:
             dose[part], gradient[part], known[part] = self._sample(points[part])
         return SampledDose(dose, gradient, known)
 
+    def values(self, points_lps: FloatArray) -> tuple[NDArray[np.float32], BoolArray]:
+        """Dose at points without its gradient, and whether each is known: `sample`, several times faster."""
+        from scipy.ndimage import map_coordinates
+
+        index = self.indices(points_lps)
+        last = np.array(self.dose_gy.shape) - 1
+        edge = EDGE_MM / np.array(self.spacing_mm)
+        known = np.asarray(((index >= -edge) & (index <= last + edge)).all(axis=1))
+        # "nearest" takes points on the rounded edge as on it; what lies beyond is told apart by `known`.
+        dose = map_coordinates(self.dose_gy, index.T, np.float32, order=1, mode="nearest")
+        return np.where(known, dose, np.float32(0)), known
+
     def _sample(self, points: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
         index = self.indices(points)
         last = np.array(self.dose_gy.shape) - 1

@@ -133,6 +133,19 @@ def test_a_known_rigid_shift_leads_back_to_the_same_field() -> None:
     assert np.allclose(backwards.matrix, np.eye(4))
 
 
+def test_values_alone_are_those_of_the_plain_way() -> None:
+    rng = np.random.default_rng(8)
+    grid = grid_around((3.0, 2.5, 2.2), (9, 12, 10), steps_mm=(3.0, 2.0, 2.0, 5.0, 3.0, 3.5, 2.5))
+    dose = DoseVolume(rng.uniform(0, 60, grid.shape).astype(np.float32), grid)
+    points = np.concatenate([CENTRE + rng.uniform(-20, 20, (3000, 3)), points_of_grid(grid)])
+
+    values, known = dose.values(points)
+
+    plain = dose.sample(points)
+    assert np.array_equal(known, plain.is_known) and 0 < known.mean() < 1
+    assert np.abs(values - plain.dose_gy).max() < 1e-4
+
+
 def test_even_doses_give_the_closed_sum_of_eqd2() -> None:
     grid = grid_around((3.0, 2.5, 2.2))
     doses = [
@@ -192,7 +205,7 @@ def test_no_eqd2_without_fractions() -> None:
 
     found = sum_on_structure(structure(sphere(12)), [dose], 3.0)
 
-    assert found.eqd2 is None and found.sum_of_maxima_gy is None
+    assert found.eqd2 is None and found.course_eqd2 == ()
     with pytest.raises(FractionCountUnknown):
         summed([dose], 3.0)
     with pytest.raises(FractionCountUnknown):

@@ -1,0 +1,260 @@
+"""How far a sum may be off: the least and the largest dose of the same organ within reach of each point (5.3).
+
+A search that is not restricted to the organ pulls in dose from its neighbours, so it is made for information alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from contouring.dose.accumulate import MappedDose, StructureSum
+from contouring.dose.assessment import Bounds
+from contouring.dose.curve import curve_of
+from contouring.dose.dvh import Dvh, dose_volume_histogram
+from contouring.dose.inside import OrganMask
+from contouring.dose.radiobiology import eqd2
+from contouring.dose.solid import Caps, Steps, SubVoxels, steps_for, sub_voxels
+from contouring.dose.structure import PlanarStructure
+from contouring.errors import ContouringError
+
+__all__ = ["NOT_ALIGNED", "Reach", "bounds_of", "is_above"]
+
+FloatArray = NDArray[np.float64]
+
+MOST_POINTS = 8_000
+"""Points of an organ at which the search is made: doses change little within the size of their sub-voxels."""
+
+NOT_ALIGNED = 0.01
+"""Share of an organ without itself in reach above which it does not lie on itself."""
+
+SHELLS = (0.5, 1.0)
+ALONG_GRADIENT = np.linspace(1 / 12, 1, 12)
+"""Places that are searched, as shares of the radius: shells of evenly spread directions, and finer steps up and down
+the gradient, which make the search exact for a linear dose."""
+
+MAXIMA_TOLERANCE_GY = 0.05
+"""Maxima are read at sub-voxel centres, which may differ between histograms by this much."""
+
+DIRECTIONS = 32
+CHUNK = 2_048
+
+
+@dataclass(frozen=True)
+class Reach:
+    """Radius of the search around a mapped point, by how the dose came to the reference image.
+
+    A dose in the frame of the image needs none: nothing was registered.
+
+    Parameters
+    ----------
+    rigid_mm, deformable_mm
+        Specification, 5.3: 2 to 3 mm and 3 to 5 mm.
+    """
+
+    rigid_mm: float = 3.0
+    deformable_mm: float = 4.0
+
+
+@dataclass(frozen=True)
+class _Extremes:
+    """Physical dose of one course around each point."""
+
+    low: FloatArray
+    high: FloatArray
+    unrestricted: FloatArray
+    is_aligned: NDArray[np.bool_]
+
+
+def bounds_of(
+    structure: PlanarStructure,
+    found: StructureSum,
+    doses: Sequence[MappedDose],
+    radius_mm: Sequence[float],
+    organs: Sequence[PlanarStructure | None],
+    *,
+    caps: Caps = "half",
+) -> Bounds:
+    """The bounds of one structure's sum.
+
+    Parameters
+    ----------
+    structure
+        The organ on the reference image.
+    found
+        Its sums.
+    doses
+        The courses, mapped.
+    radius_mm
+        Radius of the search for each course; 0 for none.
+    organs
+        The same organ in the frame of each course; not needed where the radius is 0.
+    caps
+        How structures end.
+    """
+    is_eqd2 = bool(found.course_eqd2)
+    parts = found.course_eqd2 or found.courses
+    reason = ""
+    if not any(radius_mm):
+        reason = "all doses lie in the frame of the image, so nothing was registered"
+    elif any(r and organ is None for r, organ in zip(radius_mm, organs, strict=True)):
+        reason = "the organ is not contoured on every image"
+    maxima = [
+        _maximum(dose, organ, found.alpha_beta_gy if is_eqd2 else None, caps) if r and organ is not None else None
+        for dose, r, organ in zip(doses, radius_mm, organs, strict=True)
+    ]
+    nothing = Bounds(
+        kind="EQD2" if is_eqd2 else "physical",
+        radius_mm=tuple(radius_mm),
+        low=None,
+        high=None,
+        not_aligned_share=None,
+        sum_of_maxima_gy=sum(d.curve.max_gy if m is None else m for d, m in zip(parts, maxima, strict=True)),
+        unrestricted_high_gy=None,
+        reason=reason,
+    )
+    if not any(radius_mm):
+        return nothing
+    steps = _coarse(structure, doses)
+    voxels = sub_voxels(structure, steps, caps=caps)
+    core = voxels.coverage >= min(0.5, float(voxels.coverage.max()))
+    total = {name: np.zeros(len(voxels)) for name in ("low", "high", "unrestricted", "band_low", "band_high")}
+    known = np.ones(len(voxels), dtype=np.bool_)
+    aligned = np.ones(len(voxels), dtype=np.bool_)
+    half = np.zeros(len(voxels))
+    for dose, radius, organ in zip(doses, radius_mm, organs, strict=True):
+        sampled = dose.sample(voxels.points_lps)
+        known &= sampled.is_known
+        half += voxels.half_ranges_gy(sampled.gradient_gy_per_mm)
+        course = dose.course if is_eqd2 else None
+        reach = radius * np.linalg.norm(sampled.gradient_gy_per_mm, axis=1)
+        mask = None if organ is None or not radius else OrganMask(organ, _coarse(organ, doses), caps)
+        around = _searched(dose, voxels.points_lps, sampled.dose_gy, sampled.gradient_gy_per_mm, radius, mask)
+        aligned &= around.is_aligned
+        values = {
+            "low": around.low,
+            "high": around.high,
+            "unrestricted": around.unrestricted,
+            "band_low": np.maximum(sampled.dose_gy - reach, 0),
+            "band_high": sampled.dose_gy + reach,
+        }
+        for name, value in values.items():
+            if course is None:
+                total[name] += value
+            else:
+                total[name] += (1 - course.recovery) * eqd2(value, course.fractions, found.alpha_beta_gy)
+    if not known.any():
+        return nothing
+    away = float(voxels.volumes_mm3[core & ~aligned].sum() / voxels.volumes_mm3[core].sum())
+    if not reason and away > NOT_ALIGNED:
+        reason = f"{100 * away:.0f} % of the organ has no part of the same organ within reach: it is not aligned"
+
+    def histogram(values: FloatArray) -> Dvh:
+        return _histogram(values, half, voxels, known, found.physical, steps)
+
+    return Bounds(
+        kind=nothing.kind,
+        radius_mm=nothing.radius_mm,
+        low=None if reason else histogram(total["low"]),
+        high=None if reason else histogram(total["high"]),
+        not_aligned_share=away if all(o is not None or not r for r, o in zip(radius_mm, organs, strict=True)) else None,
+        sum_of_maxima_gy=nothing.sum_of_maxima_gy,
+        unrestricted_high_gy=float(total["unrestricted"][known & core].max(initial=0.0)),
+        band_low=histogram(total["band_low"]),
+        band_high=histogram(total["band_high"]),
+        reason=reason,
+    )
+
+
+def is_above(found: StructureSum, bounds: Bounds) -> bool:
+    """Whether the sum exceeds what any alignment of the organ with itself can give: a fault of the registration."""
+    return (found.eqd2 or found.physical).curve.max_gy > bounds.sum_of_maxima_gy + MAXIMA_TOLERANCE_GY
+
+
+def _maximum(dose: MappedDose, organ: PlanarStructure, alpha_beta_gy: float | None, caps: Caps) -> float | None:
+    """Largest dose of a course in its own organ; None where the organ lies outside its grid."""
+    try:
+        largest = dose_volume_histogram(organ, dose.dose, caps=caps).curve.max_gy
+    except ContouringError:
+        return None
+    if alpha_beta_gy is None or dose.course is None:
+        return largest
+    return float((1 - dose.course.recovery) * eqd2(largest, dose.course.fractions, alpha_beta_gy))
+
+
+def _coarse(structure: PlanarStructure, doses: Sequence[MappedDose]) -> Steps:
+    """Sub-voxels of about the number that the search is made for."""
+    spacing = tuple(np.min([m.dose.spacing_mm for m in doses], axis=0).tolist())
+    steps = steps_for(structure, spacing)
+    count = structure.slab_volume_mm3 / (steps.in_plane_mm**2 * steps.across_mm)
+    return steps.scaled(max(1.0, (count / MOST_POINTS) ** (1 / 3)))
+
+
+def _searched(
+    dose: MappedDose, points: FloatArray, nominal: FloatArray, gradient: FloatArray, radius: float,
+    mask: OrganMask | None,
+) -> _Extremes:  # fmt: skip
+    """Least and largest dose of a course within reach, in its organ and anywhere."""
+    if not radius:
+        return _Extremes(nominal, nominal, nominal, np.ones(len(points), dtype=np.bool_))
+    low, high, anywhere = nominal.copy(), nominal.copy(), nominal.copy()
+    is_aligned = np.zeros(len(points), dtype=np.bool_)
+    for first in range(0, len(points), CHUNK):
+        part = slice(first, first + CHUNK)
+        # In the frame of the course, where its organ was drawn.
+        places = dose.transform.apply(points[part])[:, None] + radius * _offsets(dose, points[part], gradient[part])
+        flat = places.reshape(-1, 3)
+        shape = places.shape[:2]
+        values, known = (a.reshape(shape) for a in dose.dose.values(flat))
+        anywhere[part] = np.where(known, values, -np.inf).max(axis=1)
+        if mask is None:
+            continue
+        own = known & mask.contains(flat).reshape(shape)
+        found = own.any(axis=1)
+        is_aligned[part] = found
+        low[part] = np.where(found, np.where(own, values, np.inf).min(axis=1), nominal[part])
+        high[part] = np.where(found, np.where(own, values, -np.inf).max(axis=1), nominal[part])
+    return _Extremes(low, high, np.maximum(anywhere, nominal), is_aligned)
+
+
+def _offsets(dose: MappedDose, points: FloatArray, gradient: FloatArray) -> FloatArray:
+    """Places within the unit ball, shape (N, P, 3): the same ones for all points, and some along each gradient."""
+    shells = np.concatenate([np.zeros((1, 3)), *(share * _directions() for share in SHELLS)])
+    step = 1e-3
+    length = np.linalg.norm(gradient, axis=1, keepdims=True)
+    uphill = gradient / np.where(length > 0, length, 1)
+    # The direction of the gradient in the frame of the course: how the transform moves a short step along it.
+    moved = (dose.transform.apply(points + step * uphill) - dose.transform.apply(points)) / step
+    norm = np.linalg.norm(moved, axis=1, keepdims=True)
+    along = moved / np.where(norm > 0, norm, 1)
+    steps = np.concatenate([ALONG_GRADIENT, -ALONG_GRADIENT])
+    fixed = np.broadcast_to(shells, (len(points), *shells.shape))
+    return np.concatenate([fixed, along[:, None] * steps[:, None]], axis=1)
+
+
+def _directions() -> FloatArray:
+    """Directions spread evenly over the sphere (a Fibonacci lattice)."""
+    n = np.arange(DIRECTIONS) + 0.5
+    z = 1 - 2 * n / DIRECTIONS
+    angle = np.pi * (1 + np.sqrt(5)) * n
+    across = np.sqrt(1 - z * z)
+    return np.stack([across * np.cos(angle), across * np.sin(angle), z], axis=1)
+
+
+def _histogram(
+    values: FloatArray, half: FloatArray, voxels: SubVoxels, known: NDArray[np.bool_], like: Dvh, steps: Steps
+) -> Dvh:
+    outside = float(voxels.volumes_mm3[~known].sum())
+    curve = curve_of(values[known], half[known], voxels.volumes_mm3[known], voxels.coverage[known], outside)
+    return Dvh(
+        curve=curve,
+        caps=like.caps,
+        steps=steps,
+        sub_voxels=len(voxels),
+        converged=False,
+        slab_volume_mm3=like.slab_volume_mm3,
+        end_uncertainty_mm3=like.end_uncertainty_mm3,
+        planes=like.planes,
+        gaps=voxels.gaps,
+    )
