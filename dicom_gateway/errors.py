@@ -13,8 +13,10 @@
         │   └── UnknownObject
         ├── ListenError
         ├── NothingToDo
+        ├── DoseChoiceRefused
         ├── OutputRefused
         ├── QualityWorkerFailed
+        ├── UnknownTrend
         ├── BadQuery, BadBody (dicom_gateway.dicomweb)
         └── DeliveryError
             ├── RetryableDelivery
@@ -29,6 +31,7 @@ from imaging.errors import RadgateError
 __all__ = [
     "DeliveryError",
     "DestinationMisconfigured",
+    "DoseChoiceRefused",
     "GatewayError",
     "ListenError",
     "NothingToDo",
@@ -42,6 +45,7 @@ __all__ = [
     "StoreInUse",
     "StoreUnavailable",
     "UnknownObject",
+    "UnknownTrend",
     "Unreadable",
 ]
 
@@ -117,6 +121,10 @@ class DestinationMisconfigured(DeliveryError):
     """The destination refuses us as a peer: a person has to change a setting on one of the sides."""
 
 
+class DoseChoiceRefused(GatewayError):
+    """The doses that were chosen do not make a sum."""
+
+
 class NothingToDo(GatewayError):
     """A folder that was named holds no file."""
 
@@ -127,3 +135,7 @@ class OutputRefused(GatewayError):
 
 class QualityWorkerFailed(GatewayError):
     """The process that judges images ended or did not answer."""
+
+
+class UnknownTrend(GatewayError):
+    """There are no points to follow, or a new baseline comes without its reason."""

@@ -15,7 +15,7 @@ from dicom_gateway.store.tables import delivery, event, quarantine
 from dicom_gateway.web.site import LANGUAGE_COOKIE, Site
 from dicom_gateway.web.texts import LANGUAGES, translator
 
-__all__ = ["acting_routes"]
+__all__ = ["Proof", "acting_routes", "check_form"]
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ def acting_routes(site: Site) -> APIRouter:
 
     @api.post("/login")
     def login(request: Request, token: Annotated[str, Form(max_length=500)], proof: Proof = "") -> Response:
-        _check_form(site, request, proof)
+        check_form(site, request, proof)
         if not site.access.may_try():
             return site.page(request, "login.html", 429, here="login", problem="login.slow_down")
         if not site.access.is_token(token.strip()):
@@ -59,14 +59,14 @@ def acting_routes(site: Site) -> APIRouter:
 
     @api.post("/logout")
     def logout(request: Request, proof: Proof = "") -> Response:
-        _check_form(site, request, proof)
+        check_form(site, request, proof)
         answer = RedirectResponse("/login", status_code=303)
         site.access.close_session(answer)
         return answer
 
     @api.post("/deliveries/{delivery_id}/resend")
     def resend(request: Request, delivery_id: int, proof: Proof = "") -> Response:
-        _check_form(site, request, proof)
+        check_form(site, request, proof)
         with site.engine.connect() as connection:
             row = connection.execute(select(delivery).where(delivery.c.id == delivery_id)).first()
         if row is None or site.resend is None:
@@ -77,7 +77,7 @@ def acting_routes(site: Site) -> APIRouter:
 
     @api.post("/quarantine/{row_id}/settle")
     def settle(request: Request, row_id: int, proof: Proof = "") -> Response:
-        _check_form(site, request, proof)
+        check_form(site, request, proof)
         with site.engine.connect() as connection:
             row = connection.execute(select(quarantine).where(quarantine.c.id == row_id)).first()
         if row is None:
@@ -89,7 +89,7 @@ def acting_routes(site: Site) -> APIRouter:
     return api
 
 
-def _check_form(site: Site, request: Request, proof: str) -> None:
+def check_form(site: Site, request: Request, proof: str) -> None:
     """Nothing, for a form of a page of ours.
 
     Raises

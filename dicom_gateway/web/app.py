@@ -20,6 +20,7 @@ from dicom_gateway.web.acting import acting_routes
 from dicom_gateway.web.guard import Guard
 from dicom_gateway.web.health import metrics_text, readiness
 from dicom_gateway.web.live import Watch
+from dicom_gateway.web.quality import quality_routes
 from dicom_gateway.web.reading import reading_routes
 from dicom_gateway.web.site import Site
 
@@ -29,7 +30,13 @@ SHORTEST_TOKEN = 16
 
 
 def create_app(
-    settings: Settings, engine: Engine, store: Store, *, resend: Callable[[int], object] | None = None
+    settings: Settings,
+    engine: Engine,
+    store: Store,
+    *,
+    resend: Callable[[int], object] | None = None,
+    reject: Callable[[str, str, str], bool] | None = None,
+    decide: Callable[[int, str, str, str, str], bool] | None = None,
 ) -> FastAPI:
     """The application of one service.
 
@@ -40,6 +47,8 @@ def create_app(
     resend
         Called with the id of a row of the delivery ledger that a person wants sent again; without it the button is
         not shown.
+    reject, decide
+        What people do on the board of image quality, as in `Site`.
 
     Raises
     ------
@@ -47,11 +56,12 @@ def create_app(
         The token file cannot be read, or its first line is too short to be a secret.
     """
     token = None if settings.web.token_file is None else _token(settings.web.token_file)
-    site = Site(settings, engine, store, new_access(token), Watch(), resend)
+    site = Site(settings, engine, store, new_access(token), Watch(), resend, reject, decide)
     app = FastAPI(title="radgate", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(dicomweb.router(store, engine, token=token, let_in=site.access.is_in))
     app.include_router(reading_routes(site))
     app.include_router(acting_routes(site))
+    app.include_router(quality_routes(site))
     _add_health(app, site)
     with resources.as_file(resources.files("dicom_gateway.web") / "static") as folder:
         app.mount("/static", StaticFiles(directory=folder), name="static")

@@ -34,6 +34,10 @@ class Site:
         The live streams.
     resend
         Called with the id of a delivery that a person wants sent again; None where nothing sends.
+    reject
+        Called with series, name and reason when a person rejects a series for its quality; whether that was possible.
+    decide
+        Called with hold, decision, name, role and reason when a person decides on a held run; whether it was possible.
     """
 
     settings: Settings
@@ -42,6 +46,8 @@ class Site:
     access: Access
     watch: Watch
     resend: Callable[[int], object] | None = None
+    reject: Callable[[str, str, str], bool] | None = None
+    decide: Callable[[int, str, str, str, str], bool] | None = None
 
     def language(self, request: Request) -> str:
         """Language of the reader: as chosen on the page, else as the settings say."""

@@ -26,14 +26,25 @@
     return template.content;
   }
 
-  // A section keeps what the reader has opened in it.
+  const fieldKey = (field) => `${field.form ? field.form.action : ""} ${field.name}`;
+
+  // A section keeps what the reader has opened and typed in it.
   function replaceSection(node, html) {
+    const typed = new Map();
+    for (const field of node.querySelectorAll("input:not([type=hidden]), select")) {
+      typed.set(fieldKey(field), [field.value, field === document.activeElement]);
+    }
     const open = new Set([...node.querySelectorAll("details[open]")].map((d) => d.id));
     const fresh = fromHtml(html);
     for (const details of fresh.querySelectorAll("details")) {
       if (open.has(details.id)) details.open = true;
     }
     node.replaceChildren(fresh);
+    for (const field of node.querySelectorAll("input:not([type=hidden]), select")) {
+      const [value, focused] = typed.get(fieldKey(field)) || ["", false];
+      if (value) field.value = value;
+      if (focused) field.focus();
+    }
   }
 
   function applyRows(body, change) {

@@ -1,0 +1,130 @@
+"""What the board shows: alerts, series and held runs of a day, each with the patient it is about."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+
+from dicom_gateway.store.quality_tables import alert, hold, judged_series
+from dicom_gateway.store.tables import series, study
+
+__all__ = ["Board", "SeriesView", "read_board", "read_series"]
+
+MOST_SERIES = 200
+RANK = {"FAIL": 0, "WARN": 1, "PASS": 3, "NOT_EVALUABLE": 2}
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Board:
+    """One day. Holds patient data."""
+
+    day: date
+    alerts: Sequence[Row]
+    series: Sequence[Row]
+    holds: Sequence[Row]
+    counts: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class SeriesView:
+    """One series as its page shows it. Holds patient data."""
+
+    row: Row
+    patient: Row
+    alerts: Sequence[Row]
+
+
+def read_board(connection: Connection, day: date | None = None) -> Board:
+    """The board of a day (today by default): what waits for a person comes first, then the newest."""
+    day = day or datetime.fromtimestamp(time.time()).astimezone().date()
+    begin = datetime(day.year, day.month, day.day).astimezone()
+    end = begin + timedelta(days=1)
+    of_day = (begin.timestamp(), end.timestamp())
+    rows = [
+        dict(row)
+        for row in connection.execute(
+            select(judged_series, study.c.patient_name, study.c.patient_id, series.c.series_description)
+            .outerjoin(study, study.c.study_uid == judged_series.c.study_uid)
+            .outerjoin(series, series.c.series_uid == judged_series.c.series_uid)
+            .where(judged_series.c.changed.between(*of_day))
+            .order_by(judged_series.c.opened.desc(), judged_series.c.series_uid)
+            .limit(MOST_SERIES)
+        ).mappings()
+    ]
+    for row in rows:
+        row["findings"] = findings_of(row)
+    alerts = [
+        dict(row)
+        for row in connection.execute(
+            select(
+                alert,
+                study.c.patient_name,
+                study.c.patient_id,
+                judged_series.c.station,
+                judged_series.c.modality,
+                judged_series.c.planes,
+                judged_series.c.profile,
+                series.c.series_description,
+            )
+            .outerjoin(study, study.c.study_uid == alert.c.study_uid)
+            .outerjoin(judged_series, judged_series.c.series_uid == alert.c.series_uid)
+            .outerjoin(series, series.c.series_uid == alert.c.series_uid)
+            .where(alert.c.state != "withdrawn", alert.c.last_seen.between(*of_day))
+            .order_by(alert.c.first_seen.desc())
+            .limit(MOST_SERIES)
+        ).mappings()
+    ]
+    # Seen ones sink; among the others what is worst is first, and the newest of those.
+    alerts.sort(key=lambda a: (a["acknowledged"] is not None, RANK[a["grade"]], -a["first_seen"]))
+    counts = {grade: sum(r["grade"] == grade for r in rows) for grade in RANK}
+    return Board(day, alerts, rows, _holds(connection, of_day), counts)
+
+
+def _holds(connection: Connection, of_day: tuple[float, float]) -> list[dict[str, Any]]:
+    """Runs that wait, however old, and those decided on this day."""
+    found = connection.execute(
+        select(hold, study.c.patient_name, study.c.patient_id)
+        .outerjoin(study, study.c.study_uid == hold.c.study_uid)
+        .where(or_(hold.c.state == "open", hold.c.decided.between(*of_day)))
+        .order_by(hold.c.decided.is_not(None), hold.c.created)
+    )
+    return [dict(row) for row in found.mappings()]
+
+
+def findings_of(row: Row) -> list[dict[str, Any]]:
+    """The WARN and FAIL results of a judged series with their pictures, the worst first."""
+    verdict, pictures = row["verdict"], row["pictures"] or {}
+    bad = [
+        {**result, "picture": pictures.get(result["check_id"], "")}
+        for result in verdict.get("results", ())
+        if result["grade"] in {"WARN", "FAIL"}
+    ]
+    return sorted(bad, key=lambda r: (RANK[r["grade"]], (r["limits"] or {}).get("role") != "gate", r["check_id"]))
+
+
+def read_series(connection: Connection, series_uid: str) -> SeriesView | None:
+    """One series with its alerts, or None where it was not judged."""
+    row = connection.execute(select(judged_series).where(judged_series.c.series_uid == series_uid)).mappings().first()
+    if row is None:
+        return None
+    patient = (
+        connection
+        .execute(
+            select(study, series.c.series_description, series.c.series_number)
+            .outerjoin(series, series.c.series_uid == series_uid)
+            .where(study.c.study_uid == row["study_uid"])
+        )
+        .mappings()
+        .first()
+    )
+    alerts = connection.execute(
+        select(alert).where(alert.c.series_uid == series_uid).order_by(alert.c.first_seen, alert.c.id)
+    ).mappings()
+    return SeriesView(
+        {**row, "findings": findings_of(dict(row))}, dict(patient) if patient else {}, [dict(a) for a in alerts]
+    )
