@@ -18,16 +18,24 @@ from pydicom.multival import MultiValue
 
 from imaging.errors import RadgateError
 from imaging.headers import PARSER_FAULTS
-from imaging.volume import Volume
+from imaging.volume import Region, Volume
 from qc.image.body import BodySection, body_sections
+from qc.image.lungs import Lungs, find_lungs
+from qc.image.picture import Picture
 from qc.image.pixels import PlaneStatistics, plane_statistics
 from qc.image.result import Subject
+from qc.image.waveform import Waveform
 
 __all__ = ["Expected", "Inputs", "Planes", "item_of", "number_of", "numbers_of", "seconds_of_day", "text_of"]
 
 FloatArray = NDArray[np.float64]
 
 BINARY_VR = frozenset({"US", "SS", "UL", "SL", "FL", "FD", "UV", "SV", "OB", "OW", "AT", "UN"})
+
+PLANAR = frozenset({
+    "CR", "DX", "MG", "US", "OP", "XC", "SM", "ECG", "ES", "GM", "IO", "PX", "IVUS", "OPT", "HD", "EPS",
+})  # fmt: skip
+"""Modalities whose images have no place in the patient's space."""
 
 CHARACTER_LIMIT = 1024
 """Longest text taken from one attribute (UT without end is no description)."""
@@ -109,6 +117,18 @@ class Inputs:
         What was ordered, by keyword (PatientID, Laterality, BodyPartExamined, ...), where the caller knows it.
     today
         The day of the check; None leaves dates in the future unnoticed (a check reads no clock).
+    pictures
+        Single pictures where the series is no stack (radiograph, ultrasound, photograph, slide).
+    waveform
+        A recorded signal.
+    masks
+        Organs by TG-263 name, where the caller has them: on the grid of the volume, or of the first picture as a plane.
+    companion
+        The CT of a PET, in the same frame of reference.
+    frames
+        The volumes of a series in time, or of breathing phases, in order.
+    siblings
+        One header of each other series of the study.
     """
 
     headers: tuple[Dataset, ...]
@@ -119,6 +139,12 @@ class Inputs:
     expect: Mapping[str, Expected] = field(default_factory=dict)
     order: Mapping[str, str] = field(default_factory=dict)
     today: date | None = None
+    pictures: tuple[Picture, ...] = ()
+    waveform: Waveform | None = None
+    masks: Mapping[str, Region] = field(default_factory=dict)
+    companion: Volume | None = None
+    frames: tuple[Volume, ...] = ()
+    siblings: tuple[Dataset, ...] = ()
 
     @cached_property
     def modality(self) -> str:
@@ -174,6 +200,16 @@ class Inputs:
     def body(self) -> tuple[BodySection, ...]:
         """Cross-sections of the body on evenly chosen planes of a CT; empty without a volume."""
         return () if self.volume is None else body_sections(self.volume)
+
+    @property
+    def is_planar(self) -> bool:
+        """Whether the series is one of pictures or signals, to which no geometry of a stack applies."""
+        return bool(self.pictures) or self.waveform is not None or (self.volume is None and self.modality in PLANAR)
+
+    @cached_property
+    def lungs(self) -> Lungs | None:
+        """The lungs of a CT, found without a model; None where there are none, or no volume."""
+        return None if self.volume is None or not self.body else find_lungs(self.volume, self.body)
 
     @cached_property
     def plane_statistics(self) -> PlaneStatistics | None:

@@ -162,7 +162,7 @@ def check(
     modalities
         Empty for every modality.
     needs
-        Subset of headers, pixels, masks:<names>, dose, order, prior_series, waveform, tiles.
+        Subset of headers, pixels, stack, pictures, waveform, frames, siblings, order, expect, dose, masks:<names>.
     uncertainty
         Half-width of the 95 % interval of the value, from the planted-defect tests.
     states

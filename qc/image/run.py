@@ -1,7 +1,7 @@
 """Running the checks of a profile over one series."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -122,9 +122,23 @@ def check_refused(
 
 
 def check_inputs(
-    inputs: Inputs, profile: str = "auto", *, intent: str = "", profile_folders: Sequence[Path] = ()
+    inputs: Inputs,
+    profile: str = "auto",
+    *,
+    intent: str = "",
+    profile_folders: Sequence[Path] = (),
+    only: Collection[str] | None = None,
 ) -> SeriesVerdict:
     """The quality of a series that is given as the inputs of the checks.
+
+    Parameters
+    ----------
+    inputs
+        What the checks may look at.
+    profile, intent, profile_folders
+        As in `check_series`.
+    only
+        Ids of the checks to run; all where it is left out. What is not run counts as skipped.
 
     Raises
     ------

@@ -5,6 +5,7 @@ Severities are in physical units; equal seeds give equal arrays.
 
 import copy
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -94,9 +95,12 @@ TRUNK = SeriesDescription(
 
 def body_inputs(body: Body | None = None, **changes: Any) -> Inputs:
     """Inputs of the checks for a CT of a body; `changes` are fields of the body."""
-    body = replace(body or Body(), **changes)
-    grid = TRUNK.grid()
-    return volume_inputs(body.values(grid), replace(TRUNK, intercept=0.0))
+    return _made(replace(body or Body(), **changes))
+
+
+@lru_cache(maxsize=12)
+def _made(body: Body) -> Inputs:
+    return volume_inputs(body.values(TRUNK.grid()), replace(TRUNK, intercept=0.0))
 
 
 def volume_inputs(values: NDArray[Any], description: SeriesDescription) -> Inputs:

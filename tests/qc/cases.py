@@ -3,8 +3,7 @@
 `test_checks` walks what discovery found: a check without a case here fails the build.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import date
 
 import numpy as np
@@ -13,6 +12,8 @@ from imaging import errors
 from imaging.errors import RadgateError
 from qc.image.inputs import Expected, Inputs
 from tests.qc.bodies import TRUNK, body_inputs, edited, header_inputs, volume_inputs
+from tests.qc.case import NumberCase, StateCase
+from tests.qc.cases_ct import CT_CASES
 from tests.qc.defects import (
     HEAD_MR,
     LONG,
@@ -41,42 +42,6 @@ from tests.qc.defects import (
 from tests.synthetic.series import OBLIQUE
 
 __all__ = ["CASES", "NumberCase", "StateCase"]
-
-
-@dataclass(frozen=True)
-class NumberCase:
-    """A check that gives a number.
-
-    Parameters
-    ----------
-    planted
-        Inputs with a defect of a severity and a seed.
-    truth, tolerance
-        The value that the severity must give, and how far it may be off; None where only the order is known.
-    alarm
-        A severity at which the grade must be WARN or worse under `profile`.
-    """
-
-    clean: Callable[[], Inputs]
-    planted: Callable[[float, int], Inputs]
-    severities: tuple[float, ...]
-    alarm: float | None
-    not_evaluable: Callable[[], Inputs]
-    reason: str
-    truth: Callable[[float], float] | None = None
-    tolerance: float = 0.0
-    profile: str = "ct_base"
-
-
-@dataclass(frozen=True)
-class StateCase:
-    """A categorical check: inputs for each of its states."""
-
-    clean: Callable[[], Inputs]
-    states: Mapping[str, Callable[[], Inputs]]
-    not_evaluable: Callable[[], Inputs]
-    reason: str
-    profile: str = "ct_base"
 
 
 REFUSALS = {
@@ -421,4 +386,5 @@ CASES: dict[str, NumberCase | StateCase] = {
         not_evaluable=lambda: with_dose(8, phantom="113999"),
         reason="missing_tag",
     ),
+    **CT_CASES,
 }

@@ -42,7 +42,12 @@ def test_head_and_neck_ct_passes_with_notes_for_dental_metal_and_the_missing_pos
     unjudged = {r.check_id: r.reason for r in verdict.results if r.grade is Grade.NOT_EVALUABLE}
     assert unjudged == {
         "ct.centring": "missing_tag",  # no DataCollectionCenterPatient
+        "ct.coverage.organs": "needs_mask",
+        "ct.hu.blood": "needs_mask",
+        "ct.hu.fluid": "needs_mask",
+        "ct.phase": "needs_mask",
         "gen.instance.holes": "missing_tag",  # InstanceNumber is 1 in all slices
+        "gen.tag.anatomy": "no_region",  # no PatientPosition to hold the couch against, and no lungs in the picture
         "gen.tag.plausible": "missing_tag",  # nothing but empty values
     }
 

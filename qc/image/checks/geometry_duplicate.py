@@ -14,6 +14,7 @@ from qc.image.result import Location
     unit="1",
     direction="categorical",
     settles="early",
+    needs=("headers", "stack"),
     source="DICOM PS3.3 C.7.6.2.1.1; origins nearer than 0.01 mm",
     causes={
         "repeated": Advice(

@@ -17,6 +17,7 @@ ROUNDING_MM = 0.001
     unit="%",
     direction="higher_worse",
     settles="final",
+    needs=("headers", "stack"),
     source="DICOM PS3.3 C.7.6.2.1.1; largest deviation from the nearest multiple of the lower median distance",
     causes={
         "uneven": Advice(

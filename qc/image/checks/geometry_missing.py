@@ -21,6 +21,7 @@ MULTIPLE_SHARE = 0.2
     direction="higher_worse",
     settles="final",
     by_plane="ordered",
+    needs=("headers", "stack"),
     source="DICOM PS3.3 C.7.6.2.1.1; positions along the normal, multiples of the lower median distance",
     causes={
         "gap": Advice(

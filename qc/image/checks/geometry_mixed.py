@@ -29,6 +29,7 @@ NUMERIC_TOLERANCE = 1e-4
     unit="1",
     direction="categorical",
     settles="early",
+    needs=("headers", "stack"),
     source="DICOM PS3.3 A.1.2.3 (one series, one frame of reference); cosine of directions below 0.9999",
     causes={
         "geometry": Advice(

@@ -14,6 +14,7 @@ from qc.image.registry import Advice, Measured, NotEvaluable, check
     direction="higher_worse",
     settles="final",
     uncertainty=0.01,
+    needs=("headers", "stack"),
     source="DICOM PS3.3 C.7.6.2.1.2 (Slice Thickness) against the distance of positions",
     causes={
         "gap": Advice(

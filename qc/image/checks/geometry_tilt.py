@@ -16,6 +16,7 @@ ROUNDING_MM = 0.01
     unit="deg",
     direction="higher_worse",
     settles="early",
+    needs=("headers", "stack"),
     source="DICOM PS3.3 C.7.6.2.1.1; angle between the normal and the step from the first to the last origin",
     causes={
         "tilt": Advice(

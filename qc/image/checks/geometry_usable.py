@@ -120,6 +120,7 @@ HARMLESS = ("localiser", "not_an_image_stack", "duplicate_instance")
     unit="1",
     direction="categorical",
     settles="final",
+    needs=("headers", "stack"),
     source="DICOM PS3.3 C.7.6.2 (Image Plane)",
     causes=CAUSES,
     states={"usable": "PASS", **{code: "WARN" if code in HARMLESS else "FAIL" for code in CAUSES}},

@@ -11,6 +11,7 @@ from qc.image.registry import Advice, Measured, NotEvaluable, check
     unit="1",
     direction="higher_worse",
     settles="final",
+    needs=("headers", "stack"),
     source="DICOM PS3.3 C.7.6.1 (Instance Number)",
     causes={
         "holes": Advice(

@@ -20,7 +20,7 @@ PROJECTIONS = frozenset({"CR", "DX", "MG", "XA", "RF"})
     direction="higher_worse",
     settles="early",
     by_plane="median",
-    needs=("headers", "pixels"),
+    needs=("headers", "pixels", "stack"),
     source="Radgate: share of pixels at or beyond the end of the range that BitsStored allows",
     causes={
         "clipped": Advice(

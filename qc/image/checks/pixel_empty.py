@@ -17,7 +17,7 @@ SIGNAL_SHARE = 0.01
     unit="{slices}",
     direction="higher_worse",
     settles="early",
-    needs=("headers", "pixels"),
+    needs=("headers", "pixels", "stack"),
     source="Radgate: constant planes, and planes with less than 1 % signal between planes with signal",
     causes={
         "empty": Advice(

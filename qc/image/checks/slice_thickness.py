@@ -13,6 +13,7 @@ from qc.image.registry import Advice, Measured, NotEvaluable, check
     settles="early",
     uncertainty=0.01,
     modalities=("CT", "MR", "PT", "NM"),
+    needs=("headers", "stack"),
     source="DICOM PS3.3 C.7.6.2 (Slice Thickness)",
     causes={
         "thickness": Advice(
