@@ -1,6 +1,7 @@
 """Coordinates to decimal strings of DICOM, a whole structure at a time: fixed point, at most 16 characters."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ Table = tuple[NDArray[np.void], NDArray[np.intp], NDArray[np.intp]]
 """Different texts with their separator, padded with NUL; the length of each; and which of them each point has."""
 
 
+@lru_cache(maxsize=4096)
 def decimal_text(value: float) -> str:
     """A number as DS: shortest form that reads back as the same float, or as many decimals as 16 characters hold.
 
@@ -104,6 +106,8 @@ def _varying(values: FloatArray, decimals: int) -> Table:
     is_used = np.zeros(int(span), dtype=np.bool_)
     is_used[place] = True
     used = np.flatnonzero(is_used)
+    if 2 * len(used) > len(scaled):
+        return *_spelled(scaled, decimals), np.arange(len(scaled))
     number = np.empty(int(span), dtype=np.intp)
     number[used] = np.arange(len(used))
     return *_spelled(used.astype(np.float64) + low, decimals), number.take(place)
@@ -112,8 +116,11 @@ def _varying(values: FloatArray, decimals: int) -> Table:
 def _spelled(scaled: FloatArray, decimals: int) -> tuple[NDArray[np.void], NDArray[np.intp]]:
     """Text and length of whole multiples of the last decimal."""
     characters, used = _digits(scaled, decimals)
-    characters[~used] = 0
-    return characters.view(f"V{characters.shape[1]}").reshape(-1), used.sum(axis=1)
+    characters *= used
+    length = np.zeros(len(scaled), dtype=np.intp)
+    for column in used.T:
+        length += column
+    return characters.view(f"V{characters.shape[1]}").reshape(-1), length
 
 
 def _digits(scaled: FloatArray, decimals: int) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:

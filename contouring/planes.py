@@ -59,8 +59,10 @@ class PlaneGroup:
     kind: Kind
 
 
-def check_planarity(contours: Contours, grid: Grid) -> NDArray[np.float64]:
-    """Position of each contour along the normal; contours must be planar and parallel to the image.
+def check_planarity(contours: Contours, grid: Grid) -> tuple[NDArray[np.float64], float]:
+    """Position of each contour along the normal, and how far (mm) a point leaves its contour's plane at most.
+
+    Contours must be planar and parallel to the image.
 
     Raises
     ------
@@ -68,7 +70,7 @@ def check_planarity(contours: Contours, grid: Grid) -> NDArray[np.float64]:
         A point lies more than 0.1 mm off its contour's plane.
     """
     if not len(contours):
-        return np.empty(0)
+        return np.empty(0), 0.0
     along = contours.points_lps @ grid.normal
     first = contours.starts[:-1]
     positions = np.add.reduceat(along, first) / contours.counts
@@ -82,7 +84,7 @@ def check_planarity(contours: Contours, grid: Grid) -> NDArray[np.float64]:
             deviation_mm=float(deviation[worst]),
             contours=int((deviation > PLANARITY_MM).sum()),
         )
-    return np.asarray(positions)
+    return np.asarray(positions), float(deviation.max())
 
 
 def group_by_plane(positions_mm: NDArray[np.float64], grid: Grid) -> tuple[PlaneGroup, ...]:

@@ -42,6 +42,8 @@ class Filled:
         Contours dropped as copies; contours united because they cross.
     filled_planes
         Planes that were interpolated.
+    deviation_mm
+        Largest distance of a point from its contour's plane.
     """
 
     region: Region
@@ -52,6 +54,7 @@ class Filled:
     duplicates: int = 0
     united: int = 0
     filled_planes: tuple[int, ...] = ()
+    deviation_mm: float = 0.0
 
 
 def rasterise(
@@ -113,7 +116,7 @@ def coverage(contours: Sequence[FloatArray] | Contours, grid: Grid) -> NDArray[n
     given = contours if isinstance(contours, Contours) else Contours.of(contours)
     full = np.zeros(grid.shape, dtype=np.float32)
     if len(given):
-        used, _ = one_group_per_plane(group_by_plane(check_planarity(given, grid), grid), "error")
+        used, _ = one_group_per_plane(group_by_plane(check_planarity(given, grid)[0], grid), "error")
         crop, start = coverage_of(rings_on_planes(given, used, grid), grid.shape)
         full[tuple(slice(s, s + n) for s, n in zip(start, crop.shape, strict=True))] = crop
     return full
@@ -139,7 +142,8 @@ def fill(
     OverlappingContours
         Boundaries of two contours cross, and `overlap` is "error".
     """
-    groups = group_by_plane(check_planarity(contours, grid), grid)
+    positions, deviation_mm = check_planarity(contours, grid)
+    groups = group_by_plane(positions, grid)
     is_xor = "CLOSEDPLANAR_XOR" in contours.types
     if offgrid == "resample":
         used: tuple[PlaneGroup, ...] = groups
@@ -149,7 +153,10 @@ def fill(
     rings = rings_on_planes(contours, used, grid)
     if not used or (offgrid != "resample" and interpolate == "none"):
         combined = combine(rings, grid.shape, is_xor=is_xor, overlap=overlap, inclusive=inclusive)
-        return Filled(combined.runs.region(), rings, groups, used, behind, combined.duplicates, combined.united)
+        return Filled(
+            combined.runs.region(), rings, groups, used, behind, combined.duplicates, combined.united,
+            deviation_mm=deviation_mm,
+        )  # fmt: skip
     numbered = Rings(rings.columns_rows, rings.starts, _group_numbers(contours, used))
     combined = combine(
         numbered, (len(used), grid.rows, grid.columns), is_xor=is_xor, overlap=overlap, inclusive=inclusive
@@ -158,7 +165,7 @@ def fill(
     steps = grid.slice_steps_mm
     slice_mm = float(np.median(steps)) if offgrid != "resample" and len(steps) else None
     region, planes = _interpolated(combined, used, grid, fill_gaps=interpolate == "shape", slice_mm=slice_mm)
-    return Filled(region, rings, groups, used, behind, combined.duplicates, combined.united, planes)
+    return Filled(region, rings, groups, used, behind, combined.duplicates, combined.united, planes, deviation_mm)
 
 
 def rings_on_planes(contours: Contours, groups: Sequence[PlaneGroup], grid: Grid) -> Rings:

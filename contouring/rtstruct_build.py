@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import RTStructureSetStorage
 
 from contouring.outline import Outline
@@ -27,6 +27,7 @@ from imaging.series import Stack
 __all__ = ["StructureSetBuilder"]
 
 REVIEW_NOTE = "for review by a physician"
+REFERENCED_FRAME_OF_REFERENCE_SEQUENCE = Tag(0x30060010)
 CONTOUR_SEQUENCE = Tag(0x30060040)
 ARTIFICIAL_INTELLIGENCE = codes.DCM.ArtificialIntelligence
 IMAGE_PROCESSING = codes.DCM.MorphologicalOperations
@@ -66,7 +67,8 @@ class StructureSetBuilder:
         ds.StructureSetLabel = label
         ds.StructureSetDescription = f"{self.algorithm.name} {self.algorithm.version}, {REVIEW_NOTE}"
         ds.ApprovalStatus = "UNAPPROVED"
-        ds.ReferencedFrameOfReferenceSequence = referenced_frame_of_reference(self.stack)
+        references = referenced_frame_of_reference(self.stack, implicit=self.implicit)
+        ds[REFERENCED_FRAME_OF_REFERENCE_SEQUENCE] = self._encoded(REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, references)
         ds.ContributingEquipmentSequence = DicomSequence([self._equipment()])
         if predecessor is not None:
             item = Dataset()
@@ -106,7 +108,7 @@ class StructureSetBuilder:
         item.ROIDisplayColor = [*roi.name.colour_rgb]
         if outline.planes:
             value = contour_sequence(outline, self.stack.sources, implicit=self.implicit)
-            item[CONTOUR_SEQUENCE] = RawDataElement(CONTOUR_SEQUENCE, "SQ", len(value), value, 0, self.implicit, True)
+            item[CONTOUR_SEQUENCE] = self._encoded(CONTOUR_SEQUENCE, value)
         planes = pixel_planes(self.stack.grid)
         if planes is not None:
             item.SourcePixelPlanesCharacteristicsSequence = DicomSequence([planes])
@@ -126,6 +128,10 @@ class StructureSetBuilder:
         item.RTROIInterpretedType = self.rules.value("type_map").get(kind, kind)
         item.ROIInterpreter = ""
         return item
+
+    def _encoded(self, tag: BaseTag, value: bytes) -> RawDataElement:
+        """A sequence that is encoded already."""
+        return RawDataElement(tag, "SQ", len(value), value, 0, self.implicit, True)
 
     def _equipment(self) -> Dataset:
         item = Dataset()

@@ -1,15 +1,14 @@
 """What a structure set takes over from its image series: patient, study, character set, references. Byte for byte."""
 
 import warnings
-from typing import Any
 
 from pydicom.charset import convert_encodings, encode_string
 from pydicom.datadict import dictionary_VR, tag_for_keyword
 from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.sequence import Sequence as DicomSequence
 from pydicom.tag import Tag
 
+from contouring.encoded_items import encoded_element, encoded_item
 from imaging.headers import text
 from imaging.series import Stack
 
@@ -80,26 +79,29 @@ def encodable(value: str, encodings: list[str] | None) -> bool:
     return True
 
 
-def referenced_frame_of_reference(stack: Stack) -> DicomSequence:
-    """ReferencedFrameOfReferenceSequence: frame, study, series and every image in the order of the planes."""
-    images: dict[str, Dataset] = {}
-    for source in stack.sources:
-        images.setdefault(
-            source.sop_instance_uid,
-            _item(ReferencedSOPClassUID=source.sop_class_uid, ReferencedSOPInstanceUID=source.sop_instance_uid),
+def referenced_frame_of_reference(stack: Stack, *, implicit: bool) -> bytes:
+    """Value of ReferencedFrameOfReferenceSequence: frame, study, series and every image in the order of the planes.
+
+    As bytes, because making a data set for each of hundreds of images takes longer than tracing their contours.
+    """
+    images = dict.fromkeys((s.sop_class_uid, s.sop_instance_uid) for s in stack.sources)
+    references = b"".join(
+        encoded_item(
+            encoded_element(0x00081150, "UI", kind.encode(), implicit),
+            encoded_element(0x00081155, "UI", instance.encode(), implicit),
         )
-    series = _item(SeriesInstanceUID=stack.series_instance_uid, ContourImageSequence=DicomSequence(images.values()))
-    study = _item(
-        ReferencedSOPClassUID=DETACHED_STUDY,
-        ReferencedSOPInstanceUID=stack.study_instance_uid,
-        RTReferencedSeriesSequence=DicomSequence([series]),
+        for kind, instance in images
     )
-    frame = _item(FrameOfReferenceUID=stack.frame_of_reference_uid, RTReferencedStudySequence=DicomSequence([study]))
-    return DicomSequence([frame])
-
-
-def _item(**attributes: Any) -> Dataset:
-    item = Dataset()
-    for keyword, value in attributes.items():
-        setattr(item, keyword, value)
-    return item
+    series = encoded_item(
+        encoded_element(0x0020000E, "UI", stack.series_instance_uid.encode(), implicit),
+        encoded_element(0x30060016, "SQ", references, implicit),
+    )
+    study = encoded_item(
+        encoded_element(0x00081150, "UI", DETACHED_STUDY.encode(), implicit),
+        encoded_element(0x00081155, "UI", stack.study_instance_uid.encode(), implicit),
+        encoded_element(0x30060014, "SQ", series, implicit),
+    )
+    return encoded_item(
+        encoded_element(0x00200052, "UI", stack.frame_of_reference_uid.encode(), implicit),
+        encoded_element(0x30060012, "SQ", study, implicit),
+    )

@@ -206,7 +206,9 @@ class Grid:
         uw = np.asarray(columns_rows, dtype=np.float64)
         a = self.row_direction * self.pixel_spacing_mm[1]
         b = self.column_direction * self.pixel_spacing_mm[0]
-        return np.asarray(self.positions_lps[plane] + uw[:, :1] * a + uw[:, 1:2] * b, dtype=np.float64)
+        points = uw @ np.stack([a, b])
+        points += self.positions_lps[plane]
+        return np.asarray(points, dtype=np.float64)
 
     def columns_rows(self, plane: int | NDArray[np.intp], points_lps: ArrayLike) -> FloatArray:
         """In-plane positions (column index u, row index w), shape (N, 2), of points, projected onto `plane`.
@@ -218,7 +220,8 @@ class Grid:
         a = self.row_direction * self.pixel_spacing_mm[1]
         b = self.column_direction * self.pixel_spacing_mm[0]
         gram = np.array([[a @ a, a @ b], [a @ b, b @ b]])
-        return np.asarray(np.linalg.solve(gram, np.stack([q @ a, q @ b])).T, dtype=np.float64)
+        # The system is the same for all points and well conditioned, since a and b are all but at right angles.
+        return np.asarray(q @ (np.linalg.inv(gram) @ np.stack([a, b])).T, dtype=np.float64)
 
     def is_same_as(self, other: "Grid", tolerance_mm: float = 0.001) -> bool:
         """Whether both grids have the same shape and frame and no voxel centre differs by more than the tolerance."""

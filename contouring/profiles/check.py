@@ -5,10 +5,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
+from contouring.contours import Contours
 from contouring.profiles.load import Profile, load_profile
 from contouring.rings import Rings
 from contouring.rtstruct_parse import ParsedRoi, ParsedStructureSet, open_structure_set, parse_structure_set
@@ -176,24 +178,22 @@ def _sizes(roi: ParsedRoi, rules: Profile, grid: Grid | None) -> Iterator[Findin
         )
     if grid is None:
         return
-    pixel = min(grid.pixel_spacing_mm)
-    rings = Rings(contours.points_lps[:, :2], contours.starts, np.zeros(len(contours), dtype=np.intp))
-    after = contours.points_lps[rings.successors]
-    moves = after - contours.points_lps
-    sides = np.sqrt(np.einsum("ij,ij->i", moves, moves))
-    # (p x q) . n = p . (q x n), and the latter product is linear in q.
-    twice_area = np.einsum("ij,ij->i", contours.points_lps, after @ np.cross(np.eye(3), grid.normal))
-    along = contours.points_lps @ grid.normal
     filled = np.flatnonzero(contours.counts >= 3)
+    first = contours.starts[:-1]
     near = small = off = 0
-    if len(filled):
-        first = contours.starts[:-1]
-        pixel_area = float(np.prod(grid.pixel_spacing_mm))
+    if len(filled) and rules.value("min_spacing_px"):
+        sides = np.linalg.norm(_following(contours) - contours.points_lps, axis=1)
         shortest = np.minimum.reduceat(sides, np.minimum(first, len(sides) - 1))[filled]
-        area = np.abs(np.add.reduceat(twice_area, np.minimum(first, len(sides) - 1)))[filled] / 2
-        position = np.add.reduceat(along, np.minimum(first, len(sides) - 1))[filled] / contours.counts[filled]
-        near = int((shortest < rules.value("min_spacing_px") * pixel).sum())
-        small = int((area < rules.value("min_area_px") * pixel_area).sum())
+        near = int((shortest < rules.value("min_spacing_px") * min(grid.pixel_spacing_mm)).sum())
+    if len(filled) and rules.value("min_area_px"):
+        # (p x q) . n = p . (q x n), and the latter product is linear in q.
+        crossed = _following(contours) @ np.cross(np.eye(3), grid.normal)
+        twice_area = np.einsum("ij,ij->i", contours.points_lps, crossed)
+        area = np.abs(np.add.reduceat(twice_area, np.minimum(first, len(twice_area) - 1)))[filled] / 2
+        small = int((area < rules.value("min_area_px") * float(np.prod(grid.pixel_spacing_mm))).sum())
+    if len(filled) and rules.value("one_plane_per_slice"):
+        along = contours.points_lps @ grid.normal
+        position = np.add.reduceat(along, np.minimum(first, len(along) - 1))[filled] / contours.counts[filled]
         shift = np.abs(grid.plane_positions_mm[:, None] - position).min(axis=0)
         off = int((shift > ON_PLANE_MM).sum())
     if near:
@@ -202,10 +202,15 @@ def _sizes(roi: ParsedRoi, rules: Profile, grid: Grid | None) -> Iterator[Findin
         )
     if small and len(contours) > 1:
         yield _finding(rules, "min_area_px", "(3006,0050)", f"ROI {roi.number}: {small} contours", "drop the specks")
-    if off and rules.value("one_plane_per_slice"):
+    if off:
         yield _finding(
             rules, "one_plane_per_slice", "(3006,0050)", f"ROI {roi.number}: {off} contours", "draw on the slices"
         )
+
+
+def _following(contours: Contours) -> NDArray[np.float64]:
+    """The point after each point in its contour."""
+    return contours.points_lps[Rings(contours.points_lps[:, :2], contours.starts, contours.counts).successors]
 
 
 def _presentation(ds: Dataset, rois: Sequence[ParsedRoi], rules: Profile) -> Iterator[Finding]:

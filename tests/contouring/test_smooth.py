@@ -7,11 +7,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from contouring.field import smoothed_distance_at
 from contouring.runs import runs_of_region
 from contouring.scanline import runs_of
 from contouring.smooth import smooth_rings
-from contouring.trace import trace_cracks, unit_cracks
 from imaging.volume import Region
 from tests.contouring.test_trace import grids, masks, read_back
 
@@ -100,24 +98,29 @@ def test_simplifying_drops_vertices_and_moves_the_outline_little() -> None:
     assert gaps.max() < 0.02, "kept vertices stay"
 
 
-def test_the_field_is_the_gaussian_of_the_signed_distance() -> None:
-    """Equality with the plain way, computed over whole slices."""
-    rng = np.random.default_rng(2)
-    mask = ndimage.gaussian_filter(rng.random((3, 40, 31)), (0, 3, 3)) > 0.5
-    region = Region.from_mask(mask)
-    inside, outside, _, planes = unit_cracks(trace_cracks(region))
+def test_straight_edges_of_any_slope_become_straight() -> None:
+    """Stairs must not survive: the cracks of a half plane spread over 1 px, its outline over less."""
+    j, i = np.mgrid[0:80, 0:90]
+    for slope in (0.31, 0.5, 0.83):
+        mask = (j > 20.3 + slope * i) & (j < 70) & (i > 5) & (i < 84)
+        rings = smooth_rings(Region.from_mask(mask[None]))
+        u, w = rings.columns_rows[(rings.columns_rows[:, 0] > 15) & (rings.columns_rows[:, 0] < 60)].T
+        upper = w < 24 + slope * u
 
-    got = smoothed_distance_at(region, planes, inside)
-    outer = smoothed_distance_at(region, planes, outside)
+        away = (w - 20.3 - slope * u)[upper] / np.hypot(1, slope) - 0.5 / np.hypot(1, slope)
 
-    padded = np.pad(mask, ((0, 0), (20, 20), (20, 20)))
-    for plane in range(3):
-        distance = ndimage.distance_transform_edt(padded[plane]) - ndimage.distance_transform_edt(~padded[plane])
-        plain = ndimage.gaussian_filter(distance - 0.5 * np.sign(distance), 0.7, radius=3)
-        here = planes == plane
-        for pixels, values in ((inside, got), (outside, outer)):
-            expected = plain[pixels[here][:, 1] + 20, pixels[here][:, 0] + 20]
-            np.testing.assert_allclose(values[here], expected, atol=2e-5)
+        assert np.ptp(away) < 0.7
+        assert away.std() < 0.25
+
+
+def test_smoothing_makes_rings_shorter_than_the_stairs_they_follow() -> None:
+    """An outline that keeps the stairs would be as long as the cracks: 4 / pi times too long."""
+    region = Region.from_mask(disc(30, centres(1)[0]))
+    rings = smooth_rings(region)
+
+    length = np.linalg.norm(rings.columns_rows[rings.successors] - rings.columns_rows, axis=1).sum()
+
+    assert length == pytest.approx(2 * np.pi * 30, rel=0.01)
 
 
 def test_neighbours_share_one_edge_when_each_knows_its_rivals() -> None:

@@ -103,11 +103,12 @@ def test_cracks_enclose_as_many_pixels_as_the_mask_has_and_one_ring_goes_around_
 def test_each_step_has_foreground_on_one_side_and_background_on_the_other(mask: NDArray[np.bool_]) -> None:
     padded = np.pad(mask, ((0, 0), (1, 1), (1, 1)))
 
-    inside, outside, starts, planes = unit_cracks(trace_cracks(Region.from_mask(mask)))
+    cracks = unit_cracks(trace_cracks(Region.from_mask(mask)))
+    inside, outside = cracks.inside, cracks.outside
 
-    assert padded[planes, inside[:, 1] + 1, inside[:, 0] + 1].all()
-    assert not padded[planes, outside[:, 1] + 1, outside[:, 0] + 1].any()
-    assert starts[-1] == len(inside)
+    assert padded[cracks.planes, inside[:, 1] + 1, inside[:, 0] + 1].all()
+    assert not padded[cracks.planes, outside[:, 1] + 1, outside[:, 0] + 1].any()
+    assert cracks.starts[-1] == len(inside)
 
 
 def test_two_pixels_that_touch_at_a_corner_are_two_contours() -> None:
