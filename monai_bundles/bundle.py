@@ -3,12 +3,28 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, Optional
 
 from imaging.provenance import Algorithm
 from imaging.volume import Region
 
-__all__ = ["Accepts", "Bundle", "BundleOutput", "BundleStructure", "SegmentedStructure"]
+__all__ = [
+    "Accepts",
+    "Box",
+    "Bundle",
+    "BundleInput",
+    "BundleOutput",
+    "BundleStructure",
+    "Channel",
+    "Finding",
+    "OutputForm",
+    "Score",
+    "SegmentedStructure",
+]
+
+OutputForm = Literal["structures", "labels", "channels", "boxes", "scores", "findings"]
+"""What the output is: sigmoid channels cleaned up here, a label map, masks, boxes with scores, class scores; findings
+are what image processing of this package found and measured."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +47,8 @@ class Accepts:
         Largest distance between planes, and between pixels within one.
     min_extent_mm
         Smallest extent along superior, posterior and left.
+    contrast
+        "required" or "forbidden", judged by ContrastBolusAgent; or nothing.
     """
 
     modalities: tuple[str, ...]
@@ -41,14 +59,67 @@ class Accepts:
     max_slice_spacing_mm: float | None = None
     max_pixel_spacing_mm: float | None = None
     min_extent_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    contrast: str = ""
 
 
 @dataclass(frozen=True)
 class BundleStructure:
-    """An output of a bundle: its label (for a network with one channel each, the channel + 1) and TG-263 name."""
+    """An output of a bundle: its label (for a network with one channel each, the channel + 1) and TG-263 name.
+
+    Parameters
+    ----------
+    snomed, interpreted_type
+        Code and DICOM's RT ROI Interpreted Type, where the bundle says them; else they follow from the name.
+    """
 
     label: int
     name: str
+    snomed: str = ""
+    interpreted_type: str = ""
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One image among a bundle's inputs, and how to find it in a study.
+
+    Parameters
+    ----------
+    name
+        What it is called in messages: "CT", "T1".
+    modality
+        Value of Modality; empty takes the modality of the route's series.
+    description
+        Regular expression that SeriesDescription must match, without regard to case; empty takes any.
+    unit
+        UCUM code that its values must be in; empty takes any.
+    optional
+        Whether the bundle runs without it.
+    """
+
+    name: str
+    modality: str = ""
+    description: str = ""
+    unit: str = ""
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class BundleInput:
+    """One entry of the dictionary that a bundle's preprocessing works on.
+
+    Parameters
+    ----------
+    key
+        Its key.
+    channels
+        Images that become its channels, in order; the first image of the first input is the series of the route.
+    zeros
+        Instead of an image: zeros on the same grid, for a mask or clicks that nobody gave.
+    """
+
+    key: str
+    channels: tuple[Channel, ...] = ()
+    zeros: bool = False
 
 
 @dataclass(frozen=True)
@@ -79,6 +150,14 @@ class Bundle:
         Parameters of the clean-up after a network, as written in `radgate.json`.
     title
         What it does, in each language by its code.
+    output
+        What the network's output is.
+    inputs
+        Entries of the dictionary that preprocessing works on; the first channel of the first is the route's series.
+    trusted
+        Whether a person has accepted that it runs code of its own; such a bundle has a process of its own.
+    shadow
+        Another version that runs beside this one, is recorded and delivers nothing.
     """
 
     name: str
@@ -93,6 +172,15 @@ class Bundle:
     weights_sha256: Mapping[str, str] = field(default_factory=dict)
     postprocessing: Mapping[str, Any] = field(default_factory=dict)
     title: Mapping[str, str] = field(default_factory=dict)
+    output: OutputForm = "structures"
+    inputs: tuple[BundleInput, ...] = (BundleInput("image", (Channel("image"),)),)
+    trusted: bool = False
+    shadow: Optional["Bundle"] = None
+
+    @property
+    def companions(self) -> tuple[Channel, ...]:
+        """The images it needs beside the series of the route."""
+        return tuple(c for entry in self.inputs for c in entry.channels)[1:]
 
 
 @dataclass(frozen=True)
@@ -101,6 +189,58 @@ class SegmentedStructure:
 
     name: str
     region: Region
+
+
+@dataclass(frozen=True)
+class Box:
+    """A box in patient space, which may stand oblique.
+
+    Parameters
+    ----------
+    centre_lps
+        Its centre, mm.
+    size_mm
+        Its extent along `directions`.
+    directions
+        Three unit vectors of LPS, at right angles.
+    """
+
+    centre_lps: tuple[float, float, float]
+    size_mm: tuple[float, float, float]
+    directions: tuple[tuple[float, float, float], ...] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that a bundle detected.
+
+    Parameters
+    ----------
+    structure
+        Name of the structure among the output's that holds its voxels; empty where none could be outlined.
+    label
+        What it is, in the bundle's words.
+    score
+        The bundle's confidence, 0 to 1.
+    box
+        Where it is; None where the bundle outlined it without a box.
+    measured
+        What the bundle itself measured, by name with its unit: "suv_max_g_ml".
+    """
+
+    structure: str
+    label: str
+    score: float
+    box: Box | None = None
+    measured: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Score:
+    """How strongly a bundle holds the image for one of its classes, 0 to 1."""
+
+    label: str
+    value: float
 
 
 @dataclass(frozen=True)
@@ -123,6 +263,12 @@ class BundleOutput:
         Sentences for the reader: what is cut by the edge of the scan, what was looked for and is not there.
     absent
         Names of the declared structures that were not found.
+    findings
+        What was detected, most certain first.
+    scores
+        Of a classification, highest first.
+    heat_map
+        Where in the volume the first of the scores comes from, 0 to 1 over a region; None without a classification.
     """
 
     structures: tuple[SegmentedStructure, ...]
@@ -132,3 +278,6 @@ class BundleOutput:
     forward_s: float = 0.0
     warnings: tuple[str, ...] = ()
     absent: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    scores: tuple[Score, ...] = ()
+    heat_map: Region | None = None

@@ -6,14 +6,22 @@
     └── BundleError
         ├── BadMetadata
         ├── UnknownBundle
+        ├── UnknownVersion
         ├── MissingBundleFolder
+        ├── ZooUnreachable
+        ├── CodeNotTrusted
+        ├── MissingPackages
         ├── UnlabelledOutput
         ├── MissingWeights
         ├── WrongHash
         ├── UnknownNetwork
         ├── WeightsDoNotFit
         ├── NetworkSupportMissing
+        ├── WrongDimensions
         ├── VolumeOutsideRange
+        ├── MissingSeries
+        ├── NotEnoughMemory
+        ├── NothingToEvaluate
         ├── BundleFailed
         ├── WrongOutput
         └── WorkerError
@@ -29,11 +37,17 @@ __all__ = [
     "BadMetadata",
     "BundleError",
     "BundleFailed",
+    "CodeNotTrusted",
     "MissingBundleFolder",
+    "MissingPackages",
+    "MissingSeries",
     "MissingWeights",
     "NetworkSupportMissing",
+    "NotEnoughMemory",
+    "NothingToEvaluate",
     "UnknownBundle",
     "UnknownNetwork",
+    "UnknownVersion",
     "UnlabelledOutput",
     "VolumeOutsideRange",
     "WeightsDoNotFit",
@@ -42,8 +56,10 @@ __all__ = [
     "WorkerError",
     "WorkerOutOfMemory",
     "WorkerTimedOut",
+    "WrongDimensions",
     "WrongHash",
     "WrongOutput",
+    "ZooUnreachable",
 ]
 
 
@@ -57,6 +73,22 @@ class BadMetadata(BundleError):
 
 class UnknownBundle(BundleError):
     """No bundle of this name was found."""
+
+
+class UnknownVersion(BundleError):
+    """A version of a bundle was asked for that was never added, or there is none to go back to."""
+
+
+class ZooUnreachable(BundleError):
+    """A bundle was asked for by name, and the Model Zoo cannot be reached or does not have it."""
+
+
+class CodeNotTrusted(BundleError):
+    """A bundle could run code that is not MONAI's, and nobody has said that it may."""
+
+
+class MissingPackages(BundleError):
+    """A bundle needs Python packages that are not installed."""
 
 
 class MissingBundleFolder(BundleError):
@@ -87,8 +119,24 @@ class NetworkSupportMissing(BundleError):
     """The bundle needs torch and MONAI, which are not installed."""
 
 
+class WrongDimensions(BundleError):
+    """The network works in a number of dimensions that no study has, or not in that of its metadata."""
+
+
 class VolumeOutsideRange(BundleError):
     """The volume is not what the bundle was made for."""
+
+
+class MissingSeries(BundleError):
+    """A bundle needs several series of a study, and one of them is not there or not in the same frame of reference."""
+
+
+class NotEnoughMemory(BundleError):
+    """The run would need more memory than there is, also with the smallest windows."""
+
+
+class NothingToEvaluate(BundleError):
+    """There is no reference to compare the bundle with in the folder that was named."""
 
 
 class BundleFailed(BundleError):

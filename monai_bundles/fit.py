@@ -33,6 +33,11 @@ def _by_header(accepts: Accepts, stack: Stack) -> list[str]:
     part = str(stack.header.get("BodyPartExamined", "") or "").upper()
     if accepts.body_parts and part and not any(word.upper() in part for word in accepts.body_parts):
         sentences.append(f"The body part is not one the bundle is for ({', '.join(accepts.body_parts)}).")
+    with_contrast = bool(str(stack.header.get("ContrastBolusAgent", "") or "").strip())
+    if accepts.contrast == "required" and not with_contrast:
+        sentences.append("The header names no contrast agent, the bundle needs an image with contrast.")
+    if accepts.contrast == "forbidden" and with_contrast:
+        sentences.append("The header names a contrast agent, the bundle needs an image without contrast.")
     return sentences
 
 

@@ -40,6 +40,7 @@ class NetworkRun:
     regions: dict[str, Region]
     device: str
     forward_s: float
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from monai_bundles.bundle import Accepts, BundleStructure
+from monai_bundles.bundle import Accepts, BundleInput, BundleStructure, Channel, OutputForm
 from monai_bundles.errors import BadMetadata, UnlabelledOutput
 
-__all__ = ["accepted_range", "read_json", "read_metadata", "read_radgate", "structures_of"]
+__all__ = ["accepted_range", "inputs_of", "output_of", "read_json", "read_metadata", "read_radgate", "structures_of"]
+
+OUTPUT_FORMS: tuple[OutputForm, ...] = ("structures", "labels", "channels", "boxes", "scores", "findings")
 
 REQUIRED_METADATA: dict[str, type] = {
     "version": str,
@@ -112,7 +114,50 @@ def accepted_range(radgate: Mapping[str, Any]) -> Accepts:
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
     if values.get("shows", "") not in {"", "head_neck"}:
         raise BadMetadata("`accepts.shows` in configs/radgate.json is neither empty nor 'head_neck'; correct it.")
+    if values.get("contrast", "") not in {"", "required", "forbidden"}:
+        raise BadMetadata("`accepts.contrast` in configs/radgate.json is 'required', 'forbidden' or empty; correct it.")
     return Accepts(**values)
+
+
+def output_of(radgate: Mapping[str, Any]) -> OutputForm:
+    """What the network's output is; without an entry `output`, sigmoid channels that are cleaned up here.
+
+    Raises
+    ------
+    BadMetadata
+        An unknown form.
+    """
+    entry = radgate.get("output", {"form": "structures"})
+    form = entry.get("form") if isinstance(entry, dict) else None
+    for known in OUTPUT_FORMS:
+        if form == known:
+            return known
+    raise BadMetadata(f"`output.form` in configs/radgate.json is none of {', '.join(OUTPUT_FORMS)}; correct it.")
+
+
+def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
+    """Entries of the dictionary that preprocessing takes; without an entry `inputs`, one image under "image".
+
+    Raises
+    ------
+    BadMetadata
+        An entry is unknown, a pattern is no regular expression, or there is no image at all.
+    """
+    inputs = []
+    try:
+        for entry in radgate.get("inputs", [{"key": "image", "channels": [{"name": "image"}]}]):
+            channels = tuple(Channel(**channel) for channel in entry.get("channels", ()))
+            for channel in channels:
+                re.compile(channel.description)
+            inputs.append(BundleInput(str(entry["key"]), channels, bool(entry.get("zeros", False))))
+    except (TypeError, KeyError, AttributeError, re.error) as error:
+        raise BadMetadata(
+            "`inputs` in configs/radgate.json needs a key and channels with name and modality; correct it.",
+            kind=type(error).__name__,
+        ) from error
+    if not inputs or not inputs[0].channels or inputs[0].channels[0].optional:
+        raise BadMetadata("The first of `inputs` in configs/radgate.json needs the series of the route as its channel.")
+    return tuple(inputs)
 
 
 def structures_of(radgate: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[BundleStructure, ...]:
@@ -130,15 +175,22 @@ def structures_of(radgate: Mapping[str, Any], metadata: Mapping[str, Any]) -> tu
             raise UnlabelledOutput(
                 "A structure in configs/radgate.json needs a label from 1 and a TG-263 name; add them."
             )
-        structures.append(BundleStructure(label, name))
+        snomed, kind = str(entry.get("snomed", "")), str(entry.get("interpreted_type", ""))
+        structures.append(BundleStructure(label, name, snomed, kind))
     structures.sort(key=lambda s: s.label)
     labels = [s.label for s in structures]
-    if labels != list(range(1, len(labels) + 1)) or len({s.name for s in structures}) != len(structures):
+    form = output_of(radgate)
+    # A label map may skip numbers (0, 1, 2, 4); channels follow one another.
+    gapless = form == "labels" or labels == list(range(1, len(labels) + 1))
+    if not labels or not gapless or len(set(labels)) < len(labels) or len({s.name for s in structures}) < len(labels):
         raise UnlabelledOutput(
             "The structures in configs/radgate.json need each label from 1 and each name exactly once; correct them.",
             labels=labels,
         )
     declared = _declared_names(metadata)
+    if form != "structures":
+        _check_count(form, len(structures), len(declared))
+        return tuple(structures)
     if declared and sorted(declared) != sorted(s.name for s in structures):
         raise UnlabelledOutput(
             "The outputs in configs/metadata.json and the structures in configs/radgate.json differ; name every output "
@@ -147,6 +199,22 @@ def structures_of(radgate: Mapping[str, Any], metadata: Mapping[str, Any]) -> tu
             radgate=sorted(s.name for s in structures),
         )
     return tuple(structures)
+
+
+def _check_count(form: OutputForm, named: int, declared: int) -> None:
+    """A bundle with its own words for its outputs needs as many names as outputs.
+
+    Raises
+    ------
+    UnlabelledOutput
+        An output has no name.
+    """
+    if form in {"labels", "channels", "scores"} and declared and named < declared:
+        raise UnlabelledOutput(
+            f"configs/metadata.json declares {declared} outputs, configs/radgate.json names {named}; name every one.",
+            metadata=declared,
+            radgate=named,
+        )
 
 
 def _declared_names(metadata: Mapping[str, Any]) -> list[str]:

@@ -7,13 +7,13 @@ MONAI and `torch.nn`, is refused. torch and MONAI are imported here and in `mona
 import importlib.util
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
 from monai_bundles.bundle import Bundle
 from monai_bundles.errors import NetworkSupportMissing, UnknownNetwork, WeightsDoNotFit
+from monai_bundles.hot import HotModels
 from monai_bundles.metadata import read_json
 from monai_bundles.registry import check_weights
 
@@ -79,12 +79,19 @@ def load_network(bundle: Bundle, device: str) -> NetworkParts:
             f"Bundle {bundle.name} needs {' and '.join(missing)}; install radgate with the group 'ai'.", missing=missing
         )
     check_weights(bundle)
-    return _loaded(bundle.name, bundle.root, bundle.algorithm.bundle_digest, tuple(bundle.weights_sha256), device)
+    key = (bundle.name, str(bundle.root), bundle.algorithm.bundle_digest, device)
+    return _hot.get(key, lambda: _loaded(bundle.name, bundle.root, tuple(bundle.weights_sha256), device))
 
 
-@lru_cache(maxsize=4)
-def _loaded(name: str, root: Path, _digest: str, weights: tuple[str, ...], device: str) -> NetworkParts:
-    """The parts of a bundle; the digest is there so that changed files are loaded anew.
+def _weight_bytes(parts: NetworkParts) -> int:
+    return sum(p.numel() * p.element_size() for p in parts.network.parameters())
+
+
+_hot: HotModels[NetworkParts] = HotModels(_weight_bytes)
+
+
+def _loaded(name: str, root: Path, weights: tuple[str, ...], device: str) -> NetworkParts:
+    """The parts of a bundle.
 
     Raises
     ------

@@ -3,12 +3,14 @@
 import hashlib
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from imaging.provenance import Algorithm, digest
+from monai_bundles.adding.record import Record, read_record
 from monai_bundles.bundle import Bundle
+from monai_bundles.config import read_inference
 from monai_bundles.errors import (
     BadMetadata,
     BundleError,
@@ -18,18 +20,17 @@ from monai_bundles.errors import (
     UnknownNetwork,
     WrongHash,
 )
-from monai_bundles.metadata import accepted_range, read_json, read_metadata, read_radgate, structures_of
+from monai_bundles.metadata import accepted_range, inputs_of, output_of, read_metadata, read_radgate, structures_of
 
 __all__ = ["RefusedBundle", "Survey", "discover", "file_sha256", "find", "load_bundle", "survey", "verify"]
 
 log = logging.getLogger(__name__)
 
 SHIPPED = Path(__file__).parent / "bundles"
-OWN_CODE = Path(__file__).parent / "body"
-"""Code that the shipped bundle without a network runs; part of its digest."""
+OWN_CODE = {"monai_bundles.body.": "body", "monai_bundles.pet.": "pet"}
+"""Only code of this package runs as a segmenter, never what a bundle's folder names. It is part of the digest."""
 
-SEGMENTER_PREFIX = "monai_bundles.body."
-"""Only code of this package runs as a segmenter: a bundle's folder cannot name foreign code."""
+NETWORK_ENTRIES = ("network_def", "network", "net", "model", "detector", "evaluator")
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,17 @@ def survey(*folders: Path) -> Survey:
             except BundleError as error:
                 log.warning("bundle refused code=%s", error.code)
                 refused.append(RefusedBundle(root.name, error))
+        try:
+            record = read_record(folder)
+        except BundleError as error:
+            refused.append(RefusedBundle(folder.name, error))
+            continue
+        for name in record.bundles:
+            try:
+                bundles[name] = _from_library(folder, record, name)
+            except BundleError as error:
+                log.warning("bundle refused code=%s", error.code)
+                refused.append(RefusedBundle(name, error))
     return Survey(tuple(bundles[name] for name in sorted(bundles)), tuple(refused))
 
 
@@ -79,12 +91,42 @@ def _bundle_roots(folder: Path) -> list[Path]:
         It is no folder, or cannot be listed.
     """
     try:
-        return sorted(p for p in folder.iterdir() if (p / "configs").is_dir())
+        return sorted(p for p in folder.iterdir() if "@" not in p.name and (p / "configs").is_dir())
     except OSError as error:
         raise MissingBundleFolder(
             f"The bundle folder {folder.name!r} cannot be listed ({error.strerror}); correct its path or make it.",
             folder=folder.name,
         ) from None
+
+
+def _from_library(library: Path, record: Record, name: str) -> Bundle:
+    """The version of a bundle that runs, with the one in its shadow."""
+    entry = record.entry(name)
+    bundle = load_version(library, record, name, entry.active)
+    if not entry.shadow:
+        return bundle
+    return replace(bundle, shadow=load_version(library, record, name, entry.shadow))
+
+
+def load_version(library: Path, record: Record, name: str, version: str) -> Bundle:
+    """One version of a library's bundle, if its files are still those that were added.
+
+    Raises
+    ------
+    WrongHash
+        They are others.
+    BundleError
+        See `load_bundle`.
+    """
+    added = record.entry(name).versions[version]
+    bundle = load_bundle(library / f"{name}@{version}")
+    if bundle.algorithm.bundle_digest != added.digest:
+        raise WrongHash(
+            f"The files of bundle {name} {version} are not those that were added; add it again, or roll back.",
+            expected=added.digest,
+            got=bundle.algorithm.bundle_digest,
+        )
+    return replace(bundle, trusted=added.trusted)
 
 
 def discover(*folders: Path) -> tuple[Bundle, ...]:
@@ -127,7 +169,7 @@ def load_bundle(root: Path) -> Bundle:
     """
     metadata = read_metadata(root)
     radgate = read_radgate(root)
-    inference = read_json(root / "configs" / "inference.json")
+    inference = read_inference(root)
     if not (root / "LICENSE").is_file():
         raise BadMetadata("The bundle has no LICENSE; add the text of its licence.")
     weights = {str(path): str(value) for path, value in radgate["weights_sha256"].items()}
@@ -137,13 +179,14 @@ def load_bundle(root: Path) -> Bundle:
     needs_network = _needs_network(inference)
     hashes = {str(p.relative_to(root)): file_sha256(p) for p in _files(root)}
     if not needs_network:
-        hashes |= {f"code/{p.name}": file_sha256(p) for p in sorted(OWN_CODE.glob("*.py"))}
+        hashes |= {f"code/{p.name}": file_sha256(p) for p in _own_code(inference)}
+    name = root.name.partition("@")[0]
     return Bundle(
-        name=root.name,
+        name=name,
         version=metadata["version"],
         root=root,
         algorithm=Algorithm(
-            name=root.name,
+            name=name,
             version=metadata["version"],
             weights_sha256=tuple(sorted(value for value in weights.values() if value)),
             bundle_digest=digest(hashes),
@@ -159,6 +202,8 @@ def load_bundle(root: Path) -> Bundle:
         weights_sha256=weights,
         postprocessing=dict(radgate.get("postprocessing", {})),
         title={str(k): str(v) for k, v in radgate["title"].items()},
+        output=output_of(radgate),
+        inputs=inputs_of(radgate),
     )
 
 
@@ -188,9 +233,14 @@ def verify(bundle: Bundle, *, build: bool = False) -> None:
     """
     check_weights(bundle)
     if bundle.needs_network and build:
-        from monai_bundles.network import load_network
+        if bundle.output == "structures":
+            from monai_bundles.network import load_network
 
-        load_network(bundle, "cpu")
+            load_network(bundle, "cpu")
+        else:
+            from monai_bundles.zoo import check_workflow
+
+            check_workflow(bundle)
     elif not bundle.needs_network:
         from monai_bundles.segmenter import load_segmenter
 
@@ -244,15 +294,22 @@ def _needs_network(inference: dict[str, Any]) -> bool:
     UnknownNetwork
         It names neither, or a segmenter from elsewhere.
     """
-    if "network_def" in inference or "network" in inference:
+    if any(isinstance(inference.get(entry), dict | str) for entry in NETWORK_ENTRIES):
         return True
     target = inference.get("segmenter", {}).get("_target_", "") if isinstance(inference.get("segmenter"), dict) else ""
-    if not str(target).startswith(SEGMENTER_PREFIX):
+    if not str(target).startswith(tuple(OWN_CODE)):
         raise UnknownNetwork(
             "configs/inference.json defines no network and no segmenter of this package; add `network_def`.",
             target=json.dumps(target),
         )
     return False
+
+
+def _own_code(inference: dict[str, Any]) -> list[Path]:
+    """The modules of this package that a bundle without a network runs."""
+    target = str(inference["segmenter"]["_target_"])
+    folder = next(name for prefix, name in OWN_CODE.items() if target.startswith(prefix))
+    return sorted((Path(__file__).parent / folder).glob("*.py"))
 
 
 def _files(root: Path) -> list[Path]:

@@ -1,24 +1,46 @@
 """Runs a bundle on a volume in this process; `monai_bundles.worker` does the same in a child process."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 from imaging.errors import RadgateError
 from imaging.volume import Region, Volume
-from monai_bundles.bundle import Bundle, BundleOutput, SegmentedStructure
+from monai_bundles.bundle import Bundle, BundleOutput, Finding, Score, SegmentedStructure
 from monai_bundles.completeness import completeness_warnings
 from monai_bundles.errors import BundleFailed, VolumeOutsideRange, WrongOutput
 from monai_bundles.registry import check_weights
-from monai_bundles.segmenter import load_segmenter
+from monai_bundles.segmenter import load_finder, load_segmenter
 
-__all__ = ["Progress", "run_bundle"]
+__all__ = ["Progress", "run_bundle", "run_here"]
 
 Progress = Callable[[float, str], None]
 """Called with the share done (0 to 1) and a word on the step."""
 
 
-def run_bundle(bundle: Bundle, volume: Volume, progress: Progress | None = None, device: str = "auto") -> BundleOutput:
+@dataclass(frozen=True, eq=False)
+class Gave:
+    """What the three ways of running a bundle have in common."""
+
+    regions: dict[str, Region]
+    device: str = "cpu"
+    forward_s: float = 0.0
+    findings: tuple[Finding, ...] = ()
+    scores: tuple[Score, ...] = ()
+    heat_map: Region | None = None
+    notes: tuple[str, ...] = ()
+
+
+def run_bundle(
+    bundle: Bundle,
+    volume: Volume,
+    progress: Progress | None = None,
+    device: str = "auto",
+    companions: Mapping[str, Volume] | None = None,
+) -> BundleOutput:
     """What the bundle finds in the volume, on the volume's own grid. The same input gives the same output.
+
+    A bundle that runs code of its own gets a process of its own for it; all others run in this one.
 
     Parameters
     ----------
@@ -30,17 +52,49 @@ def run_bundle(bundle: Bundle, volume: Volume, progress: Progress | None = None,
         Called with the share done (0 to 1) and a word on the step.
     device
         "auto" (an accelerator when there is one), "cpu", or a device name of torch.
+    companions
+        Further images of the study by the names of the bundle's channels, in the same frame of reference.
+
+    Raises
+    ------
+    VolumeOutsideRange
+        The volume has another unit.
+    MissingSeries
+        A further image that the bundle needs is not there.
+    RadgateError
+        Weights are missing or not the recorded ones, or the network cannot be built.
+    BundleFailed
+        The bundle's code raised.
+    NotEnoughMemory
+        Memory does not do, also with smaller windows.
+    WrongOutput
+        The output is not what the bundle declares.
+    """
+    if bundle.trusted:
+        from monai_bundles.worker import Worker
+
+        with Worker(home=bundle) as worker:
+            return worker.run(bundle, volume, progress, device, companions=companions)
+    return run_here(bundle, volume, progress, device, companions)
+
+
+def run_here(
+    bundle: Bundle,
+    volume: Volume,
+    progress: Progress | None = None,
+    device: str = "auto",
+    companions: Mapping[str, Volume] | None = None,
+) -> BundleOutput:
+    """The same as `run_bundle` in this process, whatever the bundle runs.
 
     Raises
     ------
     VolumeOutsideRange
         The volume has another unit.
     RadgateError
-        Weights are missing or not the recorded ones, or the network cannot be built.
+        As `run_bundle`.
     BundleFailed
-        The bundle's code raised, or memory ran out.
-    WrongOutput
-        The output is not what the bundle declares.
+        The bundle's code raised.
     """
     began = time.monotonic()
     tell = progress or _silent
@@ -52,13 +106,7 @@ def run_bundle(bundle: Bundle, volume: Volume, progress: Progress | None = None,
         )
     check_weights(bundle)
     try:
-        if bundle.needs_network:
-            from monai_bundles.inference import segment_with_network
-
-            run = segment_with_network(bundle, volume, tell, device)
-            regions, used_device, forward_s = run.regions, run.device, run.forward_s
-        else:
-            regions, used_device, forward_s = load_segmenter(bundle)(volume, tell), "cpu", 0.0
+        gave = _run(bundle, volume, tell, device, companions or {})
     except RadgateError:
         raise
     except Exception as error:
@@ -69,31 +117,56 @@ def run_bundle(bundle: Bundle, volume: Volume, progress: Progress | None = None,
             bundle=bundle.name,
             kind=type(error).__name__,
         ) from error
-    _check_output(bundle, volume, regions)
+    names = tuple(s.name for s in bundle.structures) if bundle.output in SEGMENTING else tuple(gave.regions)
+    _check_output(bundle, names, volume, gave.regions)
     found = tuple(
-        SegmentedStructure(s.name, regions[s.name])
-        for s in bundle.structures
-        if s.name in regions and regions[s.name].voxel_count
+        SegmentedStructure(name, gave.regions[name])
+        for name in names
+        if name in gave.regions and gave.regions[name].voxel_count
     )
-    names = {s.name for s in found}
-    absent = tuple(s.name for s in bundle.structures if s.name not in names)
+    absent = tuple(name for name in names if name not in {s.name for s in found})
     tell(1.0, "done")
     return BundleOutput(
         structures=found,
         algorithm=bundle.algorithm,
-        device=used_device,
+        device=gave.device,
         elapsed_s=time.monotonic() - began,
-        forward_s=forward_s,
-        warnings=completeness_warnings(found, absent),
+        forward_s=gave.forward_s,
+        warnings=(*gave.notes, *completeness_warnings(found, absent)),
         absent=absent,
+        findings=gave.findings,
+        scores=gave.scores,
+        heat_map=gave.heat_map,
     )
+
+
+SEGMENTING = frozenset({"structures", "labels", "channels"})
+"""Forms of output whose structures the bundle declares; findings are numbered as they come."""
+
+
+def _run(bundle: Bundle, volume: Volume, tell: Progress, device: str, companions: Mapping[str, Volume]) -> Gave:
+    """Run it the way that its configuration asks for."""
+    if not bundle.needs_network and bundle.output == "findings":
+        found = load_finder(bundle)(volume, companions, tell)
+        return Gave(found.regions, findings=found.findings, notes=found.notes)
+    if not bundle.needs_network:
+        return Gave(load_segmenter(bundle)(volume, tell))
+    if bundle.output == "structures":
+        from monai_bundles.inference import segment_with_network
+
+        run = segment_with_network(bundle, volume, tell, device)
+        return Gave(run.regions, run.device, run.forward_s, notes=run.notes)
+    from monai_bundles.zoo.run import run_workflow
+
+    gave = run_workflow(bundle, volume, companions, tell, device)
+    return Gave(gave.regions, gave.device, gave.forward_s, gave.findings, gave.scores, gave.heat_map, notes=gave.notes)
 
 
 def _silent(_share: float, _step: str) -> None:
     """Tells nobody."""
 
 
-def _check_output(bundle: Bundle, volume: Volume, regions: dict[str, Region]) -> None:
+def _check_output(bundle: Bundle, names: tuple[str, ...], volume: Volume, regions: dict[str, Region]) -> None:
     """Every region belongs to a declared structure and to the volume's grid.
 
     Raises
@@ -101,7 +174,7 @@ def _check_output(bundle: Bundle, volume: Volume, regions: dict[str, Region]) ->
     WrongOutput
         One does not.
     """
-    undeclared = sorted(set(regions) - {s.name for s in bundle.structures})
+    undeclared = sorted(set(regions) - set(names))
     misplaced = sorted(name for name, region in regions.items() if region.shape != volume.array.shape)
     if undeclared or misplaced:
         raise WrongOutput(

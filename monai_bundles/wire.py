@@ -3,6 +3,7 @@
 Nothing here can carry code: arrays are written and read without pickle, everything else is JSON.
 """
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from imaging.geometry import Grid
 from imaging.volume import Region, Volume
 from monai_bundles import errors
-from monai_bundles.bundle import Bundle, BundleOutput, SegmentedStructure
+from monai_bundles.bundle import Box, Bundle, BundleOutput, Finding, Score, SegmentedStructure
 from monai_bundles.errors import BundleError, BundleFailed
 
 __all__ = [
@@ -24,12 +25,12 @@ __all__ = [
 ]
 
 
-def volume_to_wire(volume: Volume, folder: Path) -> dict[str, Any]:
+def volume_to_wire(volume: Volume, folder: Path, name: str = "volume") -> dict[str, Any]:
     """The volume's array as a file in `folder`, the rest as JSON. Sources are not needed and stay behind."""
-    np.save(folder / "volume.npy", volume.array, allow_pickle=False)
+    np.save(folder / f"{name}.npy", volume.array, allow_pickle=False)
     grid = volume.grid
     return {
-        "file": "volume.npy",
+        "file": f"{name}.npy",
         "unit": volume.unit,
         "positions_lps": grid.positions_lps.tolist(),
         "row_direction": grid.row_direction.tolist(),
@@ -60,19 +61,10 @@ def volume_from_wire(message: dict[str, Any], folder: Path) -> Volume:
 
 def output_to_wire(output: BundleOutput, folder: Path) -> dict[str, Any]:
     """The regions' arrays as files in `folder`, the rest as JSON."""
-    structures = []
-    for number, structure in enumerate(output.structures):
-        region = structure.region
-        np.save(folder / f"crop{number}.npy", region.crop, allow_pickle=False)
-        if region.probability is not None:
-            np.save(folder / f"probability{number}.npy", region.probability, allow_pickle=False)
-        structures.append({
-            "name": structure.name,
-            "start": list(region.start),
-            "shape": list(region.shape),
-            "crop": f"crop{number}.npy",
-            "probability": None if region.probability is None else f"probability{number}.npy",
-        })
+    structures = [
+        {"name": structure.name, **_region_to_wire(structure.region, folder, str(number))}
+        for number, structure in enumerate(output.structures)
+    ]
     return {
         "structures": structures,
         "device": output.device,
@@ -80,23 +72,51 @@ def output_to_wire(output: BundleOutput, folder: Path) -> dict[str, Any]:
         "forward_s": output.forward_s,
         "warnings": list(output.warnings),
         "absent": list(output.absent),
+        "findings": [asdict(finding) for finding in output.findings],
+        "scores": [asdict(score) for score in output.scores],
+        "heat_map": None if output.heat_map is None else _region_to_wire(output.heat_map, folder, "_heat"),
     }
+
+
+def _region_to_wire(region: Region, folder: Path, name: str) -> dict[str, Any]:
+    np.save(folder / f"crop{name}.npy", region.crop, allow_pickle=False)
+    if region.probability is not None:
+        np.save(folder / f"probability{name}.npy", region.probability, allow_pickle=False)
+    return {
+        "start": list(region.start),
+        "shape": list(region.shape),
+        "crop": f"crop{name}.npy",
+        "probability": None if region.probability is None else f"probability{name}.npy",
+    }
+
+
+def _region_from_wire(entry: dict[str, Any], folder: Path) -> Region:
+    probability = entry["probability"]
+    return Region(
+        crop=np.load(folder / entry["crop"], allow_pickle=False),
+        start=(entry["start"][0], entry["start"][1], entry["start"][2]),
+        shape=(entry["shape"][0], entry["shape"][1], entry["shape"][2]),
+        probability=None if probability is None else np.load(folder / probability, allow_pickle=False),
+    )
+
+
+def _finding_from_wire(entry: dict[str, Any]) -> Finding:
+    box = entry["box"]
+    if box is None:
+        return Finding(**entry)
+    directions = tuple((d[0], d[1], d[2]) for d in box["directions"])
+    return Finding(**{**entry, "box": Box(tuple(box["centre_lps"]), tuple(box["size_mm"]), directions)})
 
 
 def output_from_wire(message: dict[str, Any], folder: Path, bundle: Bundle) -> BundleOutput:
     """The output again, read into memory so that the folder can go."""
-    structures = []
-    for entry in message["structures"]:
-        probability = entry["probability"]
-        region = Region(
-            crop=np.load(folder / entry["crop"], allow_pickle=False),
-            start=(entry["start"][0], entry["start"][1], entry["start"][2]),
-            shape=(entry["shape"][0], entry["shape"][1], entry["shape"][2]),
-            probability=None if probability is None else np.load(folder / probability, allow_pickle=False),
-        )
-        structures.append(SegmentedStructure(entry["name"], region))
+    structures = [SegmentedStructure(e["name"], _region_from_wire(e, folder)) for e in message["structures"]]
+    heat_map = message["heat_map"]
     return BundleOutput(
         structures=tuple(structures),
+        findings=tuple(_finding_from_wire(entry) for entry in message["findings"]),
+        scores=tuple(Score(**entry) for entry in message["scores"]),
+        heat_map=None if heat_map is None else _region_from_wire(heat_map, folder),
         algorithm=bundle.algorithm,
         device=message["device"],
         elapsed_s=message["elapsed_s"],

@@ -14,6 +14,8 @@ import sys
 import tempfile
 import threading
 import time
+from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -36,6 +38,9 @@ SILENCE_S = 60.0
 
 STOP_S = 5.0
 
+HOMES = 2
+"""Processes of bundles with code of their own that stay, each with its network and its libraries."""
+
 
 class Worker:
     """Runs bundles in a child process, one at a time.
@@ -50,6 +55,9 @@ class Worker:
         CPU threads of the child; None leaves it to the libraries.
     scratch
         Folder for the temporary files that carry arrays; None for the system's.
+    home
+        A bundle that brings code of its own: the child works in its folder and runs no other. A worker without a home
+        starts such workers by itself, and keeps the last two.
     """
 
     def __init__(
@@ -58,11 +66,15 @@ class Worker:
         memory_limit_bytes: int | None = None,
         threads: int | None = None,
         scratch: Path | None = None,
+        home: Bundle | None = None,
     ) -> None:
         self._timeout_s = timeout_s
         self._memory_limit_bytes = memory_limit_bytes
         self._threads = threads
         self._scratch = scratch
+        self._home = home
+        self._homes: OrderedDict[str, Worker] = OrderedDict()
+        self._running: Worker = self
         self._turn = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
@@ -94,7 +106,10 @@ class Worker:
             self._cancelled.clear()
             self._ensure_started()
             for bundle in bundles:
-                self._ask({"kind": "warm", **_identity(bundle)}, None, START_S)
+                if bundle.trusted and self._home is None:
+                    self._worker_of(bundle).warm(bundle)
+                else:
+                    self._ask({"kind": "warm", **_identity(bundle)}, None, START_S)
 
     def run(
         self,
@@ -103,8 +118,9 @@ class Worker:
         progress: Progress | None = None,
         device: str = "auto",
         timeout_s: float | None = None,
+        companions: Mapping[str, Volume] | None = None,
     ) -> BundleOutput:
-        """The same as `run_bundle`, in the child.
+        """The same as `run_bundle`, in the child; a bundle that brings code of its own has a child of its own.
 
         Raises
         ------
@@ -114,6 +130,12 @@ class Worker:
         """
         with self._turn, tempfile.TemporaryDirectory(prefix="radgate-", dir=self._scratch) as name:
             self._cancelled.clear()
+            if bundle.trusted and self._home is None:
+                self._running = self._worker_of(bundle)
+                try:
+                    return self._running.run(bundle, volume, progress, device, timeout_s, companions)
+                finally:
+                    self._running = self
             folder = Path(name)
             self._ensure_started()
             request = {
@@ -122,19 +144,29 @@ class Worker:
                 "folder": name,
                 "device": device,
                 "volume": volume_to_wire(volume, folder),
+                "companions": {
+                    channel: volume_to_wire(image, folder, f"companion{number}")
+                    for number, (channel, image) in enumerate(sorted((companions or {}).items()))
+                },
             }
             answer = self._ask(request, progress, self._timeout_s if timeout_s is None else timeout_s)
             return output_from_wire(answer, folder, bundle)
 
     def cancel(self) -> None:
         """End the run in progress, from another thread; it raises `WorkerCancelled` there. Without a run, nothing."""
-        if self._turn.locked():
+        if self._running is not self:
+            self._running.cancel()
+        elif self._turn.locked():
             self._cancelled.set()
 
     def close(self) -> None:
         """End the child."""
         self._cancelled.set()
+        if self._running is not self:
+            self._running.cancel()
         with self._turn:
+            while self._homes:
+                self._homes.popitem()[1].close()
             process = self._process
             self._process = None
             if process is None:
@@ -145,6 +177,18 @@ class Worker:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+    def _worker_of(self, bundle: Bundle) -> "Worker":
+        """The worker of a bundle that brings code of its own; the one used longest ago makes room."""
+        digest = bundle.algorithm.bundle_digest
+        if digest not in self._homes:
+            while len(self._homes) >= HOMES:
+                self._homes.popitem(last=False)[1].close()
+            self._homes[digest] = Worker(
+                self._timeout_s, self._memory_limit_bytes, self._threads, self._scratch, home=bundle
+            )
+        self._homes.move_to_end(digest)
+        return self._homes[digest]
 
     def _ensure_started(self) -> None:
         """A living child that has said that it is ready.
@@ -157,11 +201,18 @@ class Worker:
         if self.pid is not None:
             return
         package_root = str(Path(__file__).parents[1])
-        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([package_root, os.environ.get("PYTHONPATH", "")])}
+        places = [package_root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join(places)}
         if self._threads is not None:
             environment |= {"OMP_NUM_THREADS": str(self._threads), "MKL_NUM_THREADS": str(self._threads)}
         process = subprocess.Popen(
-            [sys.executable, "-m", "monai_bundles.worker_process"],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                "monai_bundles.worker_process",
+                *([str(self._home.root)] if self._home else []),
+            ],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -288,8 +339,12 @@ class Worker:
         )
 
 
-def _identity(bundle: Bundle) -> dict[str, str]:
-    return {"root": str(bundle.root), "digest": bundle.algorithm.bundle_digest}
+def _identity(bundle: Bundle) -> dict[str, Any]:
+    return {
+        "root": str(bundle.root.resolve()),
+        "digest": bundle.algorithm.bundle_digest,
+        "trusted": bundle.trusted,
+    }
 
 
 def _close(process: "subprocess.Popen[str]") -> None:

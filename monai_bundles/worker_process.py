@@ -1,6 +1,8 @@
 """The worker's side: reads one JSON request per line from standard input, answers with JSON lines, keeps networks warm.
 
-Started by `monai_bundles.worker` as `python -m monai_bundles.worker_process`; ends when its input ends.
+Started by `monai_bundles.worker` as `python -P -m monai_bundles.worker_process`; ends when its input ends. With a
+folder as its argument it is the process of one bundle that brings code of its own: that folder is its working directory
+and the first place where it looks for modules.
 """
 
 import json
@@ -8,13 +10,13 @@ import os
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
-from imaging.errors import RadgateError
 from monai_bundles.errors import BundleError, BundleFailed, WrongHash
 from monai_bundles.registry import load_bundle, verify
-from monai_bundles.runner import run_bundle
+from monai_bundles.runner import run_here
 from monai_bundles.wire import output_to_wire, raised_to_wire, volume_from_wire
 
 __all__ = ["main"]
@@ -51,6 +53,9 @@ def main() -> None:
     # Whatever a library prints must not get between the answers.
     answers = Answers(os.fdopen(os.dup(1), "w", encoding="utf-8"))
     os.dup2(2, 1)
+    if len(sys.argv) > 1:
+        os.chdir(sys.argv[1])
+        sys.path.insert(0, sys.argv[1])
     threading.Thread(target=_beat, args=(answers,), daemon=True).start()
     answers.tell("ready")
     for line in sys.stdin:
@@ -59,7 +64,7 @@ def main() -> None:
             answers.tell("done", **_serve(request, answers))
         except BundleError as error:
             answers.tell("raised", **raised_to_wire(error))
-        except (RadgateError, MemoryError, OSError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - the boundary of the process: a failure that the parent tells
             failed = BundleFailed(
                 f"The worker failed with {type(error).__name__}; free memory or disk and run it again.",
                 kind=type(error).__name__,
@@ -75,15 +80,21 @@ def _serve(request: dict[str, Any], answers: Answers) -> dict[str, Any]:
     WrongHash
         The bundle's files are not those of the request.
     """
-    bundle = load_bundle(Path(request["root"]))
+    bundle = replace(load_bundle(Path(request["root"])), trusted=bool(request.get("trusted", False)))
     if bundle.algorithm.bundle_digest != request["digest"]:
         raise WrongHash(f"The files of bundle {bundle.name} changed after it was registered; register it again.")
     if request["kind"] == "warm":
-        verify(bundle, build=True)
+        if bundle.trusted:
+            from monai_bundles.zoo.workflow import load_workflow
+
+            load_workflow(bundle, "cpu")
+        else:
+            verify(bundle, build=True)
         return {}
     folder = Path(request["folder"])
     volume = volume_from_wire(request["volume"], folder)
-    return output_to_wire(run_bundle(bundle, volume, answers.progress, request["device"]), folder)
+    companions = {name: volume_from_wire(v, folder) for name, v in request.get("companions", {}).items()}
+    return output_to_wire(run_here(bundle, volume, answers.progress, request["device"], companions), folder)
 
 
 def _beat(answers: Answers) -> None:

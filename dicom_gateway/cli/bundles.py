@@ -1,4 +1,4 @@
-"""`radgate bundles`: what can run here, what each bundle is for, and whether its files are what was recorded."""
+"""`radgate bundles`: what can run here, taking bundles in, versions, and whether their files are what was recorded."""
 
 import json
 from pathlib import Path
@@ -11,52 +11,63 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Bundles: what can run here.", no_args_is_help=True)
+app = typer.Typer(help="Bundles: what can run here, and taking new ones in.", no_args_is_help=True)
 
 Folder = Annotated[
     list[Path] | None, typer.Option("--folder", help="Folder of a site's own bundles; may be repeated.", exists=True)
 ]
+Library = Annotated[
+    Path | None, typer.Option("--folder", help="Library to change, instead of the one in the site's store.")
+]
 Config = Annotated[
-    Path | None, typer.Option("--config", help="Settings file, whose bundle folders are listed too.", exists=True)
+    Path | None, typer.Option("--config", help="Settings file, whose bundle folders are used.", exists=True)
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Name = Annotated[str, typer.Argument(help="Name of a bundle.")]
 
 
 @app.command("list")
 def list_bundles(folder: Folder = None, config: Config = None, as_json: AsJson = False) -> None:
     """List the bundles, and the folders that cannot be one with the reason."""
     from monai_bundles import survey
+    from monai_bundles.adding import read_record
 
-    folders = list(folder or ())
-    if config is not None:
-        from dicom_gateway.settings import load_settings
-
-        folders += load_settings(config).bundles.folders
+    folders = _folders(folder, config)
     found = survey(*folders)
+    versions: dict[str, Any] = {}
+    for place in folders:
+        for name, entry in read_record(place).bundles.items():
+            versions[name] = {"active": entry.active, "shadow": entry.shadow, "added": sorted(entry.versions)}
     if as_json:
         content = {
-            "bundles": [_described(bundle) for bundle in found.bundles],
+            "bundles": [
+                {**_described(bundle), **({"versions": versions[bundle.name]} if bundle.name in versions else {})}
+                for bundle in found.bundles
+            ],
             "refused": [{"name": r.name, "error": r.error.code, "message": r.error.message} for r in found.refused],
         }
         typer.echo(json.dumps(content, ensure_ascii=False, indent=1))
         return
     for bundle in found.bundles:
         needs = "torch and MONAI" if bundle.needs_network else "nothing more"
-        typer.echo(f"{bundle.name} {bundle.version}: {bundle.title.get('en', '')}; needs {needs}")
+        code = ", runs code of its own in its own process" if bundle.trusted else ""
+        typer.echo(f"{bundle.name} {bundle.version}: {bundle.title.get('en', '')}; needs {needs}{code}")
         typer.echo(f"    {', '.join(s.name for s in bundle.structures)}")
+        if bundle.name in versions:
+            entry = versions[bundle.name]
+            shadow = f", {entry['shadow']} runs in its shadow" if entry["shadow"] else ""
+            typer.echo(f"    added: {', '.join(entry['added'])}{shadow}")
     for refused in found.refused:
         typer.echo(f"{refused.name}: refused. {refused.error.message}")
 
 
 @app.command()
-def verify(
-    name: Annotated[str, typer.Argument(help="Name of a bundle.")], folder: Folder = None, as_json: AsJson = False
-) -> None:
+def verify(name: Name, folder: Folder = None, config: Config = None, as_json: AsJson = False) -> None:
     """Check a bundle's files, hashes and network; exit code 2 and one sentence if it cannot be used."""
     from monai_bundles import find
     from monai_bundles import verify as verify_bundle
 
-    bundle = find(name, *(folder or ()))
+    bundle = find(name, *_folders(folder, config))
     verify_bundle(bundle, build=True)
     if as_json:
         typer.echo(json.dumps({"ok": True, **_described(bundle)}, ensure_ascii=False, indent=1))
@@ -65,6 +76,128 @@ def verify(
     for path, sha256 in bundle.weights_sha256.items():
         typer.echo(f"    {sha256}  {path}")
     typer.echo(f"    digest of the bundle {bundle.algorithm.bundle_digest}")
+
+
+@app.command()
+def add(
+    source: Annotated[str, typer.Argument(help="A bundle's folder or zip, or its name in MONAI's Model Zoo.")],
+    trust: Annotated[bool, typer.Option("--trust", help="Accept the code that the bundle brings.")] = False,
+    shadow: Annotated[
+        bool, typer.Option("--shadow", help="Run it beside the present version; record it, deliver nothing of it.")
+    ] = False,
+    folder: Library = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Check a bundle and take it in; it runs from now on, and the version before it stays for a roll-back."""
+    from monai_bundles.adding.add import add as add_bundle
+
+    addition = add_bundle(source, _library(folder, config), trust=trust, shadow=shadow, resolve=_tg263)
+    bundle = addition.bundle
+    if as_json:
+        content = {"ok": True, "shadow": shadow, "notes": list(addition.notes), **_described(bundle)}
+        typer.echo(json.dumps(content, ensure_ascii=False, indent=1))
+        return
+    role = "runs in the shadow of the present version" if shadow else "runs from now on where a route names it"
+    typer.echo(f"{bundle.name} {bundle.version} is added and {role}; digest {bundle.algorithm.bundle_digest}")
+    for sentence in addition.added.accepted:
+        typer.echo(f"    accepted: {sentence}")
+    for note in addition.notes:
+        typer.echo(f"    {note}")
+
+
+@app.command()
+def rollback(name: Name, folder: Library = None, config: Config = None, as_json: AsJson = False) -> None:
+    """Let the version run that ran before the present one."""
+    from monai_bundles.adding.add import rollback as roll_back
+
+    entry = roll_back(name, _library(folder, config))
+    _say({"name": name, "active": entry.active}, f"{name} {entry.active} runs from now on", as_json=as_json)
+
+
+@app.command()
+def shadow(
+    name: Name,
+    version: Annotated[str, typer.Argument(help="An added version; empty ends the shadow.")] = "",
+    folder: Library = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Let an added version run beside the present one: it is recorded, and nothing of it is delivered."""
+    from monai_bundles.adding.add import set_shadow
+
+    entry = set_shadow(name, version, _library(folder, config))
+    sentence = f"{name} {version} runs in the shadow of {entry.active}" if version else f"{name} has no shadow now"
+    _say({"name": name, "active": entry.active, "shadow": entry.shadow}, sentence, as_json=as_json)
+
+
+@app.command()
+def remove(
+    name: Name,
+    version: Annotated[str, typer.Option("--version", help="Only this version.")] = "",
+    folder: Library = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Remove a bundle that was added, or one version of it."""
+    from monai_bundles.adding.add import remove as remove_bundle
+
+    gone = remove_bundle(name, _library(folder, config), version)
+    _say({"name": name, "removed": list(gone)}, f"{name}: removed {', '.join(gone)}", as_json=as_json)
+
+
+@app.command()
+def describe(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle in MONAI's layout.", exists=True, file_okay=False)],
+    init: Annotated[bool, typer.Option("--init", help="Write configs/radgate.json into the bundle.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace the one that is there.")] = False,
+) -> None:
+    """Print what configs/radgate.json should say of a bundle of the Model Zoo, and what could not be guessed."""
+    from monai_bundles.adding.describe import describe as describe_bundle
+    from monai_bundles.errors import BadMetadata
+
+    description = describe_bundle(bundle, _tg263)
+    if init:
+        if (bundle / "configs" / "radgate.json").is_file() and not force:
+            raise BadMetadata("The bundle has a configs/radgate.json; use --force to replace it.")
+        description.write(bundle)
+        typer.echo("configs/radgate.json is written")
+    else:
+        typer.echo(json.dumps(description.content, ensure_ascii=False, indent=1))
+    for note in description.notes:
+        typer.echo(f"not guessed: {note}", err=not init)
+
+
+def _folders(folder: list[Path] | None, config: Path | None) -> list[Path]:
+    """The folders of the options; without any, those of the site."""
+    if folder and config is None:
+        return list(folder)
+    from dicom_gateway.cli.sources import bundle_folders
+    from dicom_gateway.settings import Settings, load_settings
+
+    return [*(folder or ()), *bundle_folders(Settings() if config is None else load_settings(config))]
+
+
+def _library(folder: Path | None, config: Path | None) -> Path:
+    """The library to change."""
+    if folder is not None:
+        return folder
+    from dicom_gateway.cli.sources import library_of
+    from dicom_gateway.settings import Settings, load_settings
+
+    return library_of(Settings() if config is None else load_settings(config))
+
+
+def _tg263(word: str) -> str:
+    """The TG-263 name of a bundle's word, by the table of structures; nothing where there is none."""
+    from contouring.names import NameTable, match_name
+
+    name = match_name(word, NameTable.default()).name
+    return "" if name is None else name.tg263
+
+
+def _say(content: dict[str, Any], sentence: str, *, as_json: bool) -> None:
+    typer.echo(json.dumps(content, ensure_ascii=False) if as_json else sentence)
 
 
 def _described(bundle: "Bundle") -> dict[str, Any]:
@@ -77,7 +210,10 @@ def _described(bundle: "Bundle") -> dict[str, Any]:
         "title": dict(bundle.title),
         "licence": bundle.licence,
         "needs_network": bundle.needs_network,
-        "structures": [asdict(s) for s in bundle.structures],
+        "trusted": bundle.trusted,
+        "output": bundle.output,
+        "inputs": [asdict(entry) for entry in bundle.inputs],
+        "structures": [{k: v for k, v in asdict(s).items() if v != ""} for s in bundle.structures],
         "accepts": asdict(bundle.accepts),
         "required_checks": list(bundle.required_checks),
         "weights_sha256": dict(bundle.weights_sha256),

@@ -7,7 +7,7 @@ from dicom_gateway.route.rules import check_routes, default_routes
 from dicom_gateway.settings import Settings, load_settings, with_line
 from monai_bundles import Bundle, discover
 
-__all__ = ["bundles_of", "settings_of"]
+__all__ = ["bundle_folders", "bundles_of", "library_of", "settings_of"]
 
 
 def settings_of(config: Path | None) -> Settings:
@@ -36,6 +36,17 @@ def settings_of(config: Path | None) -> Settings:
     return settings
 
 
+def library_of(settings: Settings) -> Path:
+    """The folder that `radgate bundles add` fills: beside everything else that a site keeps."""
+    return settings.store.root / "bundles"
+
+
+def bundle_folders(settings: Settings) -> tuple[Path, ...]:
+    """The site's folders of bundles: those that the settings name, and the library where something was added."""
+    library = library_of(settings)
+    return (*settings.bundles.folders, *((library,) if library.is_dir() else ()))
+
+
 def bundles_of(settings: Settings) -> dict[str, Bundle]:
     """The registered bundles by name: those that ship and those of the site."""
-    return {bundle.name: bundle for bundle in discover(*settings.bundles.folders)}
+    return {bundle.name: bundle for bundle in discover(*bundle_folders(settings))}

@@ -1,0 +1,179 @@
+"""Writes `configs/radgate.json` for a bundle of the Model Zoo from its metadata, and says what it could not guess."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from monai_bundles.adding.guesses import guessed_inputs, guessed_modalities, network_dimensions, output_form
+from monai_bundles.adding.labels import Resolver, is_background, named
+from monai_bundles.bundle import OutputForm
+from monai_bundles.checkpoint import weights_files
+from monai_bundles.config import part_names, read_inference
+from monai_bundles.errors import BadMetadata, UnlabelledOutput
+from monai_bundles.metadata import read_metadata
+from monai_bundles.registry import file_sha256
+
+__all__ = ["Description", "describe"]
+
+LICENCES = (
+    (r"apache license", "Apache-2.0"),
+    (r"mit license", "MIT"),
+    (r"bsd 3-clause", "BSD-3-Clause"),
+    (r"attribution-noncommercial-sharealike", "CC-BY-NC-SA-4.0"),
+    (r"attribution-noncommercial", "CC-BY-NC-4.0"),
+    (r"attribution 4\.0", "CC-BY-4.0"),
+    (r"gnu general public license", "GPL-3.0-only"),
+)
+
+CHECKS = {"CT": ["gen.geometry.missing", "gen.geometry.tilt", "gen.pixel.rescale"]}
+CHECKS_ELSE = ["gen.geometry.missing", "gen.geometry.tilt"]
+
+UNITS = {"CT": ["[hnsf'U]"]}
+
+
+@dataclass(frozen=True)
+class Description:
+    """What `describe` found: the content of `radgate.json`, and sentences on what it could not guess."""
+
+    content: Mapping[str, Any]
+    notes: tuple[str, ...]
+
+    def write(self, root: Path) -> Path:
+        """Write it into the bundle; the file."""
+        path = root / "configs" / "radgate.json"
+        path.write_text(json.dumps(self.content, indent=4, ensure_ascii=False) + "\n", encoding="utf-8")
+        return path
+
+
+def describe(root: Path, resolve: Resolver | None = None) -> Description:
+    """What `configs/radgate.json` of the bundle in folder `root` should say.
+
+    Parameters
+    ----------
+    root
+        The bundle.
+    resolve
+        The TG-263 name of a word, from a larger table than the one here.
+
+    Raises
+    ------
+    BadMetadata
+        Metadata, configuration or licence are missing or wrong.
+    UnknownNetwork
+        The configuration defines no network.
+    WrongDimensions
+        The network has dimensions that no study has.
+    UnlabelledOutput
+        An output has no meaning that could be guessed.
+    MissingWeights
+        The weights are not there.
+    """
+    metadata = read_metadata(root)
+    config = read_inference(root)
+    part_names(config)
+    network_dimensions(config, metadata)
+    form = output_form(config, metadata)
+    modalities = guessed_modalities(metadata)
+    notes = [] if modalities else ["The modality cannot be guessed; write it under `accepts`."]
+    structures, more = _structures(metadata, form, resolve)
+    inputs, on_inputs = guessed_inputs(config, metadata, modalities)
+    licence = _licence(root)
+    notes += [*more, *on_inputs]
+    if licence == "LicenseRef-unknown":
+        notes.append("The licence cannot be told from LICENSE; write its SPDX identifier.")
+    notes.append("Body part, slice thickness and contrast are not in the metadata; write them under `accepts`.")
+    title = str(metadata.get("name") or metadata["task"])
+    use = str(metadata.get("intended_use") or metadata["description"])
+    content = {
+        "title": {"en": title, "zh": title},
+        "intended_use": {"en": use, "zh": use},
+        "licence": licence,
+        "accepts": {
+            "modalities": modalities or ["OT"],
+            "units": UNITS.get(modalities[0], []) if len(modalities) == 1 else [],
+        },
+        "inputs": [_input_json(entry) for entry in inputs],
+        "output": {"form": form},
+        "structures": structures,
+        "required_checks": CHECKS.get(modalities[0], CHECKS_ELSE) if modalities else CHECKS_ELSE,
+        "weights_sha256": {name: file_sha256(root / name) for name in weights_files(root, config)},
+        "not_guessed": notes,
+    }
+    return Description(content, tuple(notes))
+
+
+def _structures(
+    metadata: Mapping[str, Any], form: OutputForm, resolve: Resolver | None
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """What each label or channel means.
+
+    Raises
+    ------
+    UnlabelledOutput
+        The metadata name no output, or one in words without meaning.
+    """
+    outputs = metadata["network_data_format"].get("outputs", {})
+    words: dict[int, str] = {}
+    for output in outputs.values():
+        definition = output.get("channel_def", {}) if isinstance(output, dict) else {}
+        words = {int(k): str(v) for k, v in definition.items() if str(k).lstrip("-").isdigit()}
+        if words:
+            break
+    if form == "boxes":
+        found = {k: v for k, v in words.items() if k >= 0 and not is_background(v)} or {0: "nodule"}
+        return [{"label": n + 1, "name": _finding_name(w)} for n, w in enumerate(found.values())], []
+    wanted = {k: w for k, w in words.items() if not is_background(w)}
+    if not wanted:
+        raise UnlabelledOutput(
+            "metadata.json does not say what the outputs mean (`channel_def` of the outputs is empty); write it there, "
+            "or write configs/radgate.json by hand."
+        )
+    shift = 0 if form == "labels" and 0 not in wanted else 1
+    structures, notes, used = [], [], set()
+    for number, word in sorted(wanted.items()):
+        if form == "scores":
+            name, note = word.strip(), ""
+        else:
+            name, note = named(word, resolve)
+        if not name:
+            raise UnlabelledOutput(note, label=number)
+        if name in used:
+            name, note = (
+                f"{name}_{number + shift}",
+                f"Two outputs are {name}; the second is called {name}_{number + shift}.",
+            )
+        used.add(name)
+        notes += [note] if note else []
+        structures.append({"label": number + shift, "name": name})
+    return structures, notes
+
+
+def _finding_name(word: str) -> str:
+    return re.sub(r"[^0-9A-Za-z]+", "_", word).strip("_") or "Finding"
+
+
+def _licence(root: Path) -> str:
+    """SPDX identifier of the licence's text.
+
+    Raises
+    ------
+    BadMetadata
+        There is none.
+    """
+    path = next((p for p in sorted(root.glob("LICEN[SC]E*")) if p.is_file()), None)
+    if path is None:
+        raise BadMetadata(
+            "The bundle has no LICENSE, so nobody knows whether it may be used; add the text of its licence."
+        )
+    text = " ".join(path.read_text(encoding="utf-8", errors="replace")[:4000].lower().split())
+    return next((spdx for pattern, spdx in LICENCES if re.search(pattern, text)), "LicenseRef-unknown")
+
+
+def _input_json(entry: Any) -> dict[str, Any]:
+    """An input without what is left at its default."""
+    content = asdict(entry)
+    content["channels"] = [{k: v for k, v in channel.items() if v or k == "name"} for channel in content["channels"]]
+    return {k: v for k, v in content.items() if v or k == "key"}

@@ -1,0 +1,167 @@
+"""What can be told of a bundle from its configuration and metadata alone: form of the output, inputs, dimensions."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from monai_bundles.bundle import BundleInput, Channel, OutputForm
+from monai_bundles.config import looked_up, part_names, targets
+from monai_bundles.errors import WrongDimensions
+
+__all__ = ["guessed_inputs", "guessed_modalities", "network_dimensions", "output_form"]
+
+DIMENSIONS = (2, 3)
+
+SERIES_WORDS = {
+    "flair": "flair", "t1c": "t1.*(gd|ce|post|contrast|\\+c|c\\+)|t1c", "t1gd": "t1.*(gd|ce|post|contrast)|t1c",
+    "t1": "t1", "t2": "t2", "adc": "adc|apparent", "dwi": "dwi|diff|b\\d{3,4}", "pet": "", "ct": "",
+}  # fmt: skip
+"""What SeriesDescription must match for a channel of this name."""
+
+MODALITY_WORDS = {"mri": "MR", "mr": "MR", "magnetic": "MR", "ct": "CT", "pet": "PT", "us": "US", "ultrasound": "US",
+                  "mammography": "MG", "mammogram": "MG", "x-ray": "DX", "xray": "DX"}  # fmt: skip
+
+MASK_KEYS = frozenset({"label", "mask", "seg", "guidance", "label_gt"})
+
+
+def network_dimensions(config: Mapping[str, Any], metadata: Mapping[str, Any]) -> int:
+    """Spatial dimensions of the network: 2 or 3.
+
+    Raises
+    ------
+    WrongDimensions
+        They are none that a study has, or metadata and configuration contradict each other.
+    """
+    declared = {
+        int(entry[key])
+        for name, entry in targets(dict(config))
+        for key in ("spatial_dims", "dimensions")
+        if name.split("::")[0] in {"network_def", "network", "net", "model", "backbone"}
+        and isinstance(entry.get(key), int)
+    }
+    shapes = {
+        len(image["spatial_shape"])
+        for image in metadata["network_data_format"].get("inputs", {}).values()
+        if isinstance(image, dict) and isinstance(image.get("spatial_shape"), list) and image.get("spatial_shape")
+    }
+    for found, where in ((declared, "The network"), (shapes, "metadata.json")):
+        foreign = sorted(found - set(DIMENSIONS))
+        if foreign:
+            raise WrongDimensions(
+                f"{where} has {foreign[0]} spatial dimensions, and studies have 2 or 3; the bundle cannot run on one.",
+                got=foreign[0],
+            )
+    if len(declared) == 1 and len(shapes) == 1 and declared != shapes and 2 not in declared:
+        raise WrongDimensions(
+            f"The network has {min(declared)} spatial dimensions and metadata.json says {min(shapes)}; correct the one "
+            "that is wrong.",
+            network=min(declared),
+            metadata=min(shapes),
+        )
+    return min(declared or shapes or {3})
+
+
+def output_form(config: dict[str, Any], metadata: Mapping[str, Any]) -> OutputForm:
+    """What the network's output is after postprocessing."""
+    names = [entry["_target_"].rpartition(".")[2] for _, entry in targets(config)]
+    if any("RetinaNet" in n or "BoxToWorld" in n or n == "DetectionEvaluator" for n in names):
+        return "boxes"
+    words = f"{metadata.get('task', '')} {metadata.get('name', '')}".lower()
+    outputs = metadata["network_data_format"].get("outputs", {})
+    formats = " ".join(
+        str(o.get("format", "")) + str(o.get("type", "")) for o in outputs.values() if isinstance(o, dict)
+    )
+    if re.search(r"classif|probabilit", formats.lower()) or ("classif" in words and "segment" not in words):
+        return "scores"
+    for _, entry in targets(config):
+        if entry["_target_"].rpartition(".")[2] in {"AsDiscreted", "AsDiscrete"} and entry.get("argmax"):
+            return "labels"
+    for _, entry in targets(config):
+        if entry["_target_"].rpartition(".")[2] in {"Activationsd", "Activations"} and entry.get("sigmoid"):
+            return "channels"
+    return "labels"
+
+
+def guessed_modalities(metadata: Mapping[str, Any]) -> list[str]:
+    """Values of Modality that the metadata point to; empty where they do not."""
+    found: list[str] = []
+    images = metadata["network_data_format"].get("inputs", {}).values()
+    for image in images:
+        if not isinstance(image, dict):
+            continue
+        for word in re.findall(r"[a-z-]+", str(image.get("modality", "")).lower()):
+            if word in MODALITY_WORDS and MODALITY_WORDS[word] not in found:
+                found.append(MODALITY_WORDS[word])
+        if not found and image.get("format") == "hounsfield":
+            found.append("CT")
+    if not found:
+        words = re.findall(r"[a-z-]+", f"{metadata.get('task', '')} {metadata.get('description', '')}".lower())
+        found = sorted({MODALITY_WORDS[w] for w in words if w in MODALITY_WORDS})[:1]
+    return found
+
+
+def guessed_inputs(
+    config: dict[str, Any], metadata: Mapping[str, Any], modalities: list[str]
+) -> tuple[list[BundleInput], list[str]]:
+    """Entries of the dictionary that preprocessing takes, and sentences on what could not be told.
+
+    A list of files under one key becomes channels of one image; several keys are several images; a mask or label that
+    a hospital does not have becomes zeros.
+    """
+    keys = _image_keys(config)
+    images = metadata["network_data_format"].get("inputs", {})
+    channel_names = [str(n) for i in images.values() if isinstance(i, dict) for n in i.get("channel_def", {}).values()]
+    modality = modalities[0] if len(modalities) == 1 else ""
+    stacked = not any("ChannelFirst" in e["_target_"] or "AddChannel" in e["_target_"] for _, e in targets(config))
+    wanted = [k for k in keys if k not in MASK_KEYS] or ["image"]
+    notes: list[str] = []
+    inputs: list[BundleInput] = []
+    channels_in = _in_channels(config)
+    for key in wanted:
+        names = channel_names if len(wanted) == 1 and stacked and channels_in > 1 else [key]
+        if len(names) != channels_in and len(wanted) == 1 and stacked and channels_in > 1:
+            names = [f"channel {n + 1}" for n in range(channels_in)]
+            notes.append(f"Which {channels_in} series become the channels cannot be told; name them under `inputs`.")
+        several = len(names) > 1 or len(wanted) > 1
+        inputs.append(BundleInput(key, tuple(_channel(n, modality, several=several) for n in names)))
+    if any(len(i.channels) > 1 for i in inputs) or len(inputs) > 1:
+        notes.append("Each channel's series is found by SeriesDescription; check the patterns under `inputs`.")
+    inputs += [BundleInput(key, zeros=True) for key in keys if key in MASK_KEYS]
+    if any(k in MASK_KEYS for k in keys):
+        notes.append("The mask or label that preprocessing reads is taken as empty; check that the bundle bears it.")
+    return inputs, notes
+
+
+def _channel(name: str, modality: str, *, several: bool) -> Channel:
+    """A channel by its name; a pattern for the description only where there are several to tell apart."""
+    folded = re.sub(r"[^a-z0-9]", "", name.lower())
+    pattern = ""
+    if several:
+        pattern = next((p for word, p in SERIES_WORDS.items() if word in folded), re.escape(name))
+    own = next((code for word, code in MODALITY_WORDS.items() if folded == word), modality)
+    return Channel(name, own, pattern)
+
+
+def _image_keys(config: dict[str, Any]) -> list[str]:
+    """Keys that the loaders of preprocessing read."""
+    keys: list[str] = []
+    scope = part_names(config).get("preprocessing", "")
+    for where, entry in targets(config):
+        if entry["_target_"].rpartition(".")[2] not in {"LoadImaged", "LoadImageD", "LoadImageDict"}:
+            continue
+        if scope and not where.startswith((scope, "preprocessing", "pre")):
+            continue
+        value = entry.get("keys", "image")
+        for item in value if isinstance(value, list) else [value]:
+            text = looked_up(config, item[1:]) if isinstance(item, str) and item.startswith("@") else item
+            keys += [str(t) for t in (text if isinstance(text, list) else [text]) if str(t) not in keys]
+    return keys or ["image"]
+
+
+def _in_channels(config: dict[str, Any]) -> int:
+    for where, entry in targets(config):
+        if where.split("::")[0] in {"network_def", "network", "net", "model"}:
+            for key in ("in_channels", "n_input_channels"):
+                if isinstance(entry.get(key), int):
+                    return int(entry[key])
+    return 1

@@ -1,0 +1,84 @@
+"""What the ways of running a bundle share: the run's record, its preprocessing, the counting of network calls."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from monai.data import MetaTensor
+
+from imaging.volume import Region
+from monai_bundles.bundle import Finding, Score
+from monai_bundles.zoo.workflow import Workflow
+
+__all__ = ["Progress", "WorkflowRun", "counted", "preprocessed", "window_count"]
+
+Progress = Callable[[float, str], None]
+
+
+@dataclass(eq=False)
+class WorkflowRun:
+    """What a bundle gave.
+
+    Parameters
+    ----------
+    regions
+        By the structure's name.
+    findings, scores, heat_map
+        See `BundleOutput`.
+    device, forward_s
+        Where it ran, and the seconds inside the network.
+    notes
+        Sentences for the reader: what had to be changed to run it.
+    """
+
+    regions: dict[str, Region] = field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+    scores: tuple[Score, ...] = ()
+    heat_map: Region | None = None
+    device: str = "cpu"
+    forward_s: float = 0.0
+    notes: tuple[str, ...] = ()
+
+
+def preprocessed(workflow: Workflow, source: Mapping[str, MetaTensor], key: str) -> dict[str, Any]:
+    """The dictionary after the bundle's own preprocessing; the image has its channels in front."""
+    if workflow.preprocessing is None:
+        data: dict[str, Any] = dict(source)
+    elif workflow.by_key:
+        data = dict(workflow.preprocessing(dict(source)))
+    else:
+        data = {key: workflow.preprocessing(source[key])}
+    return data
+
+
+@contextmanager
+def counted(workflow: Workflow, run: WorkflowRun, told: Callable[[float], None], calls: int) -> Iterator[None]:
+    """Count and time the calls of the network meanwhile."""
+    state = {"done": 0, "began": 0.0}
+
+    def before(_module: Any, _inputs: Any) -> None:
+        state["began"] = time.monotonic()
+
+    def after(_module: Any, _inputs: Any, _output: Any) -> None:
+        run.forward_s += time.monotonic() - state["began"]
+        state["done"] += 1
+        told(min(state["done"] / max(calls, 1), 1.0))
+
+    hooks = [workflow.network.register_forward_pre_hook(before), workflow.network.register_forward_hook(after)]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def window_count(shape: tuple[int, ...], inferer: Any) -> int:
+    """Calls of the network that a sliding window makes, nearly."""
+    roi, overlap = getattr(inferer, "roi_size", None), getattr(inferer, "overlap", 0.0)
+    if not isinstance(roi, list | tuple) or len(roi) != len(shape) or not isinstance(overlap, float):
+        return 1
+    counts = [max(1, -(-(n - r) // max(1, int(r * (1 - overlap)))) + 1) for n, r in zip(shape, roi, strict=True)]
+    return max(1, -(-int(np.prod(counts)) // max(1, int(getattr(inferer, "sw_batch_size", 1)))))

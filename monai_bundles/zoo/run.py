@@ -1,0 +1,213 @@
+"""Runs a bundle of the Model Zoo on volumes by its own parts: segmentation here, the rest beside."""
+
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data import MetaTensor
+
+from imaging.volume import Volume
+from monai_bundles.bundle import Bundle
+from monai_bundles.errors import NotEnoughMemory, WrongOutput
+from monai_bundles.memory import available_bytes, is_out_of_memory, run_bytes, smaller_windows
+from monai_bundles.zoo.calls import Progress, WorkflowRun, counted, preprocessed, window_count
+from monai_bundles.zoo.classification import classify
+from monai_bundles.zoo.detection import detect
+from monai_bundles.zoo.inputs import slices_of, source_tensors
+from monai_bundles.zoo.outputs import on_source, regions_of
+from monai_bundles.zoo.workflow import Workflow, forget_workflows, load_workflow
+
+__all__ = ["run_workflow"]
+
+
+def run_workflow(
+    bundle: Bundle, volume: Volume, companions: Mapping[str, Volume], tell: Progress, device: str
+) -> WorkflowRun:
+    """Everything the bundle finds in the volume.
+
+    Parameters
+    ----------
+    bundle
+        With an `output` other than "structures".
+    volume
+        The series of the route.
+    companions
+        Further images by the names of their channels.
+    tell
+        Called with the share done and a word.
+    device
+        "auto", "cpu" or a device of torch.
+
+    Raises
+    ------
+    BundleError
+        The parts cannot be built, an image is missing, or the output is not what was declared.
+    NotEnoughMemory
+        Memory does not do, also with smaller windows and on the CPU.
+    RuntimeError
+        The network raised it.
+    """
+    chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002 - MONAI's own transforms draw from it
+    notes: list[str] = []
+    for place in dict.fromkeys((chosen, "cpu")):
+        workflow = load_workflow(bundle, place)
+        windows = smaller_windows(workflow.inferer.roi_size) if _has_window(workflow) else [()]
+        for number, window in enumerate(windows):
+            try:
+                with _window(workflow, window), warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # MONAI's transforms warn of what they were asked to do
+                    run = _attempt(bundle, workflow, volume, companions, tell, place)
+            except NotEnoughMemory as error:
+                notes.append(error.message)
+                continue
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
+                    if number and "size" in str(error).lower():
+                        continue  # the network does not take windows of this size
+                    raise
+                forget_workflows()
+                continue
+            run.device = place
+            if number:
+                size = " x ".join(str(n) for n in window)
+                run.notes = (*run.notes, f"Memory did not do for the bundle's own windows; it ran with {size}.")
+            if place != chosen:
+                run.notes = (*run.notes, f"Memory of {chosen} did not do; it ran on the CPU.")
+            return run
+    raise NotEnoughMemory(
+        f"Bundle {bundle.name} needs more memory than there is, also with the smallest windows"
+        f"{': ' + notes[-1] if notes else ''}; free memory, or run it on a larger machine."
+    )
+
+
+def _has_window(workflow: Workflow) -> bool:
+    roi = getattr(workflow.inferer, "roi_size", None)
+    return isinstance(roi, list | tuple) and all(isinstance(n, int) and n > 0 for n in roi)
+
+
+@contextmanager
+def _window(workflow: Workflow, window: tuple[int, ...]) -> Iterator[None]:
+    """The workflow's inferer with another window."""
+    if not window:
+        yield
+        return
+    before = workflow.inferer.roi_size
+    workflow.inferer.roi_size = window
+    try:
+        yield
+    finally:
+        workflow.inferer.roi_size = before
+
+
+def _attempt(
+    bundle: Bundle,
+    workflow: Workflow,
+    volume: Volume,
+    companions: Mapping[str, Volume],
+    tell: Progress,
+    device: str,
+) -> WorkflowRun:
+    """One run with these windows on this device."""
+    tell(0.05, "preprocessing")
+    source = source_tensors(bundle, volume, companions, channel_first=workflow.channel_first)
+    key = bundle.inputs[0].key
+    in_planes = workflow.spatial_dims == 2 and type(workflow.inferer).__name__ != "SliceInferer"
+    run = WorkflowRun(
+        notes=tuple(f"Repaired to run here: {', '.join(workflow.repairs)}." for _ in workflow.repairs[:1])
+    )
+    if bundle.output == "scores":
+        classify(bundle, workflow, source, key, volume, tell, run, device)
+        return run
+    if in_planes:
+        outputs = []
+        planes = volume.array.shape[0]
+        for plane in range(planes):
+            data = preprocessed(workflow, slices_of(source, plane, list(source)), key)
+            with counted(workflow, run, lambda share: None, 1):
+                outputs.append(_segment(workflow, data, key, device))
+            tell(0.1 + 0.75 * (plane + 1) / planes, "network")
+        stacked = torch.stack([torch.as_tensor(np.asarray(o.cpu())) for o in outputs], dim=-1)
+        values = on_source(stacked, np.asarray(source[key].affine, dtype=np.float64), volume)
+        run.regions = regions_of(bundle, values)
+        return run
+    data = preprocessed(workflow, source, key)
+    image = data[key]
+    _check_memory(bundle, workflow, image, volume, device)
+    tell(0.1, "network")
+    calls = window_count(tuple(image.shape[1:]), workflow.inferer)
+    with counted(workflow, run, lambda share: tell(0.1 + 0.75 * share, "network"), calls):
+        if bundle.output == "boxes":
+            detect(bundle, workflow, data, key, volume, run, device)
+            return run
+        result = _segment(workflow, data, key, device)
+    tell(0.9, "source grid")
+    affine = np.asarray(result.affine if isinstance(result, MetaTensor) else image.affine, dtype=np.float64)
+    run.regions = regions_of(bundle, on_source(result, affine, volume))
+    return run
+
+
+def _check_memory(bundle: Bundle, workflow: Workflow, image: MetaTensor, volume: Volume, device: str) -> None:
+    """Compare what the run needs with what there is.
+
+    Raises
+    ------
+    NotEnoughMemory
+        It needs more.
+    """
+    roi = getattr(workflow.inferer, "roi_size", None) or tuple(image.shape[1:])
+    roi = [roi] * (image.ndim - 1) if isinstance(roi, int) else list(roi)
+    batch = int(getattr(workflow.inferer, "sw_batch_size", 1) or 1)
+    window = (batch, int(image.shape[0]), *(int(n) for n in roi))
+    channels = len(bundle.structures) + 1
+    needed = run_bytes(workflow.network, tuple(image.shape), window, channels, volume.array.size)
+    there = available_bytes(device)
+    if needed > there:
+        raise NotEnoughMemory(
+            f"The run needs about {needed / 2**30:.1f} GiB and there are {there / 2**30:.1f}",
+            needed_bytes=needed,
+            available_bytes=there,
+        )
+
+
+def _segment(workflow: Workflow, data: dict[str, Any], key: str, device: str) -> Any:
+    """The output after postprocessing, channels in front, with its affine where it knows it.
+
+    Raises
+    ------
+    WrongOutput
+        The network gave no image.
+    """
+    image = data[key]
+    plain = image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)
+    with torch.inference_mode():
+        output = workflow.inferer(plain[None].to(device, torch.float32), workflow.network)
+    if isinstance(output, dict):
+        output = next(iter(output.values()))
+    if isinstance(output, tuple | list):
+        output = output[0]
+    if not isinstance(output, torch.Tensor):
+        raise WrongOutput("The network gave no image; check the form of the output in configs/radgate.json.")
+    prediction = output[0].float().cpu().clone()
+    if isinstance(image, MetaTensor):
+        prediction = MetaTensor(prediction, affine=image.affine.clone())
+    return _finished(workflow, data, key, prediction)
+
+
+def _finished(workflow: Workflow, data: dict[str, Any], key: str, prediction: Any) -> Any:
+    """The prediction after the bundle's postprocessing."""
+    if workflow.postprocessing is None:
+        return prediction
+    if not workflow.by_key and not _works_by_key(workflow.postprocessing):
+        return workflow.postprocessing(prediction)
+    return workflow.postprocessing({**data, key: data[key], "pred": prediction})["pred"]
+
+
+def _works_by_key(postprocessing: Any) -> bool:
+    from monai.transforms import MapTransform
+
+    return any(isinstance(step, MapTransform) for step in getattr(postprocessing, "transforms", (postprocessing,)))
