@@ -98,21 +98,6 @@ def test_simplifying_drops_vertices_and_moves_the_outline_little() -> None:
     assert gaps.max() < 0.02, "kept vertices stay"
 
 
-def test_straight_edges_of_any_slope_become_straight() -> None:
-    """Stairs must not survive: the cracks of a half plane spread over 1 px, its outline over less."""
-    j, i = np.mgrid[0:80, 0:90]
-    for slope in (0.31, 0.5, 0.83):
-        mask = (j > 20.3 + slope * i) & (j < 70) & (i > 5) & (i < 84)
-        rings = smooth_rings(Region.from_mask(mask[None]))
-        u, w = rings.columns_rows[(rings.columns_rows[:, 0] > 15) & (rings.columns_rows[:, 0] < 60)].T
-        upper = w < 24 + slope * u
-
-        away = (w - 20.3 - slope * u)[upper] / np.hypot(1, slope) - 0.5 / np.hypot(1, slope)
-
-        assert np.ptp(away) < 0.7
-        assert away.std() < 0.25
-
-
 def test_smoothing_makes_rings_shorter_than_the_stairs_they_follow() -> None:
     """An outline that keeps the stairs would be as long as the cracks: 4 / pi times too long."""
     region = Region.from_mask(disc(30, centres(1)[0]))
