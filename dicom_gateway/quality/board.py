@@ -79,10 +79,15 @@ def read_board(connection: Connection, day: date | None = None) -> Board:
             .limit(MOST_SERIES)
         ).mappings()
     ]
-    # Seen ones sink; among the others what is worst is first, and the newest of those.
-    alerts.sort(key=lambda a: (a["acknowledged"] is not None, RANK[a["grade"]], -a["first_seen"]))
+    # Seen ones sink; among the others the worst is first, then what helps only while the patient is there.
+    alerts.sort(key=_urgency)
     counts = {grade: sum(r["grade"] == grade for r in rows) for grade in RANK}
     return Board(day, alerts, rows, _holds(connection, of_day), counts)
+
+
+def _urgency(row: Row) -> tuple[bool, int, bool, float]:
+    is_now = any(f["action"]["now"] for f in row["findings"])
+    return row["acknowledged"] is not None, RANK[row["grade"]], not is_now, -row["first_seen"]
 
 
 def _holds(connection: Connection, of_day: tuple[float, float]) -> list[dict[str, Any]]:

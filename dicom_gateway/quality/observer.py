@@ -99,6 +99,7 @@ class QualityObserver:
         """Take up what an earlier run left, and begin."""
         self._take_up()
         self._store.subscribe(self.received)
+        self._wake.set()
         for name, work in (("quality", self._run), ("quality messages", self._run_messages)):
             thread = threading.Thread(target=work, name=name, daemon=True)
             thread.start()
@@ -108,7 +109,7 @@ class QualityObserver:
         """End the threads and the child; what is open is taken up by the next start."""
         self._stopping = True
         self._wake.set()
-        self._worker.close()
+        self._worker.stop()
         for thread in self._threads:
             thread.join(timeout=10)
         self._worker.close()
@@ -147,16 +148,17 @@ class QualityObserver:
             self._worker.warm()
         except QualityWorkerFailed as error:
             log.error("quality worker failed: %s", error.code)
-        while not self._stopping:
+        while True:
             self._wake.wait(self._pause())
+            if self._stopping:
+                return
             self._wake.clear()
             try:
                 self._take_in()
                 self._look()
             except Exception as error:  # noqa: BLE001 - service boundary: nothing may end this thread
                 log.error("quality tries again kind=%s", type(error).__name__)
-                if not self._stopping:
-                    time.sleep(PAUSE_S)
+                time.sleep(PAUSE_S)
 
     def _pause(self) -> float:
         """Seconds until the next series may be looked at."""
@@ -198,15 +200,16 @@ class QualityObserver:
             self._look_at(uid, series)
 
     def _look_at(self, uid: str, series: _Open) -> None:
-        part = series.files[series.sent : series.sent + AT_ONCE]
-        is_last = series.closing and series.sent + len(part) >= len(series.files)
-        request = {"kind": "close" if is_last else "look", "series": uid, "files": [str(f) for f in part]}
         try:
+            if self._worker.warm():
+                for other in self._open.values():
+                    other.sent = 0  # a new process knows nothing of any series
+            part = series.files[series.sent : series.sent + AT_ONCE]
+            is_last = series.closing and series.sent + len(part) >= len(series.files)
+            request = {"kind": "close" if is_last else "look", "series": uid, "files": [str(f) for f in part]}
             answer = self._worker.ask(request)
         except QualityWorkerFailed as error:
             log.error("quality worker failed: %s", error.code)
-            for other in self._open.values():
-                other.sent = 0  # a new process knows nothing of any series
             series.tries += 1
             series.looked_at = time.monotonic()
             if series.tries >= MOST_TRIES:

@@ -38,6 +38,7 @@ class QualityWorker:
         self._pictures = pictures
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()
+        self._stopped = False
 
     @property
     def pid(self) -> int | None:
@@ -50,12 +51,9 @@ class QualityWorker:
         Raises
         ------
         QualityWorkerFailed
-            It ended, did not answer in time, or could not be started. The next request starts another, which knows
-            no series: they have to be sent again from their beginning.
+            It ended, did not answer in time, or is not there.
         """
         try:
-            if self.pid is None:
-                self._start()
             process = self._process
             if process is None or process.stdin is None:
                 raise QualityWorkerFailed("The process of image quality is not there; it is started again.")
@@ -68,16 +66,23 @@ class QualityWorker:
                 f"The process of image quality ended ({type(error).__name__}); it is started again."
             ) from None
 
-    def warm(self) -> None:
-        """Start the child, so that the first series need not wait.
+    def warm(self) -> bool:
+        """Start the child where there is none; whether it is a new one, which knows no series.
 
         Raises
         ------
         QualityWorkerFailed
             It did not come up.
         """
-        if self.pid is None:
-            self._start()
+        if self.pid is not None:
+            return False
+        self._start()
+        return True
+
+    def stop(self) -> None:
+        """End the child for good."""
+        self._stopped = True
+        self.close()
 
     def close(self) -> None:
         """End the child."""
@@ -95,6 +100,8 @@ class QualityWorker:
 
     def _start(self) -> None:
         self.close()
+        if self._stopped:
+            raise QualityWorkerFailed("Image quality is being stopped.")
         self._pictures.mkdir(parents=True, exist_ok=True)
         package_root = str(Path(__file__).parents[2])
         environment = {

@@ -39,6 +39,7 @@ def environment() -> Environment:
         dicom_date=dicom_date,
         colour=colour,
         problems=problems,
+        unit=unit_text,
     )
     return made
 
@@ -126,6 +127,12 @@ def colour(name: Any) -> str:
     if isinstance(rgb, list) and len(rgb) == 3 and all(isinstance(c, int) and 0 <= c < 256 for c in rgb):
         return "#{:02x}{:02x}{:02x}".format(*rgb)
     return "#888888"
+
+
+def unit_text(code: str | None) -> str:
+    """A UCUM code as people write it; annotations in braces and the unit one are left out."""
+    text = (code or "").replace("[hnsf'U]", "HU").replace("cm3", "cm³")
+    return "" if text == "1" or text.startswith("{") else text
 
 
 def problems(view: StudyView) -> list[dict[str, Any]]:

@@ -1,0 +1,339 @@
+"""Image quality beside the path of a study: it sees everything, holds nobody up, and its death costs no image."""
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom.dataset import Dataset
+from sqlalchemy import Engine, select
+
+from dicom_gateway.quality import QualityObserver
+from dicom_gateway.quality.board import read_board, read_series
+from dicom_gateway.quality.messages import message_of, send
+from dicom_gateway.quality.record import Told, acknowledge, keep_judgement, reject_series
+from dicom_gateway.settings import Quality, Settings
+from dicom_gateway.store import Store, tables
+from dicom_gateway.store.quality_tables import alert, judged_series, point
+from tests.e2e.peers import wait_for
+from tests.qc.bodies import TRUNK, Body
+from tests.synthetic.series import CHINESE_NAME, SeriesDescription, series_datasets
+
+
+def ct(description: SeriesDescription = TRUNK, *, planes: int = 12, **body: Any) -> list[Dataset]:
+    d = replace(description, planes=planes, intercept=0.0, attributes=(("SeriesDescription", "定位"),))
+    return series_datasets(replace(d, pixels=Body(**body).values(d.grid())))
+
+
+def stored(store: Store, datasets: list[Dataset]) -> None:
+    for dataset in datasets:
+        buffer = BytesIO()
+        dataset.save_as(buffer, enforce_file_format=True)
+        assert store.receive(buffer.getvalue(), peer="CT1").kind == "stored"
+
+
+@contextmanager
+def observing(settings: Settings, engine: Engine, store: Store, **options: Any) -> Iterator[QualityObserver]:
+    observer = QualityObserver(settings, engine, store, **options)
+    observer.start()
+    try:
+        yield observer
+    finally:
+        observer.stop()
+
+
+def rows(engine: Engine, table: Any) -> list[Any]:
+    with engine.connect() as connection:
+        return list(connection.execute(select(table)))
+
+
+def series_of(engine: Engine, condition: Callable[[Any], bool]) -> Callable[[], Any]:
+    return lambda: next((r for r in rows(engine, judged_series) if condition(r)), None)
+
+
+def test_a_series_is_judged_while_it_arrives_and_finally_when_its_study_is_complete(
+    settings: Settings, engine: Engine, store: Store
+) -> None:
+    finals: list[dict[str, Any]] = []
+    datasets = ct(shift_mm=40.0)
+    with observing(settings, engine, store, on_final=finals.append) as observer:
+        stored(store, datasets[:9])
+        early = wait_for("a word", series_of(engine, lambda r: r.grade == "FAIL" and r.provisional == 1), 30)
+        stored(store, datasets[9:])
+        observer.completed(datasets[0].StudyInstanceUID)
+        final = wait_for("the verdict", series_of(engine, lambda r: r.provisional == 0), 30)
+
+    assert early.planes <= 9 and early.closed is None
+    assert final.planes == 12 and final.closed is not None
+    assert finals[0]["verdict"] == final.verdict
+    [found] = [r for r in rows(engine, alert) if r.cause == "positioning"]
+    assert found.state == "confirmed" and found.first_seen <= final.closed
+    assert (settings.store.root / "pictures" / f"{found.findings[0]['picture']}.png").is_file()
+    values = {p.check_id: p.value for p in rows(engine, point)}
+    assert values["ct.truncation"] == pytest.approx(final_value(final, "ct.truncation"))
+    assert CHINESE_NAME not in json.dumps([list(r) for r in rows(engine, judged_series)], ensure_ascii=False)
+
+
+def final_value(row: Any, check_id: str) -> float:
+    return next(float(r["value"]) for r in row.verdict["results"] if r["check_id"] == check_id)
+
+
+def test_kill_9_of_the_process_costs_no_image_and_the_series_is_judged_all_the_same(
+    settings: Settings, engine: Engine, store: Store
+) -> None:
+    datasets = ct(metal_radius_mm=6.0)
+    with observing(settings, engine, store) as observer:
+        stored(store, datasets[:5])
+        wait_for("a first word", series_of(engine, lambda r: r.planes >= 5), 30)
+        pid = observer.worker_pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        stored(store, datasets[5:])
+        wait_for("all planes", series_of(engine, lambda r: r.planes == 12), 60)
+        assert observer.worker_pid not in {None, pid}
+
+    assert len(store.instances(study_uid=datasets[0].StudyInstanceUID)) == 12
+
+
+def test_storing_goes_on_while_image_quality_hangs(settings: Settings, engine: Engine, store: Store) -> None:
+    datasets = ct(planes=8)
+    with observing(settings, engine, store) as observer:
+        wait_for("the process", lambda: observer.worker_pid, 30)
+        assert observer.worker_pid is not None
+        os.kill(observer.worker_pid, signal.SIGSTOP)
+        started = time.monotonic()
+        stored(store, datasets)
+        elapsed = time.monotonic() - started
+        os.kill(observer.worker_pid, signal.SIGKILL)
+
+    assert elapsed < 2.0
+    assert len(store.instances(study_uid=datasets[0].StudyInstanceUID)) == 8
+
+
+def test_what_an_earlier_run_left_open_is_taken_up(settings: Settings, engine: Engine, store: Store) -> None:
+    datasets = ct()
+    with observing(settings, engine, store):
+        stored(store, datasets)
+        wait_for("a word", series_of(engine, lambda r: r.planes == 12), 30)
+
+    with observing(settings, engine, store):
+        assert wait_for("the verdict", series_of(engine, lambda r: r.closed is not None), 30).grade == "PASS"
+
+
+def test_objects_that_are_no_images_are_left_alone(settings: Settings, engine: Engine, store: Store) -> None:
+    plan = ct(planes=1)[0]
+    plan.Modality = "RTSTRUCT"
+    del plan.PixelData
+    with observing(settings, engine, store) as observer:
+        stored(store, [plan])
+        stored(store, ct(replace(TRUNK, seed=7), planes=3))
+        observer.completed(plan.StudyInstanceUID)
+        wait_for("the images", series_of(engine, lambda r: r.closed is not None), 30)
+
+    assert {r.modality for r in rows(engine, judged_series)} == {"CT"}
+
+
+# What is written down
+
+
+def judged(
+    grade: str = "FAIL", *, provisional: bool = True, planes: int = 9, checks: tuple[str, ...] = ("ct.x",)
+) -> Any:
+    result = {
+        "grade": grade,
+        "value": 3.5,
+        "unit": "%",
+        "uncertainty": 0.1,
+        "limits": {"role": "gate", "warn": [0, 1], "fail": [0, 2]},
+        "cause": {"code": "positioning", "zh": "偏心", "en": "off centre"},
+        "action": {"zh": "请居中", "en": "Centre", "operator": "technician", "now": True},
+    }
+    return {
+        "series": "1.2.3",
+        "planes": planes,
+        "pictures": {},
+        "source": {"study_uid": "1.2", "modality": "CT", "station": "CT1", "serial": "7", "time": 1_790_000_000.0},
+        "verdict": {
+            "profile_id": "ct_base",
+            "grade": grade,
+            "provisional": provisional,
+            "results": [{**result, "check_id": c} for c in checks],
+            "measurements": [],
+        },
+    }
+
+
+def test_alerts_coalesce_by_series_and_cause_and_are_withdrawn_not_deleted(engine: Engine) -> None:
+    keep_judgement(engine, judged("WARN", checks=("ct.x", "ct.y")))
+    keep_judgement(engine, judged("WARN", checks=("ct.x",)))
+    [one] = rows(engine, alert)
+    assert acknowledge(engine, one.id, "李技师", "")
+    keep_judgement(engine, judged("FAIL", checks=("ct.x",)))
+    [worse] = rows(engine, alert)
+    keep_judgement(engine, judged("PASS", checks=(), provisional=False))
+    [gone] = rows(engine, alert)
+
+    assert len(one.findings) == 1 and one.grade == "WARN"
+    assert worse.grade == "FAIL" and worse.acknowledged is None  # what is worse has to be seen again
+    assert gone.state == "withdrawn" and gone.first_seen == one.first_seen
+
+
+def test_a_late_provisional_word_does_not_replace_a_final_one(engine: Engine) -> None:
+    keep_judgement(engine, judged("PASS", provisional=False, checks=()))
+    keep_judgement(engine, judged("FAIL"))
+    assert rows(engine, judged_series)[0].grade == "PASS"
+    keep_judgement(engine, judged("FAIL", planes=10))
+
+    assert rows(engine, judged_series)[0].grade == "FAIL"
+
+
+def test_a_second_verdict_on_a_series_replaces_its_points(engine: Engine) -> None:
+    for _ in range(2):
+        keep_judgement(engine, judged(provisional=False))
+
+    assert [(p.check_id, p.value, p.time) for p in rows(engine, point)] == [("ct.x", 3.5, 1_790_000_000.0)]
+
+
+def test_a_person_rejects_a_judged_series_once_and_it_is_in_the_audit_trail(engine: Engine) -> None:
+    keep_judgement(engine, judged())
+    assert not reject_series(engine, "1.2.3", "李技师", "运动伪影")  # it is still arriving
+    keep_judgement(engine, judged(provisional=False))
+
+    assert reject_series(engine, "1.2.3", "李技师", "运动伪影")
+    assert not reject_series(engine, "1.2.3", "李技师", "运动伪影")
+    with engine.connect() as connection:
+        view = read_series(connection, "1.2.3")
+        board = read_board(connection)
+    assert view is not None and view.row["reject_reason"] == "运动伪影"
+    assert board.series[0]["rejected"] is not None
+    assert [e.kind for e in rows(engine, tables.event)] == ["quality_rejected"]
+
+
+# Messages
+
+
+class Hook(BaseHTTPRequestHandler):
+    heard: list[dict[str, Any]]
+    status = 204
+
+    def do_POST(self) -> None:
+        self.heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(self.status)
+        if self.status == 307:
+            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        return
+
+
+@contextmanager
+def hook(status: int = 204) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+    heard: list[dict[str, Any]] = []
+    handler = type("Handler", (Hook,), {"heard": heard, "status": status})
+    server = HTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/hook", heard
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+TOLD = Told(1, "1.2", "1.2.3", "positioning", "FAIL", judged()["verdict"]["results"], 1_790_000_000.0)
+
+
+def test_an_alert_reaches_the_webhook_once_however_often_it_is_seen(
+    settings: Settings, engine: Engine, store: Store
+) -> None:
+    with hook() as (address, heard):
+        told_to = replace(settings, quality=Quality(webhooks=(address,), board_url="http://board"))
+        with observing(told_to, engine, store):
+            for planes in (9, 10, 11):
+                keep_judgement(engine, judged(planes=planes))
+            wait_for("the message", lambda: heard, 10)
+            keep_judgement(engine, judged(planes=12))
+            time.sleep(2.5)
+
+    assert len(heard) == 1
+    assert heard[0]["page"] == "http://board/quality/series/1.2.3"
+    assert heard[0]["findings"][0]["action"]["zh"] == "请居中"
+
+
+@pytest.mark.parametrize(("status", "taken"), [(204, True), (500, False), (307, False)])
+def test_a_webhook_that_refuses_or_redirects_has_not_taken_it(status: int, taken: bool) -> None:
+    with hook(status) as (address, heard):
+        assert send(Quality(webhooks=(address,)), TOLD) is taken
+        assert len(heard) == 1
+
+
+def test_a_webhook_that_is_down_is_no_error() -> None:
+    assert send(Quality(webhooks=("http://127.0.0.1:1/",)), TOLD) is False
+
+
+def test_a_mail_goes_to_the_addresses_of_the_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    sent: list[Any] = []
+
+    class Server:
+        def __init__(self, host: str, port: int, timeout: float) -> None:
+            sent.append((host, port))
+
+        def __enter__(self) -> "Server":
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            return
+
+        def send_message(self, mail: Any) -> None:
+            sent.append(mail)
+
+    monkeypatch.setattr("dicom_gateway.quality.messages.smtplib.SMTP", Server)
+    quality = Quality(smtp_host="mail.example", mail_from="radgate@example", mail_to=("ct@example", "phys@example"))
+
+    assert send(quality, TOLD)
+    assert sent[0] == ("mail.example", 25)
+    assert sent[1]["To"] == "ct@example, phys@example"
+    assert "请居中" in sent[1].get_content()
+
+
+def test_a_message_says_nothing_of_the_patient() -> None:
+    text = json.dumps(message_of(TOLD, ""), ensure_ascii=False)
+
+    assert set(json.loads(text)) == {
+        "kind", "series_instance_uid", "study_instance_uid", "cause", "grade", "first_seen", "findings", "page",
+    }  # fmt: skip
+
+
+def test_pictures_are_drawn_for_every_kind_of_place(tmp_path: Path) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from dicom_gateway.quality.place import Scene, place_picture
+
+    plane = np.arange(60 * 90).reshape(60, 90) % 900 - 400
+    scout = (np.array([0.0, 2.5, 7.5, 10.0]), np.full((4, 90), 200, dtype=np.int16))
+    axes = (np.array([1.0, 0.0, 0.0]), np.array([0.0, 1.0, 0.0]))
+    scene = Scene(plane, (1.2, 0.8), "CT", axes, scout)
+    gap = [{"kind": "slices", "p_mm": [5.0]}]
+
+    missing = Image.open(BytesIO(place_picture(scene, gap, "gen.geometry.missing")))
+    plain = Image.open(BytesIO(place_picture(Scene(plane, (1.2, 0.8), "MR"), [], "mr.x")))
+    side = Image.open(BytesIO(place_picture(scene, [{"kind": "side", "side": "L"}], "ct.truncation")))
+    box = Image.open(BytesIO(place_picture(scene, [{"kind": "box_px", "box": [5, 5, 20, 30]}], "gen.pixel.x")))
+
+    assert missing.size[1] == plain.size[1] == 300 and missing.size[0] > plain.size[0]
+    red = np.array(missing)[:, -20, :].astype(int)
+    assert ((red[:, 0] > 180) & (red[:, 1] < 80)).any()
+    assert np.array(side)[150, missing.size[0] - 430 : missing.size[0] - 424].size  # drawn without an error
+    assert box.size == missing.size
