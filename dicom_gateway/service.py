@@ -13,6 +13,8 @@ import uvicorn
 from dicom_gateway.cli.sources import bundles_of
 from dicom_gateway.complete import Watcher
 from dicom_gateway.deliver import Courier
+from dicom_gateway.dose import DoseFlow
+from dicom_gateway.dose.record import settle as settle_doses
 from dicom_gateway.errors import ListenError
 from dicom_gateway.flow import record
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
@@ -94,6 +96,7 @@ class Service:
         quality = QualityObserver(settings, engine, store)
 
         def completed(study_uid: str, number: int) -> None:
+            doses.consider(study_uid)
             flow.start(study_uid, number)
             if settings.quality.live:
                 quality.completed(study_uid)
@@ -104,8 +107,9 @@ class Service:
         closing.callback(listener.stop)
         worker = Worker()
         closing.callback(worker.close)
-        courier = Courier(store, engine, settings, on_settled=lambda study_uid: record.settle_study(engine, study_uid))
-        app = create_app(settings, engine, store, resend=courier.resend)
+        courier = Courier(store, engine, settings, on_settled=lambda study_uid: settle(engine, study_uid))
+        doses = DoseFlow(settings, engine, store, courier.wake)
+        app = create_app(settings, engine, store, resend=courier.resend, start_dose=doses.start)
         tools = Tools(bundles_of(settings), runner(worker), capabilities_of(settings))
         threading.Thread(target=warm, args=(worker, settings, tools), name="warm worker", daemon=True).start()
         flow = launch(
@@ -124,6 +128,7 @@ class Service:
             quality.start()
             closing.callback(quality.stop)
         resume(engine, flow)
+        doses.resume()
         listener.start()
         closing.callback(listener.stop)  # before the parts that it tells; the call above is for a start that fails
         self.dicom_port = listener.port
@@ -160,6 +165,12 @@ def warm(worker: Worker, settings: Settings, tools: Tools) -> None:
         log.info("rehearsed in %.1f s", rehearse(settings, tools))
     except Exception as error:  # noqa: BLE001 - a rehearsal that fails must not stop the service; studies show the fault
         log.warning("the rehearsal failed: %s at %s", type(error).__name__, places(error))
+
+
+def settle(engine: "Engine", study_uid: str) -> None:
+    """Derive the states of a study and of its sums of doses from the delivery ledger."""
+    record.settle_study(engine, study_uid)
+    settle_doses(engine, study_uid)
 
 
 def resume(engine: "Engine", flow: StudyFlow) -> None:

@@ -156,10 +156,11 @@ class Destination:
         False, "After acceptance ask by C-FIND or QIDO-RS whether the object is there; only then it counts as verified."
     )
     outlets: tuple[str, ...] = setting(
-        ("seg", "rtstruct", "sr", "pdf"),
-        "Kinds of results it takes. `quality_sr` is the verdict on every series that is received, `quality_kos` the "
-        "list of images with a quality issue or rejected by a person (an archive may hide the latter).",
-        choices=("seg", "rtstruct", "sr", "pdf", "quality_sr", "quality_kos"),
+        ("seg", "rtstruct", "sr", "pdf", "reg", "rtdose", "sc"),
+        "Kinds of results it takes. `reg`, `rtdose` and `sc` (pictures) come from sums of doses. `quality_sr` is the "
+        "verdict on every series that is received, `quality_kos` the list of images with a quality issue or rejected "
+        "by a person (an archive may hide the latter).",
+        choices=("seg", "rtstruct", "sr", "pdf", "reg", "rtdose", "sc", "quality_sr", "quality_kos"),
     )
     rt_profile: str = setting(
         "generic",

@@ -21,6 +21,7 @@ from sqlalchemy import (
 
 __all__ = [
     "delivery",
+    "dose_sum",
     "encoded_object",
     "event",
     "instance",
@@ -208,4 +209,17 @@ delivery = Table(
     Column("finished", Float),
     UniqueConstraint("sop_uid", "sha256", "destination"),
     Index("delivery_due", "state", "next_try"),
+)
+
+dose_sum = Table(
+    "dose_sum",
+    metadata,
+    Column("id", String(64), primary_key=True),  # digest of the choice, or of what was proposed
+    Column("study_uid", String(64), nullable=False, index=True),  # of the reference image
+    Column("state", String(24), nullable=False),  # PROPOSED ACCEPTED DISMISSED QUEUED RUNNING, then as a job's
+    Column("reason", Text),  # no patient data
+    Column("progress", String(64)),  # what is being done
+    Column("choice", JSON, nullable=False),  # dose.choice.DoseChoice
+    Column("created", Float, nullable=False),
+    Column("changed", Float, nullable=False),
 )

@@ -17,6 +17,7 @@ from dicom_gateway.settings import Settings
 from dicom_gateway.store import Store
 from dicom_gateway.web.access import new_access
 from dicom_gateway.web.acting import acting_routes
+from dicom_gateway.web.dose_routes import dose_routes
 from dicom_gateway.web.guard import Guard
 from dicom_gateway.web.health import metrics_text, readiness
 from dicom_gateway.web.live import Watch
@@ -37,6 +38,7 @@ def create_app(
     resend: Callable[[int], object] | None = None,
     reject: Callable[[str, str, str], bool] | None = None,
     decide: Callable[[int, str, str, str, str], bool] | None = None,
+    start_dose: Callable[[str], None] | None = None,
 ) -> FastAPI:
     """The application of one service.
 
@@ -50,18 +52,22 @@ def create_app(
     reject, decide
         What people do on the board of image quality, as in `Site`.
 
+    start_dose
+        Called with the id of a sum of doses that a person asked for; without it none can be asked for.
+
     Raises
     ------
     SettingsError
         The token file cannot be read, or its first line is too short to be a secret.
     """
     token = None if settings.web.token_file is None else _token(settings.web.token_file)
-    site = Site(settings, engine, store, new_access(token), Watch(), resend, reject, decide)
+    site = Site(settings, engine, store, new_access(token), Watch(), resend, reject, decide, start_dose)
     app = FastAPI(title="radgate", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(dicomweb.router(store, engine, token=token, let_in=site.access.is_in))
     app.include_router(reading_routes(site))
     app.include_router(acting_routes(site))
     app.include_router(quality_routes(site))
+    app.include_router(dose_routes(site))
     _add_health(app, site)
     with resources.as_file(resources.files("dicom_gateway.web") / "static") as folder:
         app.mount("/static", StaticFiles(directory=folder), name="static")

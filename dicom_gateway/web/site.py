@@ -38,6 +38,8 @@ class Site:
         Called with series, name and reason when a person rejects a series for its quality; whether that was possible.
     decide
         Called with hold, decision, name, role and reason when a person decides on a held run; whether it was possible.
+    start_dose
+        Called with the id of a sum of doses that a person asked for; None where nothing works on it.
     """
 
     settings: Settings
@@ -48,6 +50,7 @@ class Site:
     resend: Callable[[int], object] | None = None
     reject: Callable[[str, str, str], bool] | None = None
     decide: Callable[[int, str, str, str, str], bool] | None = None
+    start_dose: Callable[[str], None] | None = None
 
     def language(self, request: Request) -> str:
         """Language of the reader: as chosen on the page, else as the settings say."""

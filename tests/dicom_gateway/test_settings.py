@@ -46,7 +46,7 @@ def test_values_are_read_with_their_types_and_relative_paths_from_the_file() -> 
     assert settings.complete.quiet_s == 5.0 and isinstance(settings.complete.quiet_s, float)
     assert settings.peers[0].addresses == (ip_network("10.1.2.0/24"), ip_network("::1"))
     assert ip_network("127.0.0.0/8") in settings.peers[1].addresses
-    assert settings.destinations[0].outlets == ("seg", "rtstruct", "sr", "pdf")
+    assert settings.destinations[0].outlets == ("seg", "rtstruct", "sr", "pdf", "reg", "rtdose", "sc")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,156 @@
+"""The dose pages: the list, the viewer with its slices, and the forms by which people ask for sums."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+
+from dicom_gateway.dose import record
+from dicom_gateway.dose.candidates import doses_of
+from dicom_gateway.dose.choice import complete
+from dicom_gateway.dose.page_data import slice_bytes
+from dicom_gateway.dose.workflow import pages_folder
+from dicom_gateway.errors import DoseChoiceRefused, UnknownObject
+from dicom_gateway.web.acting import check_form
+from dicom_gateway.web.dose_view import DoseView, list_rows, read_dose
+from dicom_gateway.web.site import Site
+from dicom_gateway.web.texts import translator
+
+__all__ = ["dose_routes"]
+
+MOST_FRACTIONS = 200
+MOST_DOSES = 26
+
+Proof = Annotated[str, Form(max_length=100)]
+Chosen = Annotated[list[str], Form(max_length=MOST_DOSES)]
+
+
+def dose_routes(site: Site) -> APIRouter:
+    """The pages and forms."""
+    api = APIRouter(include_in_schema=False)
+
+    @api.get("/dose")
+    def dose_list(request: Request) -> HTMLResponse:
+        return site.page(request, "dose_list.html", here="dose", rows=list_rows(site))
+
+    @api.get("/dose/{study_uid}")
+    def dose_page(request: Request, study_uid: str, sum: str = "") -> HTMLResponse:  # noqa: A002 - the parameter's name
+        return _page(site, request, study_uid, sum)
+
+    @api.get("/dose/{study_uid}/sums/{sum_id}/state")
+    def state(study_uid: str, sum_id: str) -> Response:
+        row = _row(site, study_uid, sum_id)
+        return JSONResponse({"state": row.state, "progress": row.progress, "reason": row.reason})
+
+    @api.get("/dose/{study_uid}/sums/{sum_id}/page.json")
+    def page_json(study_uid: str, sum_id: str) -> Response:
+        path = _folder(site, study_uid, sum_id) / "page.json"
+        if not path.is_file():
+            raise HTTPException(404, "There is no picture of this sum yet.")
+        return FileResponse(path, media_type="application/json")
+
+    @api.get("/dose/{study_uid}/sums/{sum_id}/slice/{plane}/{index}")
+    def one_slice(study_uid: str, sum_id: str, plane: str, index: int) -> Response:
+        try:
+            data = slice_bytes(_folder(site, study_uid, sum_id), plane, index)
+        except UnknownObject as error:
+            raise HTTPException(404, error.message) from None
+        return Response(data, media_type="application/octet-stream")
+
+    @api.post("/dose/{study_uid}/run")
+    def run(
+        request: Request,
+        study_uid: str,
+        dose: Chosen = [],  # noqa: B006 - FastAPI copies it
+        known: Chosen = [],  # noqa: B006
+        fractions: Chosen = [],  # noqa: B006
+        structures: Annotated[str, Form(max_length=64)] = "",
+        registration: Annotated[Literal["", "rigid", "deformable"], Form()] = "",
+        limits: Annotated[str, Form(max_length=64)] = "",
+        proof: Proof = "",
+    ) -> Response:
+        check_form(site, request, proof)
+        if site.start_dose is None:
+            raise HTTPException(404, "No service works on sums here.")
+        patient = doses_of(site.engine, site.store, study_uid[:64])
+        given = dict(zip(known, fractions, strict=False))
+        try:
+            choice = complete(
+                patient,
+                dose,
+                structures=structures,
+                fractions=[_fractions(given.get(uid, "")) for uid in dose],
+                register=registration,
+                site=limits,
+            )
+        except DoseChoiceRefused as error:
+            return _page(site, request, study_uid, "", error.message, 422)
+        sum_id = record.ask(site.engine, choice)
+        site.start_dose(sum_id)
+        return RedirectResponse(f"/dose/{choice.study_uid}?sum={sum_id}", status_code=303)
+
+    @api.post("/dose/{study_uid}/dismiss")
+    def dismiss(
+        request: Request, study_uid: str, sum_id: Annotated[str, Form(max_length=64)], proof: Proof = ""
+    ) -> Response:
+        check_form(site, request, proof)
+        row = _row(site, study_uid, sum_id)
+        if row.state == "PROPOSED":
+            record.set_state(site.engine, row.id, "DISMISSED")
+        return RedirectResponse("/dose", status_code=303)
+
+    return api
+
+
+def _page(
+    site: Site, request: Request, study_uid: str, sum_id: str, problem: str = "", status: int = 200
+) -> HTMLResponse:
+    """The page of a study.
+
+    Raises
+    ------
+    HTTPException
+        404: there is no such study.
+    """
+    view: DoseView | None = read_dose(site, study_uid[:64], sum_id[:64])
+    if view is None:
+        raise HTTPException(404, translator(site.language(request))("study.not_found"))
+    can_run = site.start_dose is not None
+    return site.page(request, "dose.html", status, here="dose", view=view, problem=problem, can_run=can_run)
+
+
+def _row(site: Site, study_uid: str, sum_id: str) -> record.DoseRow:
+    """The sum of a study.
+
+    Raises
+    ------
+    HTTPException
+        404: there is none.
+    """
+    row = record.row_of(site.engine, sum_id[:64])
+    if row is None or row.study_uid != study_uid:
+        raise HTTPException(404, "There is no such sum.")
+    return row
+
+
+def _folder(site: Site, study_uid: str, sum_id: str) -> Path:
+    """Folder of the page's arrays; the id is one of the index, so no path can be made of it."""
+    return pages_folder(site.settings, _row(site, study_uid, sum_id).id)
+
+
+def _fractions(given: str) -> int | None:
+    """A number of fractions, or None where the field was left empty.
+
+    Raises
+    ------
+    DoseChoiceRefused
+        It is no whole number of at least 1.
+    """
+    text = given.strip()
+    if not text:
+        return None
+    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MOST_FRACTIONS:
+        raise DoseChoiceRefused(f"Fractions are a whole number from 1 to {MOST_FRACTIONS}; correct the field.")
+    return int(text)
