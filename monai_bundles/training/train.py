@@ -107,9 +107,10 @@ def main() -> None:
     arguments.add_argument("--work", type=Path, required=True, help="folder for checkpoints and the log")
     arguments.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
     arguments.add_argument("--steps", type=int, default=0, help="instead of the configured number")
+    arguments.add_argument("--config", type=Path, default=BUNDLE / "configs" / "train.json", help="parameters")
     arguments.add_argument("--initial", type=Path, help="weights to start from when there is no checkpoint")
     options = arguments.parse_args()
-    config = json.loads((BUNDLE / "configs" / "train.json").read_text(encoding="utf-8"))
+    config = json.loads(options.config.read_text(encoding="utf-8"))
     steps = options.steps or config["steps"]
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -133,7 +134,6 @@ def main() -> None:
         step, best = state["step"], state["best"]
     sampler = Sampler(load_patients(options.data, "train"), config, np.random.default_rng([config["seed"], step]))
     tuning = load_patients(options.data, "validation")
-    log = (options.work / "log.jsonl").open("a", encoding="utf-8")
 
     losses: list[float] = []
     began = time.monotonic()
@@ -148,7 +148,8 @@ def main() -> None:
         loss = masked_loss(logits.float(), targets, known)
         optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        # A few processors' bfloat16 convolutions give no finite gradient for windows below about 16 x 48 x 48.
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0, error_if_nonfinite=True)
         optimiser.step()
         step += 1
         losses.append(loss.item())
@@ -159,7 +160,7 @@ def main() -> None:
                     mean.lerp_(value, 1 - decay)
                 else:
                     mean.copy_(value)
-        if step % 50 == 0:
+        if step % 50 == 0 or step == steps:
             record: dict[str, Any] = {"step": step, "loss": float(np.mean(losses)), "seconds": time.monotonic() - began}
             losses.clear()
             if step % 500 == 0 or step == steps:
@@ -169,8 +170,8 @@ def main() -> None:
                 if mean_dice(dice) >= best or step == steps:
                     best = mean_dice(dice)
                     torch.save(average.state_dict(), options.work / "best.pt")
-            log.write(json.dumps(record) + "\n")
-            log.flush()
+            with (options.work / "log.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps(record) + "\n")
             print(json.dumps(record), flush=True)  # noqa: T201 - progress of a command
             partial = options.work / "last.tmp"
             torch.save(
