@@ -6,7 +6,8 @@
 import filecmp
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -81,6 +82,21 @@ class Stack:
     def id(self) -> str:
         """Short digest of the ordered sources: the same planes have the same id, wherever their files are."""
         return digest([[s.sop_instance_uid, s.frame_number] for s in self.sources])[:16]
+
+    def detached(self) -> "Stack":
+        """The same stack with header data sets of its own.
+
+        pydicom converts a value in place when it is asked for, and its bytes are gone. Who asks a detached stack leaves
+        the bytes here as they were received, for those who copy them.
+        """
+        return replace(self, headers=tuple(_detached(header) for header in self.headers))
+
+
+def _detached(header: Dataset) -> Dataset:
+    """A data set that shares its elements, but not their place, with another."""
+    twin = copy(header)
+    twin.__dict__["_dict"] = dict(header._dict)
+    return twin
 
 
 @dataclass(frozen=True, eq=False)

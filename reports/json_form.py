@@ -52,6 +52,7 @@ def parts_of(data: Mapping[str, Any], regions: Mapping[str, Region]) -> dict[str
         raise InvalidResult(f"This is no '{SCHEMA}' result; convert it with the version that wrote it.")
     study = dict(data["study"])
     study["raw_patient_name"] = base64.b64decode(study["raw_patient_name"])
+    study["undecodable"] = tuple(study.get("undecodable", ()))
     return {
         "study": StudyRef(**study),
         "input": InputVersion(

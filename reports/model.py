@@ -66,20 +66,23 @@ class Result:
 
     @property
     def uid_parts(self) -> list[Any]:
-        """What the UIDs of this result's objects depend on: input, algorithms, settings, how the runs ended; no clock.
+        """What the UIDs of this result's objects depend on: all that is written into them: one UID, one content.
 
-        A failure has its reason among them, so that a later success never shares its UIDs.
+        Input, algorithms, settings, how the runs ended and what they said, the masks, and the time that the result
+        states; no clock is read. A failure has its reason among them: a later success never shares its UIDs.
         """
         runs = [
             [
-                [r.id, list(r.targets), r.settings_digest, r.status, r.gate, "" if r.status == "ok" else r.reason],
+                [r.id, list(r.targets), r.settings_digest, r.status, r.gate, r.reason, r.reason_zh, r.action],
+                [r.device, list(r.warnings), *(t.isoformat() if t else "" for t in (r.started, r.ended))],
                 [r.algorithm.name, r.algorithm.version, list(r.algorithm.weights_sha256), r.algorithm.bundle_digest],
             ]
             for r in self.runs
         ]
         replaced = [self.supersedes, [item.sop_instance_uid for item in self.predecessors]]
         masks = [[s.id, s.mask_sha256] for s in self.structures]
-        return [self.study.study_uid, self.input.digest, self.status, runs, masks, self.review, replaced]
+        stated = [self.study.study_uid, self.input.digest, self.status, self.created_at.isoformat()]
+        return [*stated, runs, masks, self.review, replaced]
 
     def run(self, run_id: str) -> Run:
         """The run with this id."""

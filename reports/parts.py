@@ -48,6 +48,8 @@ class StudyRef:
         The bytes as received, for a peer that compares bytes; they mean what `character_set` says.
     study_date, study_time, birth_date
         As DICOM writes them (DA, TM), empty where unknown.
+    undecodable
+        Keywords of attributes that are empty here because they do not decode in `character_set`.
     """
 
     study_uid: str
@@ -63,6 +65,7 @@ class StudyRef:
     institution: str = ""
     character_set: str = ""
     raw_patient_name: bytes = b""
+    undecodable: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ from datetime import datetime
 
 from pydicom.datadict import dictionary_VR
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 
 from imaging.attributes import PARSER_FAULTS, text
 from reports.errors import UndecodableText
@@ -67,8 +66,9 @@ def is_legal_in_header(header: Dataset, keyword: str) -> bool:
         value = text(header, keyword).strip(" \0")
         return not value or is_legal_code(keyword, value)
     try:
-        is_many = isinstance(header.get(keyword), MultiValue | list)
-        return not is_many and not is_too_long(vr, decoded(header, keyword))
+        value = decoded(header, keyword)
+        is_many = "\\" in value and vr not in UNSPLIT
+        return not is_many and not is_too_long(vr, value)
     except (UndecodableText, *PARSER_FAULTS):
         return False
 

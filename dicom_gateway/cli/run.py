@@ -54,6 +54,7 @@ def run(
 
 def outcome_table(outcome: "FolderOutcome") -> "Table":
     """One row for every stack, job and kind of leftover: what was done, what was not, and why."""
+    from rich.markup import escape
     from rich.table import Table
 
     colours = {"findings": "green", "none_found": "green", "partial": "yellow", "refused": "yellow", "failed": "red"}
@@ -69,7 +70,7 @@ def outcome_table(outcome: "FolderOutcome") -> "Table":
             shapes[job.plan.stack],
             f"{job.plan.route}\n{', '.join(job.plan.bundles)}",
             f"[{colours.get(job.status, 'white')}]{job.status}[/]",
-            "\n".join(t for t in (job.reason, made) if t),
+            "\n".join(t for t in (job.reason, *(f"[yellow]{escape(w)}[/]" for w in job.warnings), made) if t),
         )
     for explanation in outcome.explanations:
         if explanation.shape is not None and explanation.stack not in routed:

@@ -169,7 +169,7 @@ class Watcher:
             study = self._studies[study_uid]
             study.arrivals.setdefault(sop_uid, seen)
             # While a study streams in there is nothing to decide; look when it pauses, and now and then.
-            pause = max(self._complete.known_s, STREAM_CHECK_S)
+            pause = max(min(self._complete.known_s, self._complete.quiet_s), STREAM_CHECK_S)
             study.wake_at = min(seen + pause, study.checked_at + LONGEST_UNCHECKED_S)
 
     def _open(self, study_uid: str, now: float) -> None:

@@ -3,18 +3,21 @@
 import json
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pydicom.dataelem import DataElement
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 from pydicom.uid import ParametricMapStorage
 from pydicom.valuerep import VR
 
 from dicom_gateway.dicomweb.answers import JsonDataset, element
 from dicom_gateway.dicomweb.files import header_of
 from dicom_gateway.store import InstanceRow
+from imaging.charset import decode_strictly, shown_text, stated_terms
 from imaging.errors import ImagingError
 from imaging.headers import PARSER_FAULTS
 
@@ -22,6 +25,7 @@ __all__ = ["bulk_value", "instance_metadata"]
 
 BULK_FROM_BYTES = 1024
 BULK_VRS = {VR.OB, VR.OD, VR.OF, VR.OL, VR.OV, VR.OW, VR.UN}
+TEXT_VRS = {VR.SH, VR.LO, VR.ST, VR.LT, VR.UC, VR.UT, VR.PN}
 DEEPEST = 32
 """Nesting of sequences that is followed; deeper items are left out and were never meant for people."""
 
@@ -93,24 +97,35 @@ def _pixel_element(dataset: Dataset) -> tuple[str, str]:
     return "7FE00010", "OW" if bits > 8 else "OB"
 
 
-def _json(dataset: Dataset, address: str, depth: int) -> JsonDataset:
+def _json(dataset: Dataset, address: str, depth: int, terms: Sequence[str] = ("",)) -> JsonDataset:
     answer: JsonDataset = {}
+    terms = stated_terms(dataset) if "SpecificCharacterSet" in dataset else terms
     for tag in sorted(dataset.keys()):
         if tag.group == 2 or tag.element == 0:
             continue
         key = f"{int(tag):08X}"
         try:
-            item = dataset[tag]
+            item = _readable(dataset, tag, terms)
             if item.VR == VR.SQ:
                 answer[key] = {"vr": "SQ"}
                 if item.value and depth < DEEPEST:
-                    nested = [_json(d, f"{address}/{key}/{n}", depth + 1) for n, d in enumerate(item.value)]
+                    nested = [_json(d, f"{address}/{key}/{n}", depth + 1, terms) for n, d in enumerate(item.value)]
                     answer[key]["Value"] = nested
             else:
                 answer[key] = _element(item, _address_of(f"{address}/{key}"))
         except PARSER_FAULTS:
             continue  # one unreadable value must not take the other attributes of the instance with it
     return answer
+
+
+def _readable(dataset: Dataset, tag: BaseTag, terms: Sequence[str]) -> DataElement:
+    """An element; text that does not decode in its stated character set with replacement signs for what is lost."""
+    raw: Any = dataset.get_item(tag)
+    if isinstance(raw, RawDataElement) and isinstance(raw.value, bytes) and not raw.value.isascii():
+        vr = raw.VR or (dictionary_VR(tag) if dictionary_has_tag(tag) else "UN")
+        if vr in TEXT_VRS and decode_strictly(raw.value, terms) is None:
+            return DataElement(tag, vr, shown_text(raw.value, terms).rstrip(" \0"))
+    return dataset[tag]
 
 
 def _address_of(address: str) -> Callable[[DataElement], str]:

@@ -145,6 +145,11 @@ def _add_search(api: APIRouter, engine: Engine, guards: list[Any]) -> None:
             notes = list(query.warnings)
             if len(rows) > query.limit and "limit" not in request.query_params:
                 notes.append("There are more results; continue with offset.")
+            if any("\ufffd" in value for r in rows for value in r.values() if isinstance(value, str)):
+                notes.append(
+                    "Text that does not decode in its stated character set stands as replacement signs; "
+                    "the stored instances hold its bytes."
+                )
             answers = [
                 json_answer(r, level, _base(request), query.include, modalities.get(r["study_uid"], []))
                 for r in rows[: query.limit]

@@ -11,6 +11,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -174,9 +175,10 @@ class StudyFlow(DBOSConfiguredInstance):
             reason = "No route matches; the study page shows for each route the first condition that does not hold."
             record.study_state(self._engine, study_uid, version, "UNROUTED", reason)
             return []
-        record.keep_jobs(self._engine, plans)
+        # A workflow that starts anew keeps the time of the first start, and so the UIDs of what may be delivered.
+        begun = record.keep_jobs(self._engine, plans)
         record.study_state(self._engine, study_uid, version, "RUNNING")
-        return [plan.to_json() for plan in plans]
+        return [replace(plan, created_at=begun[plan.id]).to_json() for plan in plans]
 
     def _step(self, name: str, plan_json: dict[str, Any], inputs: list[list[str]]) -> str:
         """Run one step of a job; the sentence of its failure, or nothing."""

@@ -2,9 +2,8 @@
 
 import shutil
 import tempfile
-import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from dicom_gateway.flow.journal import Journal, reason_of
 from dicom_gateway.flow.kept import keep_bytes, keep_json, kept_json
 from dicom_gateway.flow.plan import JobPlan, input_digest
 from dicom_gateway.flow.planning import decide, plan_jobs
+from dicom_gateway.flow.stated_time import stated_time
 from dicom_gateway.flow.steps import STEPS, Job, Tools
 from dicom_gateway.flow.study_files import StudyFiles
 from dicom_gateway.flow.summary import leftover_groups, stack_summary
@@ -39,6 +39,8 @@ class JobOutcome:
         Status of the result, or "failed" where a step broke.
     reason
         Why it is no plain finding.
+    warnings
+        What a person should know of a result all the same.
     steps
         Name, state and seconds of each step.
     objects, report
@@ -50,6 +52,7 @@ class JobOutcome:
     plan: JobPlan
     status: str = "failed"
     reason: str = ""
+    warnings: list[str] = field(default_factory=list)
     steps: list[dict[str, Any]] = field(default_factory=list)
     objects: list[str] = field(default_factory=list)
     report: str = ""
@@ -66,6 +69,7 @@ class JobOutcome:
             "series_uid": self.plan.series_uid,
             "status": self.status,
             "reason": self.reason,
+            "warnings": self.warnings,
             "steps": self.steps,
             "objects": self.objects,
             "report": self.report,
@@ -114,6 +118,9 @@ def process_folder(
     planned
         Called once with all jobs before the first starts.
 
+    There is no durable record here as in the service: the objects state the newest time that their images state,
+    so that the same files give the same objects, byte for byte, whenever and wherever they are processed.
+
     Raises
     ------
     NothingToDo
@@ -121,12 +128,11 @@ def process_folder(
     OutputRefused
         The output folder cannot be made, or holds objects of something else.
     """
-    earlier = _ready(out)
+    _ready(out)
     found = StudyFiles(_inputs(source, out), progress=reading)
     scan = found.scan
     if not scan.stacks and not scan.leftovers:
         raise NothingToDo("There is no file in this folder; name one that holds a study.")
-    created_at = float(int(time.time()))
     facts = Facts(complete=True, now=datetime.now().astimezone())
     explanations: list[StackExplanation] = []
     work: list[tuple[JobPlan, StudyFiles]] = []
@@ -142,10 +148,9 @@ def process_folder(
             study_uid=study_uid,
             version=1,
             input_digest=input_digest(inputs),
-            created_at=created_at,
+            created_at=stated_time(part),
         )
-        # The same job into the same folder keeps its time, and so its objects byte for byte.
-        work += [(replace(plan, created_at=earlier.get(plan.id, created_at)), files) for plan in plans]
+        work += [(plan, files) for plan in plans]
     if planned is not None:
         planned([plan for plan, _ in work])
     outcome = FolderOutcome(
@@ -161,8 +166,8 @@ def process_folder(
     return outcome
 
 
-def _ready(out: Path) -> dict[str, float]:
-    """Make the folder, and empty it of what an earlier run wrote; the times of the earlier run's jobs.
+def _ready(out: Path) -> None:
+    """Make the folder, and empty it of what an earlier run wrote.
 
     Raises
     ------
@@ -184,7 +189,6 @@ def _ready(out: Path) -> dict[str, float]:
     except OSError as error:
         reason = error.strerror or type(error).__name__
         raise OutputRefused(f"The output folder cannot be used ({reason}); name another one.") from error
-    return {job["job"]: job["created_at"] for job in document.get("jobs", ())}
 
 
 def _inputs(source: Path, out: Path) -> list[Path]:
@@ -216,6 +220,7 @@ def _one_job(plan: JobPlan, files: StudyFiles, out: Path, tools: Tools, journal:
         if not outcome.reason and outcome.result is not None:
             outcome.status = outcome.result["status"]
             outcome.reason = " ".join(r["reason"] for r in outcome.result["runs"] if r.get("reason"))
+            outcome.warnings = list(dict.fromkeys(w for r in outcome.result["runs"] for w in r["warnings"]))
         for item in kept_json(job.folder / "objects.json") if (job.folder / "objects.json").exists() else []:
             name = f"{item['outlet']}{suffix}.dcm"
             shutil.copyfile(job.folder / "objects" / item["file"], out / name)

@@ -14,7 +14,7 @@ __all__ = ["decide", "plan_jobs"]
 
 def decide(scan: Scan, routes: Sequence[Route], facts: Facts) -> Decision:
     """Every stack and leftover asked against every route."""
-    found: list[Stack | Leftover] = [*scan.stacks, *scan.leftovers]
+    found: list[Stack | Leftover] = [*(stack.detached() for stack in scan.stacks), *scan.leftovers]
     return choose([explain_stack(item, facts, routes) for item in found])
 
 

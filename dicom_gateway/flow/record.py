@@ -57,8 +57,8 @@ def study_state(engine: Engine, study_uid: str, version: int, state: str, reason
         note_event(connection, "study", study_uid, {"version": version, "state": state})
 
 
-def keep_jobs(engine: Engine, plans: Sequence[JobPlan]) -> None:
-    """Insert the jobs of a study version; those that are there stay as they are."""
+def keep_jobs(engine: Engine, plans: Sequence[JobPlan]) -> dict[str, float]:
+    """Insert the jobs of a study version; those that are there stay as they are. When each was planned first, by id."""
     now = time.time()
     with engine.begin() as connection:
         for plan in plans:
@@ -78,6 +78,8 @@ def keep_jobs(engine: Engine, plans: Sequence[JobPlan]) -> None:
                     "changed": now,
                 },
             )
+        kept = select(tables.job.c.id, tables.job.c.created).where(tables.job.c.id.in_([plan.id for plan in plans]))
+        return {row.id: float(row.created) for row in connection.execute(kept)}
 
 
 def job_state(engine: Engine, job_id: str, state: str, reason: str | None = None) -> None:

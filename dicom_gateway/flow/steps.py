@@ -23,6 +23,7 @@ from dicom_gateway.flow.plan import JobPlan
 from dicom_gateway.flow.study_files import StudyFiles
 from imaging.errors import ImagingError, RadgateError, TruncatedFile
 from imaging.provenance import Algorithm, digest
+from imaging.quiet import quiet_pydicom
 from imaging.series import Stack
 from imaging.volume import Region, Volume
 from monai_bundles import Bundle, BundleOutput, misfits, verify
@@ -43,6 +44,7 @@ from reports import (
 from reports.errors import InvalidObject
 from reports.parts import ObjectRef
 from reports.pictures import Picture, key_pictures
+from reports.study import decoded_or_empty, undecodable_sentences
 from reports.validate import require_valid
 
 __all__ = ["STEPS", "Job", "Tools", "algorithm_of", "encode", "grade", "measure", "segment", "validate"]
@@ -116,7 +118,7 @@ class Job:
 
 def grade(job: Job, step: Step) -> None:
     """Image quality: the verdict on the series; a refused geometry is judged by its headers."""
-    verdict = qc.image.check_series(job.stack, job.volume, profile=job.plan.profile, refusal=job.refusal)
+    verdict = qc.image.check_series(job.stack.detached(), job.volume, profile=job.plan.profile, refusal=job.refusal)
     step.detail = verdict.to_json()
     step.message = verdict.grade
     keep_json(job.folder / "qc.json", step.detail)
@@ -131,6 +133,7 @@ def algorithm_of(job: Job, bundle_name: str) -> Algorithm:
 def segment(job: Job, step: Step) -> None:
     """Every bundle of the route on the volume; one that cannot or must not run leaves its reason, the others go on."""
     verdict = kept_json(job.folder / "qc.json")
+    unread = undecodable_sentences(study_ref(job.stack.header).undecodable)
     for number, name in enumerate(job.plan.bundles):
         try:
             outcome = _one_bundle(job, number, name, verdict)
@@ -143,6 +146,7 @@ def segment(job: Job, step: Step) -> None:
                 "reason": f"The bundle broke off by an internal error ({type(error).__name__}).",
             }
         outcome["bundle"] = name
+        outcome["warnings"] = [*unread, *outcome.get("warnings", ())]
         step.detail.setdefault("bundles", []).append(outcome)
         keep_json(job.folder / f"run-{number}.json", outcome)
     states = {o["status"] for o in step.detail["bundles"]}
@@ -178,7 +182,7 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
         for check in verdict["results"]
         if check["check_id"] in bundle.required_checks and check["grade"] == "NOT_EVALUABLE"
     ]
-    reasons = misfits(bundle, job.stack, volume)
+    reasons = misfits(bundle, job.stack.detached(), volume)
     if reasons:
         return {"status": "refused", "reason": " ".join(reasons)}
     verify(bundle)
@@ -283,7 +287,7 @@ def _stack_ref(stack: Stack) -> StackRef:
         frame_of_reference=stack.frame_of_reference_uid,
         n=len(stack.sources),
         modality=stack.modality,
-        description=str(stack.header.get("SeriesDescription") or ""),
+        description=decoded_or_empty(stack.header, "SeriesDescription"),
     )
 
 
@@ -360,7 +364,8 @@ def _write_objects(job: Job, result: Result) -> None:
 
 def plain_pdf(data: bytes) -> bytes:
     """The document inside an encapsulated PDF, without the byte that pads it."""
-    ds = dcmread(BytesIO(data))
+    with quiet_pydicom():
+        ds = dcmread(BytesIO(data))
     return bytes(ds.EncapsulatedDocument[: ds.EncapsulatedDocumentLength])
 
 

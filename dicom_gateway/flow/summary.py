@@ -4,6 +4,7 @@ from typing import Any
 
 from imaging.errors import RadgateError
 from imaging.series import Leftover, Scan, Stack
+from reports.study import decoded_or_empty
 
 __all__ = ["leftover_groups", "scan_summary", "stack_summary"]
 
@@ -18,7 +19,7 @@ def stack_summary(stack: Stack) -> dict[str, Any]:
         "id": stack.id,
         "series_uid": stack.series_instance_uid,
         "modality": stack.modality,
-        "description": str(stack.header.get("SeriesDescription") or ""),
+        "description": decoded_or_empty(stack.header, "SeriesDescription"),
         "shape": list(stack.grid.shape),
         "spacing_mm": None if spacing is None else [round(s, 4) for s in spacing],
     }

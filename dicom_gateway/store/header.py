@@ -1,25 +1,19 @@
 """What the index keeps of an object's header, read without decoding anything but the texts that people see."""
 
-import codecs
 import re
 import struct
 from dataclasses import dataclass
 from typing import Any
 
-from pydicom.charset import decode_bytes, python_encoding
-
 from dicom_gateway.errors import Unreadable
 from dicom_gateway.store.elements import Elements, walk_data_set
 from dicom_gateway.store.part10 import Frame, open_frame
+from imaging.charset import shown_text, terms_of
 
 __all__ = ["Header", "integer", "read_header", "texts"]
 
 _UID = re.compile(r"[0-9A-Za-z._-]{1,64}")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-
-# Sets of two bytes that an escape sequence puts into the upper half, beside ASCII (PS3.3 C.12.1.1.2, ISO 2022 IR 58
-# and IR 149): without the escapes the text is plain GB 2312 or EUC-KR.
-_G1_SETS = {b"\x1b$)A": "gb18030", b"\x1b$)C": "euc_kr"}
 
 _CHARACTER_SET = 0x00080005
 _SOP_CLASS = 0x00080016
@@ -116,8 +110,8 @@ def read_header(data: memoryview) -> tuple[Header, Frame]:
                 reason="bad_uid",
                 **known,
             )
-    encodings = _encodings(found.values.get(_CHARACTER_SET, b""))
-    rest: dict[str, Any] = {name: _text(found, tag, longest, encodings) for name, (tag, longest) in _TEXTS.items()}
+    terms = terms_of(found.values.get(_CHARACTER_SET, b""))
+    rest: dict[str, Any] = {name: _text(found, tag, longest, terms) for name, (tag, longest) in _TEXTS.items()}
     rest |= {name: integer(found.values.get(tag, b"")) for name, tag in _NUMBERS.items()}
     rest |= {name: _short(found, tag) for name, tag in _SHORTS.items()}
     return Header(**(rest | uids), transfer_syntax_uid=frame.transfer_syntax_uid[:64]), frame
@@ -156,27 +150,8 @@ def _short(found: Elements, tag: int) -> int | None:
     return int(struct.unpack_from("<H" if found.little_endian else ">H", value)[0])
 
 
-def _encodings(character_set: bytes) -> list[str]:
-    """Python's names of the character sets, first the default one."""
-    terms = texts(character_set)
-    names = [str(python_encoding.get(term, "")) for term in terms]
-    return [name or "iso8859" for name in names] or ["iso8859"]
-
-
-def _text(found: Elements, tag: int, longest: int, encodings: list[str]) -> str | None:
+def _text(found: Elements, tag: int, longest: int, terms: tuple[str, ...]) -> str | None:
     value = found.values.get(tag)
     if value is None:
         return None
-    designated = next((escape for escape in _G1_SETS if escape in value), None)
-    if designated:
-        text = value.replace(designated, b"").decode(_G1_SETS[designated], "replace")
-    elif b"\x1b" in value:
-        try:
-            text = decode_bytes(value, encodings, {0x5C, 0x5E, 0x3D})
-        except (UnicodeError, LookupError, UserWarning):
-            text = value.decode("ascii", "replace")
-    else:
-        # An undeclared 8-bit text is shown with replacement signs instead of a wrong alphabet.
-        first = encodings[0] if found.values.get(_CHARACTER_SET) else "utf_8"
-        text = codecs.decode(value, first, "replace")
-    return _CONTROL.sub("", text).strip(" ")[:longest]
+    return _CONTROL.sub("", shown_text(value, terms)).strip(" ")[:longest]

@@ -12,7 +12,7 @@ from reports.document.sheets import BODY_PT, MARGIN_PT, SMALL_PT, Cell, Sheets
 from reports.document.typeset import lines_of, width_pt
 from reports.model import Result
 from reports.numbers import format_significant, format_volume_cc
-from reports.parts import StackRef, Structure
+from reports.parts import StackRef, Structure, StudyRef
 from reports.pictures import Picture
 from reports.study import display_date, display_name, display_sex
 from reports.wording import (
@@ -37,6 +37,8 @@ __all__ = [
 FIELD_LINES = 12
 """A name of three groups of 64 characters, the longest that DICOM allows, is shown whole."""
 
+NOT_DECODABLE = "字符集错误，见原图 not decodable, see the images"
+
 PICTURE_GAP_PT = 13.0
 LEGEND_PT = 12.5
 PICTURE_MOST_PT = 150.0
@@ -57,17 +59,22 @@ def study_section(sheets: Sheets, result: Result) -> None:
     _fields(
         sheets,
         [
-            ("姓名 Name", display_name(study.patient_name)),
-            ("检查号 Accession", study.accession),
-            ("病历号 ID", study.patient_id),
+            ("姓名 Name", _shown(study, "PatientName", display_name(study.patient_name))),
+            ("检查号 Accession", _shown(study, "AccessionNumber", study.accession)),
+            ("病历号 ID", _shown(study, "PatientID", study.patient_id)),
             ("检查日期 Study date", display_date(study.study_date)),
             ("性别 Sex / 出生 Born", " / ".join(part for part in (display_sex(study.sex), born) if part)),
-            ("检查 Study", study.description),
-            ("机构 Institution", study.institution),
+            ("检查 Study", _shown(study, "StudyDescription", study.description)),
+            ("机构 Institution", _shown(study, "InstitutionName", study.institution)),
             ("序列 Series (n)", stacks),
         ],
     )
     _banner(sheets, result)
+
+
+def _shown(study: StudyRef, keyword: str, value: str) -> str:
+    """A value, or that its bytes are no text in the character set that the images state."""
+    return NOT_DECODABLE if keyword in study.undecodable else value
 
 
 def structure_section(sheets: Sheets, result: Result) -> None:

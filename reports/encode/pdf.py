@@ -7,7 +7,15 @@ from pydicom.dataset import Dataset
 from pydicom.uid import EncapsulatedPDFStorage
 
 from reports.encode.encoded import Capability, EncodedObject, encoding, finished
-from reports.encode.identity import coded, equip, object_uid, source_identity, source_warnings
+from reports.encode.identity import (
+    carry_as_bytes,
+    coded,
+    equip,
+    is_carried_as_bytes,
+    object_uid,
+    source_identity,
+    source_warnings,
+)
 from reports.errors import NotForSending
 from reports.model import Result
 from reports.pictures import Picture
@@ -18,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["encode_pdf"]
 
 DOCUMENT_TITLE = "AI 影像分析报告 / AI image analysis report"
+ASCII_TITLE = "AI image analysis report"
 
 
 @encoding("pdf")
@@ -31,7 +40,7 @@ def encode_pdf(
     NotForSending
         The result waits for a person.
     UndecodableText
-        The source's header does not decode.
+        Identity of the patient that does not decode, in a header whose bytes are not known.
     EncodingError
         Something else went wrong; its type is named.
     """
@@ -50,7 +59,8 @@ def encode_pdf(
     equip(ds, result, "pdf")
     ds.AcquisitionDateTime = ""
     ds.BurnedInAnnotation = "YES"
-    ds.DocumentTitle = DOCUMENT_TITLE
+    as_bytes = is_carried_as_bytes(stack.header)
+    ds.DocumentTitle = ASCII_TITLE if as_bytes else DOCUMENT_TITLE
     ds.ConceptNameCodeSequence = [coded("diagnostic_report")]
     # the frames of a multi-frame image are one instance
     instances = dict.fromkeys((s.sop_class_uid, s.sop_instance_uid) for s in stack.sources)
@@ -59,6 +69,8 @@ def encode_pdf(
     ds.MIMETypeOfEncapsulatedDocument = "application/pdf"
     ds.EncapsulatedDocumentLength = len(document)
     ds.EncapsulatedDocument = document + b"\x00" * (len(document) % 2)
+    if as_bytes:
+        carry_as_bytes(ds)
     return finished("pdf", ds, warnings=source_warnings(stack.header), max_object_mb=capability.max_object_mb)
 
 

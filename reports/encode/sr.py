@@ -9,8 +9,10 @@ from reports.codes import code
 from reports.encode.encoded import Capability, EncodedObject, encoding, finished
 from reports.encode.identity import (
     MANUFACTURER,
+    carry_as_bytes,
     declare_private_scheme,
     equip,
+    is_carried_as_bytes,
     mark_items,
     object_uid,
     source_identity,
@@ -44,7 +46,7 @@ def encode_sr(
     NotForSending
         The result waits for a person.
     UndecodableText
-        The source's header does not decode.
+        Identity of the patient that does not decode, in a header whose bytes are not known.
     EncodingError
         Something else went wrong; its type is named.
     """
@@ -54,7 +56,7 @@ def encode_sr(
         raise NotForSending("The result waits for a person and is not sent; release or refuse it first.")
     capability = capability or Capability()
     # A report that refers to another form of the segmentation is another report.
-    form = f"{capability.language} {seg.sop_instance_uid if seg else ''}"
+    form = f"{capability.language} {capability.item_charset} {seg.sop_instance_uid if seg else ''}"
     ds = Comprehensive3DSR(
         evidence=_evidence(stack, seg),
         content=_content(result, stack, seg, capability),
@@ -68,11 +70,15 @@ def encode_sr(
         is_final=False,
         is_verified=False,
     )
+    # The source's character set may be that of a header which states none.
+    ds.pop("SpecificCharacterSet", None)
     ds.update(source_identity(stack.header))
     equip(ds, result, "sr")
     declare_private_scheme(ds)
     if capability.item_charset:
         mark_items(ds.ContentSequence, "ContentSequence")
+    if is_carried_as_bytes(stack.header):
+        carry_as_bytes(ds)
     return finished("sr", ds, warnings=source_warnings(stack.header), max_object_mb=capability.max_object_mb)
 
 

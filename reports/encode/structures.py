@@ -7,6 +7,7 @@ from imaging.provenance import digest
 from reports.errors import ForeignGeometry, MissingMask, NotForSending
 from reports.model import Result
 from reports.parts import geometry_digest
+from reports.wording import radgate_version
 
 if TYPE_CHECKING:
     from imaging.series import Stack
@@ -53,4 +54,4 @@ def rois_of(result: Result, stack: "Stack") -> tuple[Roi, ...]:
 
 def settings_digest(result: Result) -> str:
     """What makes the UIDs of segmentation and structure set depend on the whole of the result's UID parts."""
-    return digest(result.uid_parts)
+    return digest([result.uid_parts, radgate_version()])

@@ -15,9 +15,10 @@ from reports.encode.encoded import EncodedObject
 from reports.errors import InvalidObject
 from reports.model import Result
 from reports.validate.content import content_violations
-from reports.validate.elements import element_violations
+from reports.validate.elements import raw_violations
 from reports.validate.inherited import inherited_from
 from reports.validate.outside import dciodvfy_errors, dciodvfy_findings
+from reports.validate.raw import RawItem, raw_object
 from reports.validate.references import reference_violations
 from reports.validate.violation import Violation
 
@@ -43,16 +44,17 @@ def validate(
     """
     found: list[Violation] = []
     read: dict[str, Dataset] = {}
+    raw: dict[str, RawItem] = {}
     # The other program works on another core while our own rules are checked here.
     # pydicom remarks on values, with the values; our rules say the same without them.
     with ThreadPoolExecutor(max_workers=2) as pool, quiet_pydicom():
         asked = [(item.outlet, pool.submit(dciodvfy_findings, item)) for item in objects if outside]
         for item in objects:
-            found += _file_violations(item, read)
+            found += _file_violations(item, read, raw)
         inherited = {outlet: inherited_from(stack, ds) for outlet, ds in read.items()}
-        for outlet, ds in read.items():
-            found += element_violations(outlet, ds, inherited[outlet])
-        found += reference_violations(read, result, stack)
+        for outlet, elements in raw.items():
+            found += raw_violations(outlet, elements, inherited[outlet])
+        found += reference_violations(read, raw, result, stack)
         found += content_violations(read, {o.outlet: o for o in objects if o.outlet in read}, result)
         for outlet, answer in asked:
             if outlet in read:
@@ -79,12 +81,13 @@ def require_valid(objects: Sequence[EncodedObject], result: Result, stack: "Stac
         )
 
 
-def _file_violations(item: EncodedObject, read: dict[str, Dataset]) -> Iterator[Violation]:
-    """Reads the file into `read`; violations of the file as such."""
+def _file_violations(item: EncodedObject, read: dict[str, Dataset], raw: dict[str, RawItem]) -> Iterator[Violation]:
+    """Reads the file into `read` and `raw`; violations of the file as such."""
     if hashlib.sha256(item.data).hexdigest() != item.sha256:
         yield Violation(item.outlet, "file", "The bytes are not those of the hash.")
     try:
         ds = dcmread(BytesIO(item.data))
+        elements = raw_object(item.data)
         stated = (str(ds.SOPClassUID), str(ds.SOPInstanceUID), str(ds.SeriesInstanceUID))
     except (InvalidDicomError, AttributeError, EOFError, ValueError):
         yield Violation(item.outlet, "file", "The bytes are no DICOM file.")
@@ -94,4 +97,4 @@ def _file_violations(item: EncodedObject, read: dict[str, Dataset]) -> Iterator[
     meta = (str(ds.file_meta.MediaStorageSOPClassUID), str(ds.file_meta.MediaStorageSOPInstanceUID))
     if meta != stated[:2]:
         yield Violation(item.outlet, "identity", "The file's meta information names another instance.")
-    read[item.outlet] = ds
+    read[item.outlet], raw[item.outlet] = ds, elements

@@ -3,14 +3,14 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pydicom.datadict import dictionary_description, tag_for_keyword
 from pydicom.dataset import Dataset
 
-from imaging.attributes import PARSER_FAULTS
+from imaging.attributes import PARSER_FAULTS, text
 from reports.errors import UndecodableText
-from reports.study import decoded
+from reports.study import decoded, raw_value
 
 if TYPE_CHECKING:
     from imaging.series import Stack
@@ -85,7 +85,7 @@ def _is_same(header: Dataset, ds: Dataset, keyword: str) -> bool:
         return keyword not in header and keyword not in ds
     first, second = _raw(header, keyword), _raw(ds, keyword)
     if first is not None and first == second:
-        return first.isascii() or _raw(header, "SpecificCharacterSet") == _raw(ds, "SpecificCharacterSet")
+        return first.isascii() or text(header, "SpecificCharacterSet") == text(ds, "SpecificCharacterSet")
     try:
         return decoded(header, keyword) == decoded(ds, keyword)
     except (UndecodableText, *PARSER_FAULTS):
@@ -93,7 +93,6 @@ def _is_same(header: Dataset, ds: Dataset, keyword: str) -> bool:
 
 
 def _raw(ds: Dataset, keyword: str) -> bytes | None:
-    """The bytes of a value, where pydicom has not converted them yet."""
-    element: Any = ds.get_item(keyword)
-    value = getattr(element, "value", None)
-    return value.rstrip(b" \0") if isinstance(value, bytes) else None
+    """The bytes of a value without their padding, where they are known."""
+    value = raw_value(ds, keyword)
+    return None if value is None else value.rstrip(b" \0")

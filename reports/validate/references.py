@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 
 from pydicom.dataset import Dataset
 
+from imaging.attributes import text
 from reports.errors import UndecodableText
 from reports.model import Result
-from reports.study import decoded
+from reports.study import decoded, raw_value
+from reports.validate.raw import RawItem, items_below, sequence, uid
 from reports.validate.violation import Violation
 
 if TYPE_CHECKING:
@@ -15,9 +17,18 @@ if TYPE_CHECKING:
 
 __all__ = ["reference_violations"]
 
+REFERENCED_CLASS, REFERENCED_INSTANCE = 0x00081150, 0x00081155
+REFERENCED_SEGMENT, SEGMENT_NUMBER, SEGMENTS = 0x0062000B, 0x00620004, 0x00620002
+CONTENT, CURRENT_EVIDENCE, OTHER_EVIDENCE = 0x0040A730, 0x0040A375, 0x0040A385
+FRAME_OF_REFERENCE, REFERENCED_FRAME_OF_REFERENCE = 0x00200052, 0x30060024
+PER_FRAME_GROUPS, PLANE_POSITION, IMAGE_POSITION = 0x52009230, 0x00209113, 0x00200032
+"""Tags of what is followed."""
 
-def reference_violations(objects: Mapping[str, Dataset], result: Result, stack: "Stack") -> Iterator[Violation]:
-    """Violations between the objects (by outlet) and the series they were made from."""
+
+def reference_violations(
+    objects: Mapping[str, Dataset], raw: Mapping[str, RawItem], result: Result, stack: "Stack"
+) -> Iterator[Violation]:
+    """Violations between the objects (by outlet, as data sets and raw) and the series they were made from."""
     known = {s.sop_instance_uid: s.sop_class_uid for s in stack.sources}
     known |= {str(ds.SOPInstanceUID): str(ds.SOPClassUID) for ds in objects.values()}
     known |= {old.sop_instance_uid: old.sop_class_uid for old in result.predecessors}
@@ -30,93 +41,81 @@ def reference_violations(objects: Mapping[str, Dataset], result: Result, stack: 
         if str(ds.StudyInstanceUID) != stack.study_instance_uid:
             yield Violation(outlet, "identity", "The object lies in another study than its images.")
         for keyword in ("PatientName", "PatientID", "AccessionNumber"):
-            if _text(ds, keyword) != _text(stack.header, keyword):
+            if not _is_that_of(ds, stack.header, keyword):
                 yield Violation(outlet, "identity", f"{keyword} is not that of the images.")
-        for item in _items(ds):
-            uid = str(item.get("ReferencedSOPInstanceUID", ""))
-            if uid and uid not in known:
+        for item in items_below(raw[outlet]):
+            instance = uid(item, REFERENCED_INSTANCE)
+            if instance and instance not in known:
                 yield Violation(
                     outlet, "reference", "A referenced instance is neither an image nor one of the objects."
                 )
-            elif uid and known[uid] and str(item.get("ReferencedSOPClassUID", known[uid])) != known[uid]:
+            elif instance and known[instance] and (uid(item, REFERENCED_CLASS) or known[instance]) != known[instance]:
                 yield Violation(outlet, "reference", "A referenced instance has another SOP class than is stated.")
-    yield from _segment_references(objects)
-    yield from _evidence(objects)
-    yield from _frames_of_reference(objects, stack)
+    yield from _segment_references(raw)
+    yield from _evidence(raw)
+    yield from _frames_of_reference(objects, raw, stack)
 
 
-def _segment_references(objects: Mapping[str, Dataset]) -> Iterator[Violation]:
+def _segment_references(raw: Mapping[str, RawItem]) -> Iterator[Violation]:
     """Segment numbers in structure set and report have to exist in the segmentation."""
-    seg = objects.get("seg")
+    numbers = {_number(s, SEGMENT_NUMBER) for s in sequence(raw.get("seg", {}), SEGMENTS)}
     for outlet in ("rtstruct", "sr"):
-        for item in _items(objects.get(outlet, Dataset())):
-            number = item.get("ReferencedSegmentNumber")
-            if number is None:
-                continue
-            numbers = {int(s.SegmentNumber) for s in seg.SegmentSequence} if seg is not None else set()
-            if int(number) not in numbers:
-                yield Violation(outlet, "reference", f"Segment {int(number)} is referred to and does not exist.")
+        for item in items_below(raw.get(outlet, {})):
+            number = _number(item, REFERENCED_SEGMENT)
+            if number is not None and number not in numbers:
+                yield Violation(outlet, "reference", f"Segment {number} is referred to and does not exist.")
 
 
-def _evidence(objects: Mapping[str, Dataset]) -> Iterator[Violation]:
+def _number(item: RawItem, tag: int) -> int | None:
+    """A number of two bytes, where it is there."""
+    value = item.get(tag, ("", b""))[1]
+    return int.from_bytes(value[:2], "little") if value else None
+
+
+def _evidence(raw: Mapping[str, RawItem]) -> Iterator[Violation]:
     """What the report's content refers to has to be among its evidence."""
-    report = objects.get("sr")
-    if report is None:
-        return
-    evidence = {
-        str(i.ReferencedSOPInstanceUID)
-        for keyword in ("CurrentRequestedProcedureEvidenceSequence", "PertinentOtherEvidenceSequence")
-        for study in report.get(keyword, ())
-        for i in _items(study)
-        if "ReferencedSOPInstanceUID" in i
-    }
-    content = {
-        str(i.ReferencedSOPInstanceUID)
-        for part in report.get("ContentSequence", ())
-        for i in _items(part)
-        if "ReferencedSOPInstanceUID" in i
-    }
+    report = raw.get("sr", {})
+    evidence, content = (
+        {
+            uid(item, REFERENCED_INSTANCE)
+            for tag in tags
+            for part in sequence(report, tag)
+            for item in items_below(part)
+            if REFERENCED_INSTANCE in item
+        }
+        for tags in ((CURRENT_EVIDENCE, OTHER_EVIDENCE), (CONTENT,))
+    )
     if content - evidence:
         yield Violation("sr", "reference", "The content refers to instances that are not listed as evidence.")
 
 
-def _frames_of_reference(objects: Mapping[str, Dataset], stack: "Stack") -> Iterator[Violation]:
+def _frames_of_reference(
+    objects: Mapping[str, Dataset], raw: Mapping[str, RawItem], stack: "Stack"
+) -> Iterator[Violation]:
     """Coordinates have to mean what they mean in the images."""
     expected = stack.frame_of_reference_uid
     for outlet in ("seg", "rtstruct"):
-        ds = objects.get(outlet)
-        if ds is None:
+        if outlet not in objects:
             continue
-        stated = {str(ds.FrameOfReferenceUID)} if outlet == "seg" else set()
-        for item in _items(ds) if outlet == "rtstruct" else ():
-            stated |= {
-                str(item[k].value) for k in ("FrameOfReferenceUID", "ReferencedFrameOfReferenceUID") if k in item
-            }
+        stated = {str(objects[outlet].FrameOfReferenceUID)}
+        for item in items_below(raw[outlet]) if outlet == "rtstruct" else ():
+            stated |= {uid(item, tag) for tag in (FRAME_OF_REFERENCE, REFERENCED_FRAME_OF_REFERENCE) if tag in item}
         if stated - {expected}:
             yield Violation(outlet, "geometry", "Another frame of reference than that of the images.")
-    seg = objects.get("seg")
-    if seg is not None:
-        positions = {tuple(float(x) for x in h.ImagePositionPatient) for h in stack.headers}
-        for frame in seg.PerFrameFunctionalGroupsSequence:
-            if tuple(float(x) for x in frame.PlanePositionSequence[0].ImagePositionPatient) not in positions:
-                yield Violation("seg", "geometry", "A frame does not lie on a plane of the images.")
-                break
+    positions = {tuple(float(x) for x in h.ImagePositionPatient) for h in stack.headers}
+    for frame in sequence(raw.get("seg", {}), PER_FRAME_GROUPS):
+        [place] = sequence(frame, PLANE_POSITION)
+        if tuple(float(x) for x in uid(place, IMAGE_POSITION).split("\\")) not in positions:
+            yield Violation("seg", "geometry", "A frame does not lie on a plane of the images.")
+            break
 
 
-def _text(ds: Dataset, keyword: str) -> str:
-    """A value as text, or a mark that equals no text where it does not decode."""
+def _is_that_of(ds: Dataset, header: Dataset, keyword: str) -> bool:
+    """Whether an attribute is the same text in both; or, where it does not decode, the same bytes and character set."""
     try:
-        return decoded(ds, keyword)
+        return decoded(ds, keyword) == decoded(header, keyword)
     except UndecodableText:
-        return f"undecodable in {id(ds)}"
-
-
-def _items(ds: Dataset) -> Iterator[Dataset]:
-    """A data set and all items below it, without reading other values."""
-    yield ds
-    for tag in sorted(ds.keys()):
-        element = ds.get_item(tag)
-        vr = getattr(element, "VR", None)
-        if vr == "SQ" or (vr is None and ds[tag].VR == "SQ"):
-            for item in ds[tag].value or ():
-                yield from _items(item)
+        first, second = (raw_value(d, keyword) for d in (ds, header))
+        if first is None or second is None or first.rstrip(b" \0") != second.rstrip(b" \0"):
+            return False
+        return text(ds, "SpecificCharacterSet") == text(header, "SpecificCharacterSet")

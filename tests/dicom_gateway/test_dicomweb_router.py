@@ -1,119 +1,27 @@
+"""QIDO-RS and WADO-RS over the store: what is found, and in which form it is given."""
+
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-import httpx
 import numpy as np
 import pydicom
 import pytest
-from dicomweb_client.api import DICOMwebClient
-from fastapi import FastAPI
-from numpy.typing import NDArray
 from PIL import Image
 from pydicom.dataset import Dataset
-from pydicom.uid import UID, JPEG2000Lossless, JPEGLSLossless, RLELossless
-from sqlalchemy import Engine
+from pydicom.uid import JPEG2000Lossless, JPEGLSLossless, RLELossless
 
-from dicom_gateway.dicomweb import router
-from dicom_gateway.settings import Settings
-from dicom_gateway.settings.model import Store as StoreSettings
-from dicom_gateway.store import Store, open_engine
-from tests.dicom_gateway.web_server import serving
+from imaging.quiet import quiet_pydicom
+from tests.dicom_gateway.dicomweb_site import PLANES, Site, bits, encoded, instance_path, new_series, running_site, tag
+from tests.reports.making import set_raw
 from tests.synthetic.series import SeriesDescription, series_datasets
-
-TOKEN = "a token of the test"
-PLANES = 5
-
-
-@dataclass(frozen=True)
-class Site:
-    """A running server with a plain CT series, a compressed one of another patient, and a multi-frame object."""
-
-    address: str
-    store: Store
-    engine: Engine
-    plain: list[Dataset]
-    compressed: list[Dataset]
-    multi: Dataset
-
-    @property
-    def dicomweb(self) -> str:
-        return f"{self.address}/dicomweb"
-
-    @property
-    def client(self) -> DICOMwebClient:
-        return DICOMwebClient(self.dicomweb, headers={"Authorization": f"Bearer {TOKEN}"})
-
-    def get(self, path: str, accept: str = "*/*", **parameters: str) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {TOKEN}", "Accept": accept}
-        return httpx.get(f"{self.dicomweb}{path}", params=parameters or None, headers=headers)
-
-    def post(self, content: bytes, path: str = "/studies", token: str = TOKEN) -> httpx.Response:
-        headers = {
-            "Authorization": f"Bearer {token}",
-            "Content-Type": 'multipart/related; type="application/dicom"; boundary=edge',
-        }
-        return httpx.post(f"{self.dicomweb}{path}", content=content, headers=headers)
-
-
-def encoded(dataset: Dataset) -> bytes:
-    out = BytesIO()
-    dataset.save_as(out, enforce_file_format=True)
-    return out.getvalue()
-
-
-def multi_frame(template: Dataset, frames: int) -> Dataset:
-    """A secondary capture of several frames with an odd number of bits, none of them alike."""
-    dataset = Dataset()
-    dataset.file_meta = pydicom.dataset.FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = pydicom.uid.ExplicitVRLittleEndian
-    for keyword in ("PatientName", "PatientID", "StudyInstanceUID", "SpecificCharacterSet", "StudyDate", "StudyTime"):
-        setattr(dataset, keyword, template.get(keyword))
-    dataset.SOPClassUID = pydicom.uid.MultiFrameSingleBitSecondaryCaptureImageStorage
-    dataset.file_meta.MediaStorageSOPClassUID = dataset.SOPClassUID
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID("2.25.41")
-    dataset.SeriesInstanceUID, dataset.Modality, dataset.SeriesNumber, dataset.InstanceNumber = "2.25.42", "OT", 9, 1
-    dataset.Rows, dataset.Columns, dataset.NumberOfFrames = 5, 7, frames
-    dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-    dataset.BitsAllocated = dataset.BitsStored = 1
-    dataset.HighBit = dataset.PixelRepresentation = 0
-    packed = np.packbits(bits(frames).ravel(), bitorder="little").tobytes()
-    dataset.PixelData = packed + b"\0" * (len(packed) % 2)
-    return dataset
-
-
-def bits(frames: int) -> NDArray[np.uint8]:
-    return (np.arange(frames * 35).reshape(frames, 5, 7) * 7 % 11 < 4).astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    root = tmp_path_factory.mktemp("site")
-    engine = open_engine(Settings(store=StoreSettings(root=root / "store")))
-    store = Store(root / "store", engine)
-    plain = series_datasets(SeriesDescription(planes=PLANES))
-    other = SeriesDescription(planes=3, seed=2, study_seed=2, patient_name="Li^Si=李^四", character_set="GB18030")
-    compressed = series_datasets(other)
-    compressed[0].compress(RLELossless, generate_instance_uid=False)
-    compressed[1].compress(JPEG2000Lossless, generate_instance_uid=False)
-    multi = multi_frame(plain[0], 3)
-    for dataset in (*plain, *compressed, multi):
-        assert store.receive(encoded(dataset), peer="CT1").kind == "stored"
-    app = FastAPI()
-    app.include_router(router(store, engine, token=TOKEN))
-    with serving(app) as address:
-        yield Site(address, store, engine, plain, compressed, multi)
-    engine.dispose()
-
-
-def tag(keyword: str) -> str:
-    return f"{pydicom.datadict.tag_for_keyword(keyword):08X}"
-
-
-def instance_path(dataset: Dataset) -> str:
-    return f"/studies/{dataset.StudyInstanceUID}/series/{dataset.SeriesInstanceUID}/instances/{dataset.SOPInstanceUID}"
+    with running_site(tmp_path_factory.mktemp("site")) as site:
+        yield site
 
 
 @pytest.mark.parametrize(
@@ -340,110 +248,6 @@ def test_rendering_is_for_images_and_for_sane_parameters(site: Site) -> None:
     assert site.get(f"{instance_path(site.plain[0])}/frames/2/rendered").status_code == 404
 
 
-def new_series(seed: int) -> list[Dataset]:
-    return series_datasets(SeriesDescription(planes=2, seed=seed, study_seed=seed))
-
-
-def test_stored_instances_are_answered_one_by_one_and_found_again(site: Site) -> None:
-    datasets = new_series(20)
-
-    answer = site.client.store_instances(datasets)
-
-    assert len(answer.ReferencedSOPSequence) == 2
-    assert {i.ReferencedSOPInstanceUID for i in answer.ReferencedSOPSequence} == {d.SOPInstanceUID for d in datasets}
-    assert all(i.ReferencedSOPClassUID == datasets[0].SOPClassUID for i in answer.ReferencedSOPSequence)
-    assert len(site.client.search_for_instances(datasets[0].StudyInstanceUID)) == 2
-    assert site.store.instances(study_uid=datasets[0].StudyInstanceUID)[0].peer == "STOW-RS"
-
-
-def body_of(*parts: bytes) -> bytes:
-    head = b"--edge\r\nContent-Type: application/dicom\r\n\r\n"
-    return b"".join(head + part + b"\r\n" for part in parts) + b"--edge--\r\n"
-
-
-def test_what_cannot_be_stored_is_named_beside_what_was(site: Site) -> None:
-    good, changed = new_series(21)
-    site.store.receive(encoded(changed), peer="CT1")
-    changed.PatientComments = "other bytes under the same UID"
-
-    answer = site.post(body_of(encoded(good), encoded(changed), b"no DICOM at all"))
-
-    document = answer.json()
-    assert answer.status_code == 202
-    assert [i["00081155"]["Value"] for i in document["00081199"]["Value"]] == [[good.SOPInstanceUID]]
-    assert [i["00081197"]["Value"] for i in document["00081198"]["Value"]] == [[0x0111], [0xC000]]
-    assert {q.reason for q in site.store.quarantined()} >= {"other_bytes"}
-
-
-def test_an_instance_of_another_study_than_the_address_is_refused_and_not_kept(site: Site) -> None:
-    good, _ = new_series(22)
-
-    answer = site.post(body_of(encoded(good)), path=f"/studies/{site.plain[0].StudyInstanceUID}")
-
-    assert answer.status_code == 409
-    assert answer.json()["00081198"]["Value"][0]["00081197"]["Value"] == [0xA900]
-    assert not site.store.instances(sop_uid=good.SOPInstanceUID)
-
-
-def test_the_same_instance_twice_is_success_and_one_instance(site: Site) -> None:
-    good, _ = new_series(23)
-
-    answers = [site.post(body_of(encoded(good))) for _ in range(2)]
-
-    assert [a.status_code for a in answers] == [200, 200]
-    assert len(site.store.instances(sop_uid=good.SOPInstanceUID)) == 1
-
-
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"--edge--\r\n",
-        b"no boundary anywhere",
-        b"--edge\r\nContent-Type: application/dicom\r\n\r\nand then nothing",
-        b"--edge\r\n" + b"x" * 20_000,
-        b"--edge\r\nContent-Type: text/html\r\n\r\n<p>\r\n--edge--\r\n",
-        b"x" * 100_000,
-    ],
-)
-def test_a_malformed_body_is_refused_in_words(site: Site, content: bytes) -> None:
-    answer = site.post(content)
-
-    assert answer.status_code == 400
-    assert "instances before it are stored" in answer.json()["detail"]
-
-
-def test_what_came_before_the_body_broke_off_stays_stored(site: Site) -> None:
-    good, _ = new_series(24)
-
-    answer = site.post(body_of(encoded(good)).removesuffix(b"--\r\n") + b"\r\nContent-Type: application/dicom\r\n\r\n0")
-
-    assert answer.status_code == 400
-    assert answer.json()["detail"].endswith("1 instances before it are stored.")
-    assert site.store.instances(sop_uid=good.SOPInstanceUID)
-
-
-def test_nothing_is_read_or_written_without_the_token(site: Site) -> None:
-    good, _ = new_series(25)
-
-    assert httpx.get(f"{site.dicomweb}/studies").status_code == 401
-    assert httpx.get(f"{site.dicomweb}{instance_path(site.plain[0])}/rendered").status_code == 401
-    assert site.post(body_of(encoded(good)), token="another").status_code == 401
-    assert not site.store.instances(sop_uid=good.SOPInstanceUID)
-
-
-def test_without_a_configured_token_storing_is_refused(site: Site) -> None:
-    app = FastAPI()
-    app.include_router(router(site.store, site.engine))
-    with serving(app) as address:
-        reading = httpx.get(f"{address}/dicomweb/studies")
-        storing = httpx.post(f"{address}/dicomweb/studies", content=b"")
-
-    assert reading.status_code == 200
-    assert storing.status_code == 403
-    assert "web.token_file" in storing.json()["detail"]
-
-
 @pytest.mark.parametrize(
     ("path", "status"),
     [
@@ -504,3 +308,27 @@ def test_a_file_that_cannot_be_read_is_still_listed(site: Site, tmp_path: Path) 
     [metadata] = json.loads(site.get(f"{instance_path(dataset)}/metadata").content)
 
     assert metadata[tag("SOPInstanceUID")]["Value"] == [dataset.SOPInstanceUID]
+
+
+@pytest.mark.parametrize("stated", [b"ISO_IR 192", b"ISO_IR 100", b"", b"ISO_IR 999"])
+def test_text_that_does_not_decode_is_answered_with_replacement_signs_and_a_warning(site: Site, stated: bytes) -> None:
+    dataset = new_series({b"ISO_IR 192": 30, b"ISO_IR 100": 31, b"": 32, b"ISO_IR 999": 33}[stated])[0]
+    for keyword in ("PatientName", "PatientID", "StudyDescription"):
+        set_raw(dataset, keyword, b"Z" + "张三".encode("gbk"))
+    with quiet_pydicom():
+        set_raw(dataset, "SpecificCharacterSet", stated)
+        dataset["PixelData"].VR = "OW"
+        dataset.set_original_encoding(False, True, dataset._character_set)
+        assert site.store.receive(encoded(dataset), peer="CT1").kind == "stored"
+
+    answer = site.get("/studies", StudyInstanceUID=str(dataset.StudyInstanceUID))
+    [found] = answer.json()
+    [metadata] = json.loads(site.get(f"{instance_path(dataset)}/metadata").content)
+
+    for document in (found, metadata):
+        for keyword in ("PatientID", "StudyDescription"):
+            [value] = document[tag(keyword)]["Value"]
+            assert value.startswith("Z\ufffd")
+        assert document[tag("PatientName")]["Value"][0]["Alphabetic"].startswith("Z\ufffd")
+    assert "character set" in answer.headers["Warning"]
+    assert "Warning" not in site.get("/studies", StudyInstanceUID=str(site.plain[0].StudyInstanceUID)).headers

@@ -5,6 +5,7 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,13 @@ from dicom_gateway.flow.local import FolderOutcome, process_folder
 from dicom_gateway.flow.steps import Tools
 from dicom_gateway.route.rules import default_routes
 from dicom_gateway.settings import Settings
+from imaging.quiet import quiet_pydicom
 from imaging.series import scan
 from imaging.testing.phantom import Phantom, make_phantom, write_phantom
 from imaging.volume import Volume
 from monai_bundles import Bundle, BundleError, BundleOutput, discover, run_bundle
 from reports import encode_all
+from tests.reports.making import set_raw
 from tests.synthetic.series import write_series
 
 Runner = Callable[[Bundle, Volume, Callable[[float, str], None]], BundleOutput]
@@ -122,15 +125,65 @@ def test_result_json_and_report_are_there(mixed: tuple[Path, Path, FolderOutcome
     assert (out / "report.pdf").read_bytes().startswith(b"%PDF-")
 
 
-def test_the_same_files_give_the_same_objects(tmp_path: Path, mixed: tuple[Path, Path, FolderOutcome]) -> None:
+def test_the_same_files_give_the_same_objects_byte_for_byte_whenever_and_wherever(
+    tmp_path: Path, mixed: tuple[Path, Path, FolderOutcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
     source, out, _ = mixed
     shutil.copytree(source / "a" / "b" / "ct", tmp_path / "elsewhere")
+    monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
 
-    again = process(tmp_path / "elsewhere", tmp_path / "out")
+    again = [process(tmp_path / "elsewhere", tmp_path / f"out{number}") for number in (1, 2)]
 
-    (job,) = again.jobs
-    uids = {name: dcmread(tmp_path / "out" / name).SOPInstanceUID for name in job.objects}
-    assert {dcmread(f).SOPInstanceUID for f in out.glob("*.dcm")} >= set(uids.values())
+    (job,), (same,) = (outcome.jobs for outcome in again)
+    assert job.objects == same.objects
+    first = {dcmread(f).SOPInstanceUID: f for f in out.glob("*.dcm")}
+    for name in job.objects:
+        data = (tmp_path / "out1" / name).read_bytes()
+        assert data == (tmp_path / "out2" / name).read_bytes()
+        assert data == first[dcmread(tmp_path / "out1" / name).SOPInstanceUID].read_bytes()
+
+
+def test_another_stated_time_is_another_object(tmp_path: Path, phantom: Phantom) -> None:
+    write_phantom(tmp_path / "ct", phantom)
+    one = process(tmp_path / "ct", tmp_path / "one").jobs[0]
+    for file in (tmp_path / "ct").iterdir():
+        ds = dcmread(file)
+        ds.InstanceCreationDate, ds.InstanceCreationTime = "20310203", "0405"
+        ds.save_as(file)
+
+    two = process(tmp_path / "ct", tmp_path / "two").jobs[0]
+
+    uids = [{str(dcmread(tmp_path / out / n).SOPInstanceUID) for n in one.objects} for out in ("one", "two")]
+    assert not uids[0] & uids[1]
+    assert datetime.fromtimestamp(two.plan.created_at, UTC) == datetime(2031, 2, 3, 4, 5, tzinfo=UTC)
+
+
+@pytest.mark.parametrize("stated", ["ISO_IR 192", "ISO_IR 100", "ISO_IR 6", "nonsense"])
+def test_a_name_in_the_wrong_character_set_goes_through_byte_for_byte_and_is_told(
+    tmp_path: Path, phantom: Phantom, stated: str
+) -> None:
+    name, description = "Zhang^San=张^三".encode("gbk"), "肿瘤医院".encode("gbk")
+    for file in write_phantom(tmp_path / "ct", phantom):
+        with quiet_pydicom():
+            ds = dcmread(file)
+            ds.SpecificCharacterSet = stated
+            set_raw(ds, "PatientName", name)
+            set_raw(ds, "InstitutionName", description)
+            ds.set_original_encoding(False, True, ds._character_set)
+            ds.save_as(file)
+
+    (job,) = process(tmp_path / "ct", tmp_path / "out").jobs
+
+    assert job.status == "findings"
+    assert len(job.objects) == 4
+    for object_name in job.objects:
+        assert name in (tmp_path / "out" / object_name).read_bytes()
+    assert job.result is not None
+    assert set(job.result["study"]["undecodable"]) == {"PatientName", "InstitutionName"}
+    told = " ".join(job.warnings)
+    assert "PatientName does not decode" in told
+    assert "byte for byte" in told
+    assert "InstitutionName does not decode" in told
 
 
 def raising(bundle: Bundle, volume: Volume, progress: Callable[[float, str], None]) -> BundleOutput:

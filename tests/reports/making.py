@@ -6,6 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydicom.datadict import dictionary_VR, tag_for_keyword
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 
 from contouring.names import lookup
 from imaging.geometry import Grid
@@ -26,7 +30,7 @@ from reports import (
 )
 from tests.synthetic.series import write_series
 
-__all__ = ["ALGORITHM", "MADE_AT", "PROCESSING", "Case", "make_case", "run_of", "verdict", "without_output"]
+__all__ = ["ALGORITHM", "MADE_AT", "PROCESSING", "Case", "make_case", "run_of", "set_raw", "verdict", "without_output"]
 
 MADE_AT = datetime(2026, 3, 4, 15, 6, 7, tzinfo=timezone(timedelta(hours=8)))
 ALGORITHM = Algorithm(
@@ -123,3 +127,10 @@ def make_case(folder: Path, **series: Any) -> Case:
 def without_output(result: Result, *runs: Run) -> Result:
     """The result with these runs and without structures."""
     return replace(result, runs=runs, structures=(), status=outcome(runs))
+
+
+def set_raw(ds: Dataset, keyword: str, value: bytes) -> None:
+    """Writes bytes that pydicom would not take."""
+    tag = Tag(tag_for_keyword(keyword) or 0)
+    value += b" " * (len(value) % 2)
+    ds[tag] = RawDataElement(tag, dictionary_VR(tag), len(value), value, 0, False, True)

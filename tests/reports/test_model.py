@@ -131,14 +131,15 @@ def test_damaged_json_is_refused(case: Case, key: str) -> None:
         Result.from_json(form)
 
 
-def test_uids_do_not_follow_the_clock_but_follow_input_settings_and_failure(case: Case) -> None:
+def test_uids_follow_all_that_is_written_stated_time_input_settings_and_failure(case: Case) -> None:
     result = case.result
     later = replace(result, created_at=MADE_AT.replace(hour=23))
     settings = replace(result, runs=(replace(result.runs[0], settings_digest="ff"),))
     failed = without_output(result, run_of("failed"))
     failed_otherwise = without_output(result, run_of("failed", reason="Out of memory; give the service more."))
 
-    assert later.uid_parts == result.uid_parts
+    assert replace(result).uid_parts == result.uid_parts
+    assert later.uid_parts != result.uid_parts
     parts = [json.dumps(r.uid_parts) for r in (result, settings, failed, failed_otherwise)]
     assert len(set(parts)) == 4
 

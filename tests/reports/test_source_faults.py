@@ -7,10 +7,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
-from pydicom.datadict import dictionary_VR, tag_for_keyword
-from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
-from pydicom.tag import Tag
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from imaging.quiet import quiet_pydicom
@@ -22,7 +19,7 @@ from reports.errors import EncodingError, NotForSending
 from reports.representations import is_legal_code, is_too_long
 from reports.validate import require_valid, validate
 from tests.conftest import require_program
-from tests.reports.making import Case, make_case, run_of, without_output
+from tests.reports.making import Case, make_case, run_of, set_raw, without_output
 from tests.reports.test_validate import found, spoiled
 
 LONG = [
@@ -61,13 +58,6 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def sound(folder: Path) -> Case:
     return make_case(folder)
-
-
-def set_raw(ds: Dataset, keyword: str, value: bytes) -> None:
-    """Writes bytes that pydicom would not take."""
-    tag = Tag(tag_for_keyword(keyword) or 0)
-    value += b" " * (len(value) % 2)
-    ds[tag] = RawDataElement(tag, dictionary_VR(tag), len(value), value, 0, False, True)
 
 
 def faulty(sound: Case, folder: Path, keyword: str, value: bytes) -> tuple[Result, Stack]:

@@ -9,11 +9,14 @@ import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
+from imaging.quiet import quiet_pydicom
 from reports import EncodedObject, encode_all
 from reports.errors import InvalidObject
 from reports.validate import ALLOWED_WARNINGS, Violation, dciodvfy_findings, require_valid, validate
+from reports.validate.elements import element_violations, raw_violations
+from reports.validate.raw import raw_object
 from tests.conftest import require_program
-from tests.reports.making import PROCESSING, Case, run_of, without_output
+from tests.reports.making import PROCESSING, Case, run_of, set_raw, without_output
 
 
 def spoiled(item: EncodedObject, spoil: Callable[[Dataset], object]) -> EncodedObject:
@@ -219,3 +222,32 @@ def test_a_program_that_is_not_installed_is_no_verdict(objects: dict[str, Encode
 def test_every_allowed_warning_has_its_reason() -> None:
     assert all(reason.strip() for _, reason in ALLOWED_WARNINGS)
     assert sorted([Violation("sr", "b", ""), Violation("pdf", "a", "")])[0].outlet == "pdf"
+
+
+@pytest.mark.parametrize("outlet", ["seg", "rtstruct", "sr", "pdf"])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda ds: None,
+        lambda ds: set_raw(ds, "SoftwareVersions", "版本".encode("gbk")),
+        lambda ds: set_raw(ds, "SeriesDescription", b"D" * 65),
+        lambda ds: set_raw(ds, "ContentTime", b"1" * 20),
+        lambda ds: set_raw(ds.ContributingEquipmentSequence[0], "Manufacturer", b"\xc3\x28"),
+        lambda ds: set_raw(ds, "SeriesInstanceUID", b"1.02"),
+    ],
+)
+def test_the_quick_look_at_elements_finds_what_the_plain_one_finds(
+    objects: dict[str, EncodedObject], outlet: str, spoil: Callable[[Dataset], object]
+) -> None:
+    with quiet_pydicom():
+        changed = spoiled(objects[outlet], spoil)
+
+        plain = set(element_violations(outlet, dcmread(BytesIO(changed.data))))
+
+    assert set(raw_violations(outlet, raw_object(changed.data))) == plain
+
+
+@pytest.mark.parametrize("kept", [0, 100, 140, 900, -1])
+def test_an_object_that_ends_early_is_no_object(objects: dict[str, EncodedObject], kept: int) -> None:
+    with pytest.raises(ValueError, match=r"ends|beyond|closed"):
+        raw_object(objects["sr"].data[:kept])
