@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from imaging.volume import Region
 
-__all__ = ["GridMap", "grid_map", "restore"]
+__all__ = ["GridMap", "grid_map", "restore", "snapped"]
 
 FloatArray = NDArray[np.float64]
 
@@ -42,6 +42,11 @@ def grid_map(source_affine: FloatArray, network_affine: FloatArray) -> GridMap:
     """The map between two arrays by their 4x4 affines (both from index to the same patient coordinates)."""
     joined = np.linalg.inv(network_affine) @ source_affine
     return GridMap(matrix=joined[:3, :3], offset=joined[:3, 3])
+
+
+def snapped(mapping: GridMap) -> GridMap:
+    """The map without the last bits of its arithmetic, which would put the outermost voxels outside the array."""
+    return GridMap(matrix=np.round(mapping.matrix, 7) + 0.0, offset=np.round(mapping.offset, 5) + 0.0)
 
 
 def restore(

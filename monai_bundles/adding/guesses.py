@@ -18,8 +18,18 @@ SERIES_WORDS = {
 }  # fmt: skip
 """What SeriesDescription must match for a channel of this name."""
 
-MODALITY_WORDS = {"mri": "MR", "mr": "MR", "magnetic": "MR", "ct": "CT", "pet": "PT", "us": "US", "ultrasound": "US",
-                  "mammography": "MG", "mammogram": "MG", "x-ray": "DX", "xray": "DX"}  # fmt: skip
+MODALITY_WORDS = {
+    **dict.fromkeys(("mri", "mr", "magnetic"), "MR"),
+    **dict.fromkeys(("us", "ultrasound"), "US"),
+    **dict.fromkeys(("mg", "mammography", "mammogram"), "MG"),
+    **dict.fromkeys(("dx", "x-ray", "xray"), "DX"),
+    "ct": "CT",
+    "pet": "PT",
+    "pt": "PT",
+    "nm": "NM",
+    "cr": "CR",
+    "xa": "XA",
+}
 
 MASK_KEYS = frozenset({"label", "mask", "seg", "guidance", "label_gt"})
 

@@ -13,7 +13,12 @@ __all__ = ["missing_packages", "require_packages"]
 NOT_NEEDED = frozenset({"ignite", "glob", "pandas"})
 """Radgate drives the parts itself and gives the data: handlers and lists of files are not used."""
 
-TARGET_NEEDS = {"TorchVisionFCModel": "torchvision", "NetAdapter": "", "ViTAutoEnc": "einops", "CuCIM": "cucim"}
+TARGET_NEEDS = {
+    "TorchVisionFCModel": "torchvision",
+    "CuCIM": "cucim",
+    **dict.fromkeys(("SwinUNETR", "UNETR", "ViT", "ViTAutoEnc", "MILModel", "VISTA3D"), "einops"),
+}
+"""What networks and readers of MONAI need beside MONAI itself."""
 
 
 def missing_packages(root: Path, config: dict[str, Any], *, with_code: bool) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from scipy import ndimage
 __all__ = ["KeepLargest"]
 
 
-class KeepLargest(MapTransform):  # type: ignore[misc]
+class KeepLargest(MapTransform):
     """For label maps (1, ...) or one channel a label (C, ...).
 
     Parameters
@@ -75,7 +75,7 @@ class KeepLargest(MapTransform):  # type: ignore[misc]
         labels = self._labels if self._labels is not None else range(len(array))
         groups = [[label] for label in labels] if self._independent else [list(labels)]
         for group in groups:
-            mask = (array[group] > 0).any(axis=0)
+            mask = np.asarray((array[group] > 0).any(axis=0), dtype=np.bool_)
             drop = mask & ~self._largest(mask)
             for label in group:
                 array[label][drop] = 0

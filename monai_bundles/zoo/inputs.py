@@ -16,7 +16,7 @@ from imaging.ras import affine_ras
 from imaging.volume import Volume
 from monai_bundles.bundle import Bundle, Channel
 from monai_bundles.errors import MissingSeries
-from monai_bundles.restore import grid_map
+from monai_bundles.restore import grid_map, snapped
 
 __all__ = ["on_grid_of", "slices_of", "source_tensors"]
 
@@ -109,7 +109,7 @@ def on_grid_of(image: Volume, reference: Volume, outside: float | None = None) -
         raise MissingSeries(
             "Two series that the bundle needs together lie in different frames of reference; register them first.",
         )
-    mapping = grid_map(reference.affine_lps, image.affine_lps)
+    mapping = snapped(grid_map(reference.affine_lps, image.affine_lps))
     lowest = float(image.array.min()) if outside is None else outside
     return ndimage.affine_transform(
         np.asarray(image.array, dtype=np.float32),

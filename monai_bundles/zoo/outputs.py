@@ -12,7 +12,7 @@ from imaging.ras import affine_ras
 from imaging.volume import Region, Volume
 from monai_bundles.bundle import Bundle
 from monai_bundles.errors import WrongOutput
-from monai_bundles.restore import grid_map
+from monai_bundles.restore import grid_map, snapped
 
 __all__ = ["on_source", "regions_of"]
 
@@ -44,7 +44,7 @@ def on_source(values: Any, affine: NDArray[np.float64], volume: Volume) -> NDArr
     own = affine_ras(volume.grid)
     if turned.shape[1:] == volume.array.shape and np.abs(affine - own).max() < SAME:
         return turned
-    mapping = grid_map(own, affine)
+    mapping = snapped(grid_map(own, affine))
     # Both affines are of axes X, Y, Z; the arrays here are Z, Y, X.
     flipped = mapping.matrix[::-1, ::-1]
     return np.stack([
