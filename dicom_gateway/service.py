@@ -3,6 +3,7 @@
 import logging
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from importlib import metadata
@@ -23,9 +24,11 @@ from dicom_gateway.flow.rehearsal import rehearse
 from dicom_gateway.flow.steps import Tools
 from dicom_gateway.listen import Listener
 from dicom_gateway.quality import QualityObserver
+from dicom_gateway.quality.outputs import send_verdict, unsent
+from dicom_gateway.quality.record import reject_series
 from dicom_gateway.settings import Settings
 from dicom_gateway.store.database import open_engine
-from dicom_gateway.store.lock import store_lock
+from dicom_gateway.store.lock import database_lock, store_lock
 from dicom_gateway.store.store import Store
 from dicom_gateway.web import create_app
 from imaging.errors import RadgateError
@@ -43,6 +46,9 @@ log = logging.getLogger(__name__)
 
 WEB_BACKLOG = 256
 """Connections to the pages that wait while the service starts."""
+
+UNSENT_S = 7 * 24 * 3600.0
+"""How old a verdict may be that a crash kept from being sent and that the next start sends."""
 
 EXECUTOR = "radgate"
 """Name of the one worker of an embedded installation: recovery after a crash looks for its own name."""
@@ -62,7 +68,7 @@ class Service:
     Raises
     ------
     StoreInUse
-        Another service works on the store.
+        Another service works on the store or on the database.
     ListenError
         The DICOM port or the web port is taken.
     StoreUnavailable
@@ -92,8 +98,20 @@ class Service:
         closing.callback(web_socket.close)
         engine = open_engine(settings)
         closing.callback(engine.dispose)
+        closing.enter_context(database_lock(engine))
         store = Store.open(settings, engine)
-        quality = QualityObserver(settings, engine, store)
+
+        def judged(series_uid: str) -> None:
+            if send_verdict(settings, engine, store, series_uid):
+                courier.wake()
+
+        def reject(series_uid: str, who: str, reason: str) -> bool:
+            done = reject_series(engine, series_uid, who, reason)
+            if done:
+                judged(series_uid)
+            return done
+
+        quality = QualityObserver(settings, engine, store, on_final=judged)
 
         def completed(study_uid: str, number: int) -> None:
             doses.consider(study_uid)
@@ -109,7 +127,7 @@ class Service:
         closing.callback(worker.close)
         courier = Courier(store, engine, settings, on_settled=lambda study_uid: settle(engine, study_uid))
         doses = DoseFlow(settings, engine, store, courier.wake)
-        app = create_app(settings, engine, store, resend=courier.resend, start_dose=doses.start)
+        app = create_app(settings, engine, store, resend=courier.resend, reject=reject, start_dose=doses.start)
         tools = Tools(bundles_of(settings), runner(worker), capabilities_of(settings))
         threading.Thread(target=warm, args=(worker, settings, tools), name="warm worker", daemon=True).start()
         flow = launch(
@@ -125,7 +143,7 @@ class Service:
         watcher.start()
         closing.callback(watcher.stop)
         if settings.quality.live:
-            quality.start()
+            quality.start(send_first=unsent(settings, engine, since=time.time() - UNSENT_S))
             closing.callback(quality.stop)
         resume(engine, flow)
         doses.resume()

@@ -8,10 +8,9 @@ import logging
 import threading
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Engine, select
 
@@ -62,7 +61,7 @@ class QualityObserver:
     settings, engine, store
         As the service has opened them.
     on_final
-        Called with the answer of the worker when a series has its final verdict.
+        Called with the UID of a series when it has its final verdict.
     sender
         Sends the message of an alert.
     """
@@ -73,7 +72,7 @@ class QualityObserver:
         engine: Engine,
         store: Store,
         *,
-        on_final: Callable[[dict[str, Any]], None] = lambda _answer: None,
+        on_final: Callable[[str], None] = lambda _series_uid: None,
         sender: Sender = send,
     ) -> None:
         self._settings = settings.quality
@@ -84,6 +83,7 @@ class QualityObserver:
         self._worker = QualityWorker(settings.quality.profiles, store.root / "pictures")
         self._inbox: deque[Receipt] = deque()
         self._completed: deque[str] = deque()
+        self._to_tell: deque[str] = deque()
         self._open: OrderedDict[str, _Open] = OrderedDict()
         self._wake = threading.Event()
         self._stopping = False
@@ -95,8 +95,15 @@ class QualityObserver:
         """Process id of the child while it lives."""
         return self._worker.pid
 
-    def start(self) -> None:
-        """Take up what an earlier run left, and begin."""
+    def start(self, send_first: Sequence[str] = ()) -> None:
+        """Take up what an earlier run left, and begin.
+
+        Parameters
+        ----------
+        send_first
+            Series whose final verdict is there and has not been passed on.
+        """
+        self._to_tell.extend(send_first)
         self._take_up()
         self._store.subscribe(self.received)
         self._wake.set()
@@ -156,6 +163,8 @@ class QualityObserver:
             try:
                 self._take_in()
                 self._look()
+                while self._to_tell and not self._stopping:
+                    self._tell(self._to_tell.popleft())
             except Exception as error:  # noqa: BLE001 - service boundary: nothing may end this thread
                 log.error("quality tries again kind=%s", type(error).__name__)
                 time.sleep(PAUSE_S)
@@ -221,15 +230,15 @@ class QualityObserver:
         if answer["kind"] == "judged":
             record.keep_judgement(self._engine, answer)
             if is_last:
-                self._tell(answer)
+                self._to_tell.append(uid)
         elif answer["kind"] == "failed":
             log.error("a series was not judged: %s", answer["code"])
         if is_last:
             self._open.pop(uid, None)
 
-    def _tell(self, answer: dict[str, Any]) -> None:
+    def _tell(self, series_uid: str) -> None:
         try:
-            self._on_final(answer)
+            self._on_final(series_uid)
         except Exception as error:  # noqa: BLE001 - the verdict is kept, whatever others do with it
             log.error("final verdict not passed on kind=%s", type(error).__name__)
 

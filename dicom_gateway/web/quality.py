@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import APIRouter, Form, HTTPException, Request
-from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from fastapi.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from markupsafe import Markup
 from starlette.responses import StreamingResponse
 
 from dicom_gateway.errors import UnknownTrend
-from dicom_gateway.quality import history, record
+from dicom_gateway.quality import history, outputs, record
 from dicom_gateway.quality.board import Board, read_board, read_series
 from dicom_gateway.quality.history import Trend
 from dicom_gateway.web.acting import Proof, check_form
@@ -20,6 +20,7 @@ from dicom_gateway.web.chart import Drawing, drawing_of
 from dicom_gateway.web.live import event_stream
 from dicom_gateway.web.pages import mark_of, render
 from dicom_gateway.web.site import Site
+from imaging.errors import RadgateError
 
 __all__ = ["ROLES", "quality_routes"]
 
@@ -80,6 +81,26 @@ def quality_routes(site: Site) -> APIRouter:
             trends=_drawn(chosen[:MOST_ON_SERIES]),
             can_reject=site.reject is not None,
         )
+
+    @api.get("/quality/series/{series_uid}/verdict.json")
+    def verdict_json(series_uid: str) -> JSONResponse:
+        with site.engine.connect() as connection:
+            view = read_series(connection, series_uid[:64])
+        if view is None:
+            raise HTTPException(404, "This series was not judged.")
+        return JSONResponse(view.row["verdict"])
+
+    @api.get("/quality/series/{series_uid}/report.dcm")
+    def report(series_uid: str) -> Response:
+        series = outputs.judged(site.settings, site.engine, site.store, series_uid[:64])
+        if series is None:
+            raise HTTPException(404, "This series has no final verdict yet.")
+        try:
+            data = outputs.objects_of(series)[0].data
+        except RadgateError as error:
+            raise HTTPException(500, error.message) from error
+        disposition = {"Content-Disposition": 'attachment; filename="quality_sr.dcm"'}
+        return Response(data, media_type="application/dicom", headers=disposition)
 
     @api.get("/quality/trends")
     def trends_page(request: Request) -> HTMLResponse:

@@ -18,10 +18,7 @@ from pydicom.dataset import Dataset
 
 from imaging.errors import RadgateError
 from imaging.frames import ENHANCED, SINGLE_FRAME, Plane, planes_of
-from imaging.geometry import Grid
 from imaging.headers import Header, read_header, text
-from imaging.pixels import PlanePixels, read_pixels
-from imaging.volume import Volume
 from qc.image.arrived import ArrivedPlane, SlimHeaders, is_in_order, joined, scout_row
 from qc.image.folder import check_files
 from qc.image.inputs import Inputs
@@ -30,12 +27,9 @@ from qc.image.profile import Profile, load_profiles
 from qc.image.registry import CheckSpec, Measured, NotEvaluable, discover
 from qc.image.result import CheckResult, Grade, SeriesVerdict, Subject, worst
 from qc.image.run import graded, is_given, run_check, with_expectations
+from qc.image.singly import has_near, plane_volume, specs_by_plane
 
 __all__ = ["SeriesMonitor"]
-
-APART_MM = {"run": 5.0, "median": 10.0, "sum": 0.0}
-"""A plane is judged by a check only where none nearer than this has been: thin slices say the same as their
-neighbours, and 300 of them have to be looked at in 5 s."""
 
 FEWEST_IN_ORDER = 5
 """Planes that came one after the other, before a leap between two of them is taken for a gap."""
@@ -179,22 +173,15 @@ class SeriesMonitor:
         p_mm = float(plane.position_lps @ normal / max(float(np.linalg.norm(normal)), 1e-6))
         arrived = ArrivedPlane(plane.file, plane.source.frame_number, header, p_mm)
         try:
-            volume = _one_plane(plane)
+            volume = plane_volume(plane)
         except RadgateError:
             return arrived  # why it cannot be read is said by the final verdict, which names the whole series
         inputs = Inputs((plane.header,), volume)
         arrived.scout = scout_row(volume.array[0])
-        for spec in discover().values():
-            if not spec.by_plane or spec.by_plane == "ordered" or spec.id not in choice.profile.limits:
-                continue
-            if not spec.applies_to(inputs.modality) or not is_given(spec, inputs) or self._has_near(spec, p_mm):
-                continue
-            arrived.found[spec.id] = run_check(spec, inputs)[0]
+        for spec in specs_by_plane(inputs, choice.profile):
+            if not has_near(spec, p_mm, self._planes):
+                arrived.found[spec.id] = run_check(spec, inputs)[0]
         return arrived
-
-    def _has_near(self, spec: CheckSpec, p_mm: float) -> bool:
-        apart = APART_MM[spec.by_plane]
-        return apart > 0 and any(spec.id in p.found and abs(p.p_mm - p_mm) < apart for p in self._planes)
 
     def _so_far(self, spec: CheckSpec, inputs: Inputs, profile: Profile) -> CheckResult | None:
         """The provisional result of one check, or None where a part of the series says nothing."""
@@ -240,34 +227,6 @@ def _planes_of(header: Header) -> tuple[Plane, ...]:
     if text(header.dataset, "SOPClassUID") not in SINGLE_FRAME | ENHANCED or header.pixels is None:
         return ()
     return planes_of(header)
-
-
-def _one_plane(plane: Plane) -> Volume:
-    """The pixels of one plane as a volume of one.
-
-    Raises
-    ------
-    RadgateError
-        They cannot be read, or the plane has no thickness.
-    """
-    grid = Grid(
-        positions_lps=plane.position_lps[None, :],
-        row_direction=plane.orientation[:3],
-        column_direction=plane.orientation[3:],
-        pixel_spacing_mm=plane.pixel_spacing_mm,
-        rows=plane.rows,
-        columns=plane.columns,
-        frame_of_reference_uid=plane.frame_of_reference_uid,
-        slice_thickness_mm=_thickness_mm(plane.header),
-    )
-    pixels = PlanePixels(plane.header, plane.file, plane.source.frame_number, plane.pixels)
-    array, unit = read_pixels([pixels], grid.shape)
-    return Volume(array=array, grid=grid, sources=(plane.source,), unit=unit)
-
-
-def _thickness_mm(header: Dataset) -> float | None:
-    number = Inputs((header,)).number("SliceThickness")
-    return number if number is not None and number > 0 else None
 
 
 def _size(verdict: SeriesVerdict) -> tuple[int, Any]:

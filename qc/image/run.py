@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from pydicom.dataset import Dataset
 
 from imaging.errors import RadgateError
-from imaging.volume import Volume
+from imaging.volume import Region, Volume
 from qc.image.grade import grade_state, grade_value
 from qc.image.inputs import Expected, Inputs
 from qc.image.match import Choice, choose_profile
@@ -28,11 +28,22 @@ from qc.image.result import (
     Subject,
     worst,
 )
+from qc.image.singly import SinglePlanes
 
 if TYPE_CHECKING:
     from imaging.series import Stack
+    from qc.image.planar import PlanarSeries
 
-__all__ = ["check_inputs", "check_refused", "check_series", "graded", "is_given", "run_check", "with_expectations"]
+__all__ = [
+    "check_inputs",
+    "check_pictures",
+    "check_refused",
+    "check_series",
+    "graded",
+    "is_given",
+    "run_check",
+    "with_expectations",
+]
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +58,10 @@ def check_series(
     order: Mapping[str, str] | None = None,
     today: date | None = None,
     profile_folders: Sequence[Path] = (),
+    masks: Mapping[str, Region] | None = None,
+    companion: Volume | None = None,
+    frames: Sequence[Volume] = (),
+    siblings: Sequence[Dataset] = (),
 ) -> SeriesVerdict:
     """The quality of one series.
 
@@ -68,6 +83,8 @@ def check_series(
         Day of the check; without it dates in the future go unnoticed.
     profile_folders
         Profiles of the site, besides the shipped ones.
+    masks, companion, frames, siblings
+        Organs, the CT of a PET, the volumes of a series in time, headers of the other series; see `Inputs`.
 
     Returns
     -------
@@ -83,8 +100,18 @@ def check_series(
     """
     if volume is None and refusal is None:
         refusal = _why_no_volume(stack)
-    inputs = Inputs(tuple(stack.headers), volume, refusal, order=order or {}, today=today)
-    return check_inputs(inputs, profile, intent=intent, profile_folders=profile_folders)
+    inputs = Inputs(
+        tuple(stack.headers),
+        volume,
+        refusal,
+        order=order or {},
+        today=today,
+        masks=masks or {},
+        companion=companion,
+        frames=tuple(frames),
+        siblings=tuple(siblings),
+    )
+    return check_inputs(inputs, profile, intent=intent, profile_folders=profile_folders, stack=stack)
 
 
 def check_refused(
@@ -121,6 +148,46 @@ def check_refused(
     return check_inputs(inputs, profile, profile_folders=profile_folders)
 
 
+def check_pictures(
+    series: "PlanarSeries",
+    profile: str = "auto",
+    *,
+    intent: str = "",
+    order: Mapping[str, str] | None = None,
+    masks: Mapping[str, Region] | None = None,
+    today: date | None = None,
+    profile_folders: Sequence[Path] = (),
+) -> SeriesVerdict:
+    """The quality of a series that is no stack: radiographs, ultrasound, photographs, slides, signals.
+
+    Parameters
+    ----------
+    series
+        What `qc.image.planar.read_planar` made of its files.
+    masks
+        Organs of the first picture, where the caller has them.
+    profile, intent, order, today, profile_folders
+        As in `check_series`.
+
+    Raises
+    ------
+    ProfileInvalid
+        A profile file breaks a rule.
+    UnknownProfile
+        There is no profile of that id.
+    """
+    inputs = Inputs(
+        series.headers,
+        refusal=series.refusal,
+        order=order or {},
+        today=today,
+        pictures=series.pictures,
+        waveform=series.waveform,
+        masks=masks or {},
+    )
+    return check_inputs(inputs, profile, intent=intent, profile_folders=profile_folders)
+
+
 def check_inputs(
     inputs: Inputs,
     profile: str = "auto",
@@ -128,6 +195,7 @@ def check_inputs(
     intent: str = "",
     profile_folders: Sequence[Path] = (),
     only: Collection[str] | None = None,
+    stack: "Stack | None" = None,
 ) -> SeriesVerdict:
     """The quality of a series that is given as the inputs of the checks.
 
@@ -139,6 +207,8 @@ def check_inputs(
         As in `check_series`.
     only
         Ids of the checks to run; all where it is left out. What is not run counts as skipped.
+    stack
+        Where there is no volume: its planes, which checks of pixels then judge one by one as far as they can.
 
     Raises
     ------
@@ -153,12 +223,15 @@ def check_inputs(
     results: list[CheckResult] = []
     measurements: list[Measurement] = [_how_chosen(choice)]
     skipped: list[str] = []
+    singly = None if stack is None or inputs.volume is not None else SinglePlanes(stack, chosen)
     for spec in discover().values():
         if not spec.applies_to(inputs.modality) or not is_given(spec, inputs):
             skipped.append(spec.id)
             continue
         started = perf_counter()
         found, error = run_check(spec, inputs)
+        if singly is not None and isinstance(found, NotEvaluable) and found.reason == "no_volume":
+            found = singly.found(spec) or found
         elapsed_ms = (perf_counter() - started) * 1000
         limits = chosen.limits.get(spec.id)
         if limits is not None:

@@ -17,7 +17,7 @@ from reports.errors import EncodingError, TextTooLong
 
 __all__ = ["Capability", "EncodedObject", "Outlet", "encoding", "finished"]
 
-Outlet = Literal["seg", "rtstruct", "sr", "pdf", "reg", "rtdose", "sc"]
+Outlet = Literal["seg", "rtstruct", "sr", "pdf", "reg", "rtdose", "sc", "quality_sr", "quality_kos"]
 
 SENDING_ORDER: tuple[Outlet, ...] = ("seg", "rtstruct", "sr", "pdf")
 """What is referred to goes before what refers to it."""

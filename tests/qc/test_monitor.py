@@ -216,3 +216,15 @@ def test_the_place_of_a_finding_leads_to_its_file_and_the_scout_has_a_row_for_ea
 @pytest.mark.parametrize(("positions", "expected"), [([1, 2, 4], True), ([4, 2, 1], True), ([1, 3, 2], False)])
 def test_order_has_one_direction(positions: list[float], expected: bool) -> None:
     assert is_in_order(positions) is expected
+
+
+def test_a_cut_body_stays_cut_in_the_final_verdict_where_a_gap_leaves_no_volume(tmp_path: Path) -> None:
+    files = body_files(tmp_path, shift_mm=40.0)
+    monitor = arrived([f for n, f in enumerate(files) if n not in {11, 12}], "ct_rt_sim")
+
+    early, final = monitor.provisional(), monitor.close()
+
+    assert {"ct.truncation", "gen.geometry.missing"} <= set(alarms(early))
+    graded = {r.check_id: r.grade for r in final.results}
+    assert graded["ct.truncation"] is Grade.FAIL and graded["gen.geometry.missing"] is Grade.FAIL
+    assert not final.provisional
