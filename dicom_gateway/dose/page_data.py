@@ -35,6 +35,9 @@ from reports.planes import Plane, display_planes, window_of
 __all__ = ["keep_page_data", "slice_bytes"]
 
 PLANES = ("axial", "coronal", "sagittal")
+SHOWN_SHARE, MARGIN_MM = 0.1, 25.0
+"""A picture opens on where the dose reaches this share of its maximum, with this much around it."""
+
 AREA_TYPES = frozenset({"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"})
 
 
@@ -248,6 +251,7 @@ def _plane_json(plane: Plane, report: DoseReport, overlay: Overlay) -> dict[str,
     dose = report.assessment.grids.courses[0].volume.dose_gy
     # where the dose lies on the picture is the same on all planes
     inside = next((c for k in range(plane.count) if (c := overlay.cut(dose, plane, k, shape)) is not None), None)
+    box = _box(plane, report, overlay)
     return {
         "name": {"zh": plane.zh, "en": plane.en},
         "count": plane.count,
@@ -264,5 +268,25 @@ def _plane_json(plane: Plane, report: DoseReport, overlay: Overlay) -> dict[str,
         "through": plane.through,
         "down": plane.down,
         "across": plane.across,
+        "box": box,
         "dose": None if inside is None else {"first": list(inside.first), "step": list(inside.step)},
     }
+
+
+def _box(plane: Plane, report: DoseReport, overlay: Overlay) -> list[float]:
+    """What a picture shows at first: [first row, first column, last row, last column] around the dose."""
+    dose = np.nan_to_num(report.assessment.grids.physical.volume.dose_gy)
+    there = dose >= SHOWN_SHARE * dose.max()
+    limits = []
+    for axis, mm, turned in (
+        (plane.down, plane.row_mm, plane.flip_down),
+        (plane.across, plane.column_mm, plane.flip_across),
+    ):
+        size = report.volume.array.shape[axis]
+        filled = np.flatnonzero(there.any(axis=tuple(a for a in range(3) if a != axis)))
+        first, last = ((float(n) - overlay.start[axis]) / overlay.step[axis] for n in (filled[0], filled[-1]))
+        first, last = first - MARGIN_MM / mm, last + MARGIN_MM / mm
+        if turned:
+            first, last = size - 1 - last, size - 1 - first
+        limits.append((max(first, 0.0), min(last, size - 1.0)))
+    return [limits[0][0], limits[1][0], limits[0][1], limits[1][1]]

@@ -17,6 +17,7 @@
   const shown = { dose: "sum", wash: true, opacity: 0.42, lines: true, window: null, alphaBeta: 3, off: new Set() };
   const index = {};
   const point = {};
+  const zoom = {};
   let page = null;
 
   // --- slices -------------------------------------------------------------------------------------------------------
@@ -91,11 +92,11 @@
     if (mode === "sum" || mode === "eqd2") {
       let total = 0;
       let known = 0;
-      values.forEach((value, n) => {
-        if (Number.isNaN(value)) return;
+      for (let n = 0; n < values.length; n += 1) {
+        if (Number.isNaN(values[n])) continue;
         known += 1;
-        total += mode === "eqd2" ? eqd2Of(value, n, alphaBeta) : value;
-      });
+        total += mode === "eqd2" ? eqd2Of(values[n], n, alphaBeta) : values[n];
+      }
       return known ? total : NaN;
     }
     return values[Number(mode)];
@@ -121,7 +122,7 @@
   }
 
   function isWashed(dose) {
-    const { high } = scale();
+    const high = scale().high;
     return shown.dose === "difference" ? Math.abs(dose) >= 0.03 * high : dose >= 0.1 * high;
   }
 
@@ -136,10 +137,13 @@
       canvas.width = width;
       canvas.height = height;
     }
-    const widthMm = plane.columns * plane.column_mm;
-    const heightMm = plane.rows * plane.row_mm;
-    const perMm = Math.min(width / widthMm, height / heightMm);
-    return { width, height, perMm, ratio, left: (width - widthMm * perMm) / 2, top: (height - heightMm * perMm) / 2 };
+    const [firstRow, firstColumn, lastRow, lastColumn] = plane.box;
+    const widthMm = (lastColumn - firstColumn + 1) * plane.column_mm;
+    const heightMm = (lastRow - firstRow + 1) * plane.row_mm;
+    const perMm = Math.min(width / widthMm, height / heightMm) * (zoom[canvas.id] || 1);
+    const left = width / 2 - ((firstColumn + lastColumn + 1) / 2) * plane.column_mm * perMm;
+    const top = height / 2 - ((firstRow + lastRow + 1) / 2) * plane.row_mm * perMm;
+    return { width, height, perMm, ratio, left, top };
   }
 
   const toRow = (place, plane, y) => (y - place.top) / (place.perMm * plane.row_mm) - 0.5;
@@ -147,65 +151,82 @@
   const toY = (place, plane, row) => place.top + (row + 0.5) * plane.row_mm * place.perMm;
   const toX = (place, plane, column) => place.left + (column + 0.5) * plane.column_mm * place.perMm;
 
+  // Where the pixels of a picture lie between values: index of the value before, and share of the one after.
+  function between(count, size, value) {
+    const before = new Int32Array(count).fill(-1);
+    const share = new Float64Array(count);
+    for (let n = 0; n < count; n += 1) {
+      const at = value(n + 0.5);
+      if (!(at >= -0.5 && at <= size - 0.5)) continue;
+      const inside = Math.min(Math.max(at, 0), size - 1);
+      before[n] = Math.min(Math.floor(inside), Math.max(size - 2, 0));
+      share[n] = inside - before[n];
+    }
+    return { before, share };
+  }
+
+  function doseOfPixels(found, plane, place) {
+    const { width, height } = place;
+    const dose = new Float32Array(width * height).fill(NaN);
+    if (!plane.dose || !found.doses.length) return dose;
+    const [rows, columns] = found.doseShape;
+    const count = found.doses.length;
+    const values = new Array(count).fill(NaN);
+    const across = new Float64Array(width);
+    for (let x = 0; x < width; x += 1) {
+      across[x] = (toColumn(place, plane, x + 0.5) - plane.dose.first[1]) / plane.dose.step[1];
+    }
+    for (let y = 0; y < height; y += 1) {
+      const row = toRow(place, plane, y + 0.5);
+      if (row < -0.5 || row > plane.rows - 0.5) continue;
+      const r = (row - plane.dose.first[0]) / plane.dose.step[0];
+      for (let x = 0; x < width; x += 1) {
+        for (let n = 0; n < count; n += 1) values[n] = linear(found.doses[n], columns, rows, r, across[x]);
+        dose[y * width + x] = combined(values, shown.dose, shown.alphaBeta);
+      }
+    }
+    return dose;
+  }
+
   function paint(canvas, name, found) {
     const plane = page.planes[name];
     const place = fit(canvas, plane);
     const context = canvas.getContext("2d");
     const { width, height } = place;
     const picture = context.createImageData(width, height);
-    const pixels = picture.data;
-    const dose = new Float32Array(width * height).fill(NaN);
+    const pixels = new Uint32Array(picture.data.buffer).fill(0xff000000);
+    const dose = doseOfPixels(found, plane, place);
     const [low, high] = shown.window || page.window;
     const gain = 255 / (high - low);
     const { rows, columns, image } = found;
-    const across = new Float64Array(width);
-    for (let x = 0; x < width; x += 1) across[x] = toColumn(place, plane, x + 0.5);
-    const hasDose = plane.dose && found.doses.length > 0;
-    const values = page.courses.map(() => NaN);
+    const down = between(height, rows, (y) => toRow(place, plane, y));
+    const across = between(width, columns, (x) => toColumn(place, plane, x));
+    const next = rows > 1 ? columns : 0;
+    const table = new Uint8Array(colours().flat());
+    const range = scale();
+    const toTable = 255 / (range.high - range.low);
+    const share = shown.opacity;
     for (let y = 0; y < height; y += 1) {
-      const row = toRow(place, plane, y + 0.5);
-      if (row < -0.5 || row > rows - 0.5) continue;
-      const r = Math.min(Math.max(row, 0), rows - 1);
-      const r0 = Math.min(Math.floor(r), Math.max(rows - 2, 0));
-      const dr = r - r0;
-      const next = rows > 1 ? columns : 0;
+      if (down.before[y] < 0) continue;
+      const dr = down.share[y];
       for (let x = 0; x < width; x += 1) {
-        const column = across[x];
-        if (column < -0.5 || column > columns - 0.5) continue;
-        const c = Math.min(Math.max(column, 0), columns - 1);
-        const c0 = Math.min(Math.floor(c), columns - 2);
-        const dc = c - c0;
-        const at = r0 * columns + c0;
+        if (across.before[x] < 0) continue;
+        const dc = across.share[x];
+        const at = down.before[y] * columns + across.before[x];
         const above = image[at] * (1 - dc) + image[at + 1] * dc;
         const below = image[at + next] * (1 - dc) + image[at + next + 1] * dc;
         const grey = Math.min(Math.max((above * (1 - dr) + below * dr - low) * gain, 0), 255);
-        const out = (y * width + x) * 4;
-        let [red, green, blue] = [grey, grey, grey];
-        if (hasDose) {
-          const [doseRows, doseColumns] = found.doseShape;
-          const doseRow = (row - plane.dose.first[0]) / plane.dose.step[0];
-          const doseColumn = (column - plane.dose.first[1]) / plane.dose.step[1];
-          for (let n = 0; n < values.length; n += 1) {
-            values[n] = linear(found.doses[n], doseColumns, doseRows, doseRow, doseColumn);
-          }
-          const here = combined(values, shown.dose, shown.alphaBeta);
-          dose[y * width + x] = here;
-          if (shown.wash && isWashed(here)) {
-            const colour = colourOf(here);
-            const share = shown.opacity;
-            red = red * (1 - share) + colour[0] * share;
-            green = green * (1 - share) + colour[1] * share;
-            blue = blue * (1 - share) + colour[2] * share;
-          }
-        }
-        pixels[out] = red;
-        pixels[out + 1] = green;
-        pixels[out + 2] = blue;
-        pixels[out + 3] = 255;
+        const out = y * width + x;
+        const here = dose[out];
+        if (shown.wash && isWashed(here)) {
+          const colour = 3 * Math.min(Math.max(Math.round((here - range.low) * toTable), 0), 255);
+          const red = grey * (1 - share) + table[colour] * share;
+          const green = grey * (1 - share) + table[colour + 1] * share;
+          const blue = grey * (1 - share) + table[colour + 2] * share;
+          pixels[out] = 0xff000000 | (blue << 16) | (green << 8) | red;
+        } else pixels[out] = 0xff000000 | (grey << 16) | (grey << 8) | grey;
       }
     }
-    context.fillStyle = "#000";
-    context.fillRect(0, 0, width, height);
     context.putImageData(picture, 0, 0);
     if (shown.lines) drawIsodoses(context, dose, width, height);
     drawOutlines(context, found, plane, place);
@@ -304,7 +325,7 @@
     };
     put(plane.letters.left, 6 * ratio, height / 2, "left");
     put(plane.letters.right, width - 6 * ratio, height / 2, "right");
-    put(plane.letters.top, width / 2, 10 * ratio, "center");
+    put(plane.letters.top, width / 2, 28 * ratio, "center");
     put(plane.letters.bottom, width / 2, height - 10 * ratio, "center");
     const where = `${plane.axis} ${plane.positions[index[name]].toFixed(1)} mm  ${index[name] + 1}/${plane.count}`;
     put(`${word(plane.name)}  ${where}`, 6 * ratio, 11 * ratio, "left", "#e6eaee");
@@ -434,13 +455,21 @@
   function listen(name) {
     const canvas = document.getElementById(`view-${name}`);
     const up = () => (page.planes[name].ascends ? 1 : -1);
+    const zoomBy = (factor) => {
+      zoom[canvas.id] = factor ? Math.min(Math.max((zoom[canvas.id] || 1) * factor, 0.25), 8) : 1;
+      show(name);
+    };
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
-      move(name, index[name] + (event.deltaY < 0 ? up() : -up()));
+      if (event.ctrlKey) zoomBy(event.deltaY < 0 ? 1.15 : 1 / 1.15);
+      else move(name, index[name] + (event.deltaY < 0 ? up() : -up()));
     }, { passive: false });
     canvas.addEventListener("keydown", (event) => {
       const steps = { ArrowUp: up(), ArrowDown: -up(), PageUp: 10 * up(), PageDown: -10 * up() };
       if (event.key in steps) move(name, index[name] + steps[event.key]);
+      else if (event.key === "+" || event.key === "=") zoomBy(1.25);
+      else if (event.key === "-") zoomBy(0.8);
+      else if (event.key === "0") zoomBy(0);
       else if (event.key === "Home") move(name, up() > 0 ? page.planes[name].count - 1 : 0);
       else if (event.key === "End") move(name, up() > 0 ? 0 : page.planes[name].count - 1);
       else return;
@@ -755,8 +784,11 @@
     buildControls();
     if (page.courses.length < 2) shown.dose = "0";
     PLANES.forEach(listen);
-    await choose(shown.dose);
+    for (const name of PLANES) slice(name, index[name]).catch(() => {});
+    await show("axial");
     app.dataset.firstPictureMs = performance.now().toFixed(0);
+    await choose(shown.dose);
+    app.dataset.allPicturesMs = performance.now().toFixed(0);
     buildStructures();
     buildLimits();
     buildNumbers();
