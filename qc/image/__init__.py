@@ -11,7 +11,7 @@ from qc.image.result import (
     SeriesVerdict,
     Subject,
 )
-from qc.image.run import check_inputs, check_refused, check_series
+from qc.image.run import check_inputs, check_pictures, check_refused, check_series
 
 __all__ = [
     "Action",
@@ -24,6 +24,7 @@ __all__ = [
     "SeriesVerdict",
     "Subject",
     "check_inputs",
+    "check_pictures",
     "check_refused",
     "check_series",
 ]

@@ -9,8 +9,10 @@ from pydicom.dataset import Dataset
 from imaging.errors import RadgateError
 from imaging.headers import read_header
 from imaging.series import Leftover, load_volume, scan
+from qc.image.inputs import PLANAR
+from qc.image.planar import read_planar
 from qc.image.result import SeriesVerdict
-from qc.image.run import check_refused, check_series
+from qc.image.run import check_pictures, check_refused, check_series
 
 __all__ = ["check_files"]
 
@@ -65,18 +67,27 @@ def check_files(
                 profile_folders=profile_folders,
             )
         )
-    verdicts += [
-        check_refused(
-            _headers(left),
-            left.reason,
-            profile,
-            series_instance_uid=left.series_instance_uid,
-            modality=left.modality,
-            profile_folders=profile_folders,
+    for left in scanned.leftovers:
+        if not left.series_instance_uid:
+            continue
+        if left.modality in PLANAR and left.reason.code == "not_an_image_stack":
+            series = read_planar(left.files)
+            verdicts.append(
+                check_pictures(
+                    series, profile, intent=intent, order=order, today=today, profile_folders=profile_folders
+                )
+            )
+            continue
+        verdicts.append(
+            check_refused(
+                _headers(left),
+                left.reason,
+                profile,
+                series_instance_uid=left.series_instance_uid,
+                modality=left.modality,
+                profile_folders=profile_folders,
+            )
         )
-        for left in scanned.leftovers
-        if left.series_instance_uid
-    ]
     return verdicts
 
 

@@ -1,12 +1,15 @@
 """Single pictures: radiographs, ultrasound, photographs, whole slides."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = ["Picture"]
+
+COARSE_PX = 360
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,6 +39,29 @@ class Picture:
     top: float = 65535.0
     lossy: bool = False
     frame_number: int | None = None
+
+    @cached_property
+    def coarse(self) -> NDArray[np.float32]:
+        """Brightness averaged over blocks of `coarse_step` pixels, so that the longer side has at most 360."""
+        grey, n = self.grey(), self.coarse_step
+        if n == 1:
+            return grey
+        rows, columns = (size // n * n for size in grey.shape)
+        return np.asarray(grey[:rows, :columns].reshape(rows // n, n, columns // n, n).mean(axis=(1, 3)))
+
+    @property
+    def coarse_step(self) -> int:
+        """Pixels per pixel of `coarse`."""
+        return max(1, -(-max(self.array.shape[:2]) // COARSE_PX))
+
+    @property
+    def coarse_mm(self) -> tuple[float, float] | None:
+        """Spacing of `coarse`; None where the header states none."""
+        return (
+            None
+            if self.spacing_mm is None
+            else (self.spacing_mm[0] * self.coarse_step, self.spacing_mm[1] * self.coarse_step)
+        )
 
     @property
     def is_colour(self) -> bool:

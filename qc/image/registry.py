@@ -28,7 +28,10 @@ REASONS = frozenset({
     "background_zeroed", "lossy", "worker_missing", "unsupported", "error",
 })  # fmt: skip
 DIRECTIONS = frozenset({"higher_worse", "lower_worse", "two_sided", "categorical"})
-MODALITIES = frozenset({"CT", "MR", "PT", "NM", "CR", "DX", "MG", "XA", "RF", "US", "OP", "XC", "SM", "ECG"})
+MODALITIES = frozenset({
+    "CT", "MR", "PT", "NM", "CR", "DX", "MG", "XA", "RF", "US", "OP", "XC", "SM", "ECG", "ES",
+    "GM", "IO", "PX", "OPT", "HD", "EPS", "IVUS",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from qc.image.inputs import Expected, Inputs
 from tests.qc.bodies import TRUNK, body_inputs, edited, header_inputs, volume_inputs
 from tests.qc.case import NumberCase, StateCase
 from tests.qc.cases_ct import CT_CASES
+from tests.qc.cases_dx import DX_CASES
 from tests.qc.defects import (
     HEAD_MR,
     LONG,
@@ -387,4 +388,5 @@ CASES: dict[str, NumberCase | StateCase] = {
         reason="missing_tag",
     ),
     **CT_CASES,
+    **DX_CASES,
 }

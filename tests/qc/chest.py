@@ -45,6 +45,8 @@ class Chest:
         Left and right, head and foot, or the couch on the wrong side.
     couch_half_mm
         Half of the couch's width; 0 for none.
+    inflation
+        Height of the lungs below their apex, as a share of the usual.
     """
 
     lung_hu: float = -840.0
@@ -56,6 +58,7 @@ class Chest:
     upside_down: bool = False
     couch_in_front: bool = False
     couch_half_mm: float = 155.0
+    inflation: float = 1.0
     seed: int = 1
 
     def values(self, grid: Grid) -> NDArray[np.int16]:
@@ -76,7 +79,8 @@ class Chest:
         return np.asarray(np.round(np.stack(moved) + noise), dtype=np.int16)
 
     def _plane(self, x: NDArray[Any], y: NDArray[Any], z: float, number: int) -> NDArray[np.float64]:
-        lung_z = z + (46.0 + self.cut_mm if self.cut_mm else 0.0) + (self.dome_mm if number <= DOME_PLANE else 0.0)
+        z_lung = 100 - (100 - z) / self.inflation
+        lung_z = z_lung + (46.0 + self.cut_mm if self.cut_mm else 0.0) + (self.dome_mm if number <= DOME_PLANE else 0.0)
         plane = np.full((len(y), x.shape[1]), -1000.0)
         scale = 1 - 0.12 * np.clip(z / 150, 0, 1)
         plane[(x / (158 * scale)) ** 2 + (y / (104 * scale)) ** 2 < 1] = -105

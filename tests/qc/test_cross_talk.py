@@ -13,6 +13,9 @@ LISTED = {
     "gen.pixel.inversion": {"ct.metal", "ct.truncation"},  # bright air is metal and has no skin
     "ct.hu.air": {"ct.hu.fat"},  # an offset of the scale moves both
     "ct.rt.curve": {"gen.protocol", "gen.geometry.mixed"},  # the voltage is an expectation and a technique as well
+    "dx.inversion": {"dx.foreign", "dx.side_marker"},  # dark bone, a dark letter
+    "dx.tilt": {"dx.rotation"},  # a slanted spine is not in the middle
+    "dx.clip": {"dx.foreign", "dx.rotation", "dx.tilt"},  # saturated pixels are as dense as metal, and spoil outlines
     "ct.coverage.lung": {"ct.motion"},  # lungs that begin at full size
 }
 """Pairs that belong together, each with its reason."""
