@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_erosion
-from scipy.spatial import cKDTree
 
+from contouring.nearest import nearest_mm
 from contouring.overlap import joint_crops
 from contouring.volumes import check_on_grid
 from imaging.geometry import Grid
@@ -46,16 +46,6 @@ Bit 4z + 2y + x is the voxel at (z, y, x) of the eight. Each triangle is its nor
 a triangle of a unit cube with normal n has at spacing s the area |(n_z s_y s_x, n_y s_z s_x, n_x s_z s_y)|. Turning,
 mirroring and complementing a pattern does the same to its triangles, which gives the other 243.
 """
-
-
-ROWS = 1200
-"""How many rows around a point are asked before a tree is: those within 29 mm on slices of 2.5 mm."""
-
-ROWS_AT_ONCE = 8
-"""Rows between two looks at which points are done."""
-
-POINTS_AT_ONCE = 1 << 14
-"""Neighbouring points taken together, so that the rows around them stay in the processor's cache."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +98,7 @@ def surface_distances(a: Region, b: Region, grid: Grid, convention: Convention =
     crop_a, crop_b, _ = joint_crops(a, b)
     points_a, areas_a = _elements(crop_a, spacing, len(grid.positions_lps) == 1, convention)
     points_b, areas_b = _elements(crop_b, spacing, len(grid.positions_lps) == 1, convention)
-    a_to_b, b_to_a = _nearest_mm(points_a, points_b, spacing), _nearest_mm(points_b, points_a, spacing)
+    a_to_b, b_to_a = nearest_mm(points_a, points_b, spacing), nearest_mm(points_b, points_a, spacing)
     order_a, order_b = np.argsort(a_to_b, kind="stable"), np.argsort(b_to_a, kind="stable")
     return SurfaceDistances(a_to_b[order_a], areas_a[order_a], b_to_a[order_b], areas_b[order_b], convention)
 
@@ -179,75 +169,3 @@ def _contour_lengths_mm(dy: float, dx: float) -> FloatArray:
     lengths[[0b0101, 0b1010]] = dy
     lengths[[0b0110, 0b1001]] = 2 * corner
     return lengths
-
-
-def _nearest_mm(points: NDArray[np.intp], targets: NDArray[np.intp], spacing: FloatArray) -> FloatArray:
-    """Distance of each point to the nearest target; infinite where there is none.
-
-    Every voxel learns how far the nearest target of its own row is. Then each point asks the rows around it, nearest
-    first, until no row can hold anything nearer; a tree serves the few points beyond the last row. Exact, and cheaper
-    than a distance transform of the box, because only surface points ask.
-    """
-    distances = np.full(len(points), np.inf)
-    if not len(targets) or not len(points):
-        return distances
-    steps, squares = _rows_around(float(spacing[0]), float(spacing[1]))
-    low = np.minimum(points.min(axis=0), targets.min(axis=0))
-    high = np.maximum(points.max(axis=0), targets.max(axis=0)) + 1
-    reach = np.abs(steps).max(axis=0)
-    along_row = _along_rows(targets - low, high - low, reach)
-    strides = np.array([along_row.shape[1] * along_row.shape[2], along_row.shape[2], 1])
-    rows = along_row.reshape(-1)
-    along_squares = np.append((np.arange(high[2] - low[2]) * spacing[2]) ** 2, np.inf)
-    for first in range(0, len(points), POINTS_AT_ONCE):
-        part = slice(first, first + POINTS_AT_ONCE)
-        places = (points[part] - low + [reach[0], reach[1], 0]) @ strides
-        distances[part] = np.sqrt(_nearest_square(rows, places, steps @ strides[:2], squares, along_squares))
-    is_far = distances > np.sqrt(squares[-1])
-    if is_far.any():
-        tree = cKDTree(targets * spacing, balanced_tree=False, compact_nodes=False)
-        distances[is_far] = tree.query(points[is_far] * spacing)[0]
-    return distances
-
-
-def _nearest_square(
-    rows: NDArray[np.int16], places: NDArray[np.intp], steps: NDArray[np.intp], squares: FloatArray, along: FloatArray
-) -> FloatArray:
-    """Squared distance of places to the nearest target in the rows around; right where it is within the last square."""
-    found, left, nearest = np.empty(len(places)), np.arange(len(places)), np.full(len(places), np.inf)
-    for n, (step, square) in enumerate(zip(steps.tolist(), squares.tolist(), strict=True)):
-        if n % ROWS_AT_ONCE == 0:
-            is_open = nearest > square
-            found[left[~is_open]] = nearest[~is_open]
-            left, places, nearest = left[is_open], places[is_open], nearest[is_open]
-            if not len(left):
-                return found
-        np.minimum(nearest, along.take(rows.take(places + step)) + square, out=nearest)
-    found[left] = nearest
-    return found
-
-
-def _along_rows(targets: NDArray[np.intp], shape: NDArray[np.intp], reach: NDArray[np.intp]) -> NDArray[np.int16]:
-    """Distance in voxels to the nearest target of the row, the row's length without one; with more rows around."""
-    width = int(shape[2])
-    before = np.full(tuple(shape), -width, dtype=np.int16)
-    after = np.full(tuple(shape), 2 * width, dtype=np.int16)
-    before[tuple(targets.T)] = after[tuple(targets.T)] = targets[:, 2]
-    np.maximum.accumulate(before, axis=2, out=before)
-    np.minimum.accumulate(after[:, :, ::-1], axis=2, out=after[:, :, ::-1])
-    here = np.arange(width, dtype=np.int16)
-    nearest = np.minimum(here - before, after - here)
-    nearest[nearest >= width] = width
-    return np.pad(nearest, ((reach[0], reach[0]), (reach[1], reach[1]), (0, 0)), constant_values=width)
-
-
-@lru_cache(maxsize=64)
-def _rows_around(sz: float, sy: float) -> tuple[NDArray[np.intp], FloatArray]:
-    """Steps (planes, rows) to the rows around by ascending distance, all of them up to the last; squares of those."""
-    reach = float(np.sqrt(ROWS * sz * sy / np.pi))
-    sides = [np.arange(-n, n + 1) for n in (int(reach / sz), int(reach / sy))]
-    steps = np.stack(np.meshgrid(*sides, indexing="ij"), axis=-1).reshape(-1, 2)
-    squares = (steps * [sz, sy]) ** 2 @ np.ones(2)
-    order = np.argsort(squares, kind="stable")
-    order = order[squares[order] <= reach**2]
-    return steps[order], squares[order]
