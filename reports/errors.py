@@ -13,6 +13,7 @@
             ├── ForeignGeometry
             ├── TextTooLong
             └── InvalidObject
+                └── ValidatorSilent
 """
 
 from imaging.errors import RadgateError
@@ -28,6 +29,7 @@ __all__ = [
     "TextTooLong",
     "UndecodableText",
     "UnknownCode",
+    "ValidatorSilent",
 ]
 
 
@@ -69,3 +71,7 @@ class TextTooLong(EncodingError):
 
 class InvalidObject(EncodingError):
     """A written object breaks a rule of DICOM or of radgate; it is kept and not sent."""
+
+
+class ValidatorSilent(InvalidObject):
+    """The outside validator is installed and gave no answer, so nobody knows whether an object may be sent."""

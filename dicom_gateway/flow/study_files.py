@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from functools import cached_property
 from pathlib import Path
 
@@ -25,6 +26,12 @@ class StudyFiles:
         The received objects, where their UIDs and hashes are known; else they are read from the files.
     progress
         Called with (files read, files in all) while headers are read.
+
+    Attributes
+    ----------
+    asked
+        What the outside validator was asked about objects of this study, by their sha256; gone after a crash, and then
+        asked again.
     """
 
     def __init__(
@@ -37,6 +44,7 @@ class StudyFiles:
         self._inputs = inputs
         self._progress = progress
         self._volume: tuple[str, Volume] | None = None
+        self.asked: dict[str, Future[tuple[str, ...] | None]] = {}
 
     @cached_property
     def scan(self) -> Scan:

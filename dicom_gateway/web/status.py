@@ -1,7 +1,9 @@
 """What the status page shows: what is configured, what is installed, and how the destinations do."""
 
 import platform
+from collections.abc import Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, func, select
@@ -9,7 +11,7 @@ from sqlalchemy import Connection, func, select
 from dicom_gateway.store.tables import delivery, instance
 from dicom_gateway.web.health import disk_state
 from dicom_gateway.web.site import Site
-from monai_bundles import survey
+from monai_bundles import BundleError, RefusedBundle, Survey, survey
 
 __all__ = ["status_values"]
 
@@ -26,7 +28,7 @@ def status_values(site: Site) -> dict[str, Any]:
     with site.engine.connect() as connection:
         ledger = _ledger(connection)
         objects = connection.execute(select(func.count()).select_from(instance)).scalar_one()
-    found = survey(*site.settings.bundles.folders)
+    found = _bundles(site.settings.bundles.folders)
     return {
         "settings": site.settings,
         "routes": site.settings.routes,
@@ -38,6 +40,23 @@ def status_values(site: Site) -> dict[str, Any]:
         "refused_bundles": found.refused,
         "versions": {"Python": platform.python_version()} | {name: _version(name) for name in SHOWN},
     }
+
+
+def _bundles(folders: Sequence[Path]) -> Survey:
+    """Bundles of all folders; a folder that is gone since the start stands among the refused with its reason."""
+    try:
+        return survey(*folders)
+    except BundleError:
+        there, gone = [], []
+    for folder in folders:
+        try:
+            survey(folder)
+        except BundleError as error:
+            gone.append(RefusedBundle(folder.name, error))
+        else:
+            there.append(folder)
+    found = survey(*there)
+    return Survey(found.bundles, (*found.refused, *gone))
 
 
 def _ledger(connection: Connection) -> dict[str, dict[str, Any]]:

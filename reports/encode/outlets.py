@@ -1,6 +1,6 @@
 """All objects of a result, in the order in which they are sent, with references between them that resolve."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from imaging.volume import Volume
@@ -26,6 +26,7 @@ def encode_all(
     *,
     capability: Capability | None = None,
     pictures: Sequence[Picture] | None = None,
+    made: Callable[[EncodedObject], object] = lambda item: None,
 ) -> tuple[EncodedObject, ...]:
     """Segmentation, structure set, structured report and PDF, as far as the status and the destination want them.
 
@@ -37,6 +38,8 @@ def encode_all(
         Its pixels, for the key images; None where it could not be loaded.
     pictures
         Key images where they are already made.
+    made
+        Called with each object as soon as it is written, while the others are not.
 
     Raises
     ------
@@ -54,13 +57,17 @@ def encode_all(
     if result.structures and "seg" in wanted:
         seg = encode_seg(result, stack, capability=capability)
         objects.append(seg)
+        made(seg)
     if result.structures and "rtstruct" in wanted:
         objects.append(encode_rtstruct(result, stack, seg=seg, capability=capability))
+        made(objects[-1])
     if "sr" in wanted:
         objects.append(encode_sr(result, stack, seg=seg, capability=capability))
+        made(objects[-1])
     if "pdf" in wanted:
         if pictures is None:
             with encoding("key images"):
                 pictures = key_pictures(volume, result.structures) if volume is not None else ()
         objects.append(encode_pdf(result, stack, pictures=pictures, capability=capability))
+        made(objects[-1])
     return tuple(objects)

@@ -1,8 +1,8 @@
 """All rules on the objects of one result: nothing that breaks one is sent."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from typing import TYPE_CHECKING
 
@@ -28,8 +28,17 @@ if TYPE_CHECKING:
 __all__ = ["require_valid", "validate"]
 
 
+Asked = Mapping[str, "Future[tuple[str, ...] | None]"]
+"""Answers of dciodvfy that are on their way, by the sha256 of the object."""
+
+
 def validate(
-    objects: Sequence[EncodedObject], result: Result, stack: "Stack", *, outside: bool = False
+    objects: Sequence[EncodedObject],
+    result: Result,
+    stack: "Stack",
+    *,
+    outside: bool = False,
+    asked: Asked | None = None,
 ) -> tuple[Violation, ...]:
     """Every broken rule, sorted; none for objects that may be sent.
 
@@ -41,6 +50,13 @@ def validate(
         What `encode_all` gave for `result` and `stack`.
     outside
         Runs dciodvfy as well, where it is installed; its errors count, its warnings do not.
+    asked
+        What dciodvfy was asked before, while other objects were still being written; only the rest is asked here.
+
+    Raises
+    ------
+    ValidatorSilent
+        dciodvfy is there and gives no answer.
     """
     found: list[Violation] = []
     read: dict[str, Dataset] = {}
@@ -48,7 +64,11 @@ def validate(
     # The other program works on another core while our own rules are checked here.
     # pydicom remarks on values, with the values; our rules say the same without them.
     with ThreadPoolExecutor(max_workers=2) as pool, quiet_pydicom():
-        asked = [(item.outlet, pool.submit(dciodvfy_findings, item)) for item in objects if outside]
+        answers = [
+            (item.outlet, (asked or {}).get(item.sha256) or pool.submit(dciodvfy_findings, item))
+            for item in objects
+            if outside
+        ]
         for item in objects:
             found += _file_violations(item, read, raw)
         inherited = {outlet: inherited_from(stack, ds) for outlet, ds in read.items()}
@@ -56,7 +76,7 @@ def validate(
             found += raw_violations(outlet, elements, inherited[outlet])
         found += reference_violations(read, raw, result, stack)
         found += content_violations(read, {o.outlet: o for o in objects if o.outlet in read}, result)
-        for outlet, answer in asked:
+        for outlet, answer in answers:
             if outlet in read:
                 found += [
                     Violation(outlet, "dciodvfy", line) for line in dciodvfy_errors(answer.result(), inherited[outlet])
@@ -64,15 +84,22 @@ def validate(
     return tuple(sorted(set(found)))
 
 
-def require_valid(objects: Sequence[EncodedObject], result: Result, stack: "Stack", *, outside: bool = False) -> None:
+def require_valid(
+    objects: Sequence[EncodedObject],
+    result: Result,
+    stack: "Stack",
+    *,
+    outside: bool = False,
+    asked: Asked | None = None,
+) -> None:
     """Returns where all rules are kept.
 
     Raises
     ------
     InvalidObject
-        A rule is broken; `fields` lists outlets and rules.
+        A rule is broken; `fields` lists outlets and rules. `ValidatorSilent`, a kind of it: dciodvfy gives no answer.
     """
-    found = validate(objects, result, stack, outside=outside)
+    found = validate(objects, result, stack, outside=outside, asked=asked)
     if found:
         raise InvalidObject(
             f"{len(found)} rules are broken, first by {found[0].outlet}: {found[0].rule}; keep the objects for support "

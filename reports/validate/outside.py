@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 from reports.encode.encoded import EncodedObject
+from reports.errors import ValidatorSilent
 from reports.validate.inherited import Inherited, without_inherited
 
 __all__ = ["ALLOWED_WARNINGS", "dciodvfy_errors", "dciodvfy_findings"]
@@ -43,6 +44,11 @@ def dciodvfy_findings(encoded: EncodedObject, program: str = "dciodvfy") -> tupl
     """Errors, and warnings off the list, that dciodvfy prints for an object; None where it is not installed.
 
     The lines may quote values of attributes: show them to engineers, never write them to a log.
+
+    Raises
+    ------
+    ValidatorSilent
+        The program is there and cannot be started, or takes too long.
     """
     path = shutil.which(program)
     if path is None:
@@ -50,7 +56,15 @@ def dciodvfy_findings(encoded: EncodedObject, program: str = "dciodvfy") -> tupl
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "object.dcm"
         file.write_bytes(encoded.data)
-        done = subprocess.run([path, str(file)], capture_output=True, timeout=TIMEOUT_S, check=False)
+        try:
+            done = subprocess.run([path, str(file)], capture_output=True, timeout=TIMEOUT_S, check=False)
+        except (OSError, subprocess.TimeoutExpired) as fault:
+            raise ValidatorSilent(
+                f"{program} gave no answer on the {encoded.outlet} within {TIMEOUT_S} s; repair or remove it, and send "
+                "the study again.",
+                outlet=encoded.outlet,
+                reason=type(fault).__name__,
+            ) from None
     lines = (done.stderr + done.stdout).decode("utf-8", errors="replace").splitlines()
     if GBK.search(encoded.data[:HEAD_BYTES]):
         lines = _without_repertoire(lines)

@@ -15,8 +15,10 @@ from sqlalchemy import Engine, select
 
 from dicom_gateway.complete import Watcher, force_complete
 from dicom_gateway.deliver import Pace, Parcel, classify_status, enqueue, ledger, resend, rows
+from dicom_gateway.errors import StoreInUse
 from dicom_gateway.settings import Destination, Settings
 from dicom_gateway.store import Store, open_engine
+from dicom_gateway.store.lock import database_lock
 from dicom_gateway.store.tables import study_version
 from tests.conftest import require_program
 from tests.dicom_gateway.making import STUDY, ct_slice, file_of, gateway_settings, uid
@@ -143,3 +145,17 @@ def test_the_ledger_claims_records_and_resends(engine: Engine) -> None:
     assert state == "DEAD"
     assert resend(engine, row.id, time.time())
     assert ledger.to_send(engine, "pacs", time.time() + 1)[0][0].id == row.id
+
+
+def test_two_services_on_one_database_the_second_is_refused_until_the_first_is_gone(
+    settings: Settings, engine: Engine
+) -> None:
+    other = open_engine(settings)
+    refused = pytest.raises(StoreInUse, match="works on this database; stop it first")
+    with database_lock(engine), refused as caught, database_lock(other):
+        pass
+    with database_lock(other):
+        pass
+    other.dispose()
+
+    assert "[database] url" in caught.value.message

@@ -1,6 +1,7 @@
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +15,7 @@ from dicom_gateway.complete.engine import Decision
 from dicom_gateway.complete.versions import decide_version, open_version
 from dicom_gateway.flow.record import study_state
 from dicom_gateway.settings import Settings
+from dicom_gateway.settings.model import Bundles
 from dicom_gateway.settings.model import Store as StoreSettings
 from dicom_gateway.store import Store, open_engine, tables
 from dicom_gateway.web import create_app
@@ -385,3 +387,24 @@ def test_a_worklist_of_a_thousand_studies_shows_one_page_of_them(tmp_path: Path)
     engine.dispose()
 
     assert (found.total, len(found.rows), found.rows[0].study_uid) == (1000, 60, "1.2.999")
+
+
+def test_a_bundle_folder_that_is_gone_is_shown_on_the_status_page_and_the_others_stay(
+    site: FilledSite, tmp_path: Path
+) -> None:
+    folders = tuple(tmp_path / name for name in ("kept-bundles", "gone-bundles"))
+    for folder in folders:
+        folder.mkdir()
+    settings = replace(site.settings, bundles=Bundles(folders))
+    with (
+        serving(create_app(settings, site.engine, site.store)) as address,
+        httpx.Client(base_url=address) as client,
+    ):
+        before = client.get("/status")
+        folders[1].rmdir()
+        after = client.get("/status")
+
+    assert (before.status_code, after.status_code) == (200, 200)
+    assert "gone-bundles" not in before.text
+    assert "gone-bundles" in after.text
+    assert "ct_body_segmentation" in after.text

@@ -179,7 +179,7 @@ def test_a_name_in_the_wrong_character_set_goes_through_byte_for_byte_and_is_tol
     for object_name in job.objects:
         assert name in (tmp_path / "out" / object_name).read_bytes()
     assert job.result is not None
-    assert set(job.result["study"]["undecodable"]) == {"PatientName", "InstitutionName"}
+    assert {"PatientName", "InstitutionName"} <= set(job.result["study"]["undecodable"])
     told = " ".join(job.warnings)
     assert "PatientName does not decode" in told
     assert "byte for byte" in told

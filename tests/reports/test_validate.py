@@ -1,7 +1,9 @@
 """The gate before delivery: nothing is found in what we write, and each planted fault is."""
 
 import hashlib
+import subprocess
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import replace
 from io import BytesIO
 
@@ -11,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from imaging.quiet import quiet_pydicom
 from reports import EncodedObject, encode_all
-from reports.errors import InvalidObject
+from reports.errors import InvalidObject, ValidatorSilent
 from reports.validate import ALLOWED_WARNINGS, Violation, dciodvfy_findings, require_valid, validate
 from reports.validate.elements import element_violations, raw_violations
 from reports.validate.raw import raw_object
@@ -251,3 +253,31 @@ def test_the_quick_look_at_elements_finds_what_the_plain_one_finds(
 def test_an_object_that_ends_early_is_no_object(objects: dict[str, EncodedObject], kept: int) -> None:
     with pytest.raises(ValueError, match=r"ends|beyond|closed"):
         raw_object(objects["sr"].data[:kept])
+
+
+@pytest.mark.parametrize("fault", [subprocess.TimeoutExpired("dciodvfy", 120), PermissionError("no")])
+def test_a_validator_that_gives_no_answer_lets_nothing_out(
+    case: Case, objects: dict[str, EncodedObject], monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def silent(*_: object, **__: object) -> None:
+        raise fault
+
+    monkeypatch.setattr("shutil.which", lambda program: f"/bin/{program}")
+    monkeypatch.setattr("subprocess.run", silent)
+
+    with pytest.raises(ValidatorSilent, match="gave no answer on the seg within 120 s; repair or remove it"):
+        require_valid(list(objects.values()), case.result, case.stack, outside=True)
+
+
+def test_what_was_asked_before_is_not_asked_again(
+    case: Case, objects: dict[str, EncodedObject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: dict[str, Future[tuple[str, ...] | None]] = {}
+    for item in objects.values():
+        asked[item.sha256] = Future()
+        asked[item.sha256].set_result(("Error - planted",) if item.outlet == "sr" else ())
+    monkeypatch.setattr("shutil.which", lambda program: pytest.fail("it was asked again"))
+
+    violations = validate(list(objects.values()), case.result, case.stack, outside=True, asked=asked)
+
+    assert violations == (Violation("sr", "dciodvfy", "Error - planted"),)
