@@ -4,13 +4,13 @@ Points are mapped, never grids: each dose is asked at the point of its own frame
 grids is unknown there, and told.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from contouring.dose.dvh import Dvh, Sampler, histogram_of
+from contouring.dose.dvh import Dvh, histogram_of
 from contouring.dose.errors import (
     DuplicateDose,
     FractionCountUnknown,
@@ -20,6 +20,7 @@ from contouring.dose.errors import (
     RegistrationRefused,
 )
 from contouring.dose.patient import check_one_patient, patient_of
+from contouring.dose.places import LatticePlaces, sampled_on_lattice, turned
 from contouring.dose.radiobiology import Course, eqd2, eqd2_slope
 from contouring.dose.solid import Caps, SubVoxelSource
 from contouring.dose.structure import PlanarStructure
@@ -51,15 +52,22 @@ class MappedDose:
     transform: Transform
     course: Course | None = None
 
-    def sample(self, points_lps: FloatArray) -> SampledDose:
-        """Physical dose at points of the reference frame; the gradient is turned back into that frame."""
+    def sample(self, places: FloatArray | LatticePlaces) -> SampledDose:
+        """Physical dose at places of the reference frame; the gradient is turned back into that frame."""
+        if isinstance(places, LatticePlaces):
+            rigid = self.transform if isinstance(self.transform, RigidTransform) else None
+            found = sampled_on_lattice(self.dose, places, rigid.matrix) if rigid is not None else None
+            if rigid is None or found is None:
+                return self.sample(places.points_lps)
+            return SampledDose(found.dose_gy, turned(found.gradient_gy_per_mm, rigid.matrix[:3, :3]), found.is_known)
+        points_lps = places
         sampled = self.dose.sample(self.transform.apply(points_lps))
         known = sampled.is_known & self.transform.covers(points_lps)
         gradient = self.transform.gradient_at_source(sampled.gradient_gy_per_mm, points_lps)
         return SampledDose(np.where(known, sampled.dose_gy, 0.0), np.where(known[:, None], gradient, 0.0), known)
 
-    def sample_eqd2(self, points_lps: FloatArray, alpha_beta_gy: float) -> SampledDose:
-        """EQD2 at points, from the fraction dose of each point, less what the tissue has recovered from.
+    def sample_eqd2(self, places: FloatArray | LatticePlaces, alpha_beta_gy: float) -> SampledDose:
+        """EQD2 at places, from the fraction dose of each point, less what the tissue has recovered from.
 
         Raises
         ------
@@ -67,7 +75,7 @@ class MappedDose:
             The course is not known.
         """
         course = known_course(self)
-        sampled = self.sample(points_lps)
+        sampled = self.sample(places)
         kept = 1 - course.recovery
         slope = kept * eqd2_slope(sampled.dose_gy, course.fractions, alpha_beta_gy)
         return SampledDose(
@@ -78,15 +86,15 @@ class MappedDose:
 
 
 class _Remembered(MappedDose):
-    """A dose that is asked at the same points for several histograms, and samples them once."""
+    """A dose that is asked at the same places for several histograms, and samples them once."""
 
-    def sample(self, points_lps: FloatArray) -> SampledDose:
+    def sample(self, places: FloatArray | LatticePlaces) -> SampledDose:
         """See `MappedDose.sample`."""
-        kept: dict[int, tuple[FloatArray, SampledDose]] = self.__dict__.setdefault("_kept", {})
-        # The points are kept too, so that their identity stays theirs.
-        if id(points_lps) not in kept:
-            kept[id(points_lps)] = (points_lps, super().sample(points_lps))
-        return kept[id(points_lps)][1]
+        kept: dict[int, tuple[FloatArray | LatticePlaces, SampledDose]] = self.__dict__.setdefault("_kept", {})
+        # The places are kept too, so that their identity stays theirs.
+        if id(places) not in kept:
+            kept[id(places)] = (places, super().sample(places))
+        return kept[id(places)][1]
 
 
 def known_course(mapped: MappedDose) -> Course:
@@ -183,7 +191,9 @@ def check_summable(doses: Sequence[DoseVolume]) -> None:
         raise DuplicateDose("The same dose, or two doses of the same plan, were given; give each plan once.")
 
 
-def summed(doses: Sequence[MappedDose], alpha_beta_gy: float | None = None) -> Sampler:
+def summed(
+    doses: Sequence[MappedDose], alpha_beta_gy: float | None = None
+) -> Callable[[FloatArray | LatticePlaces], SampledDose]:
     """The sum as something that can be asked at points: physical, or EQD2 for one alpha/beta.
 
     A point is known where every dose is.
@@ -197,10 +207,8 @@ def summed(doses: Sequence[MappedDose], alpha_beta_gy: float | None = None) -> S
         for mapped in doses:
             known_course(mapped)
 
-    def sampler(points_lps: FloatArray) -> SampledDose:
-        parts = [
-            m.sample(points_lps) if alpha_beta_gy is None else m.sample_eqd2(points_lps, alpha_beta_gy) for m in doses
-        ]
+    def sampler(places: FloatArray | LatticePlaces) -> SampledDose:
+        parts = [m.sample(places) if alpha_beta_gy is None else m.sample_eqd2(places, alpha_beta_gy) for m in doses]
         total, gradient = parts[0].dose_gy, parts[0].gradient_gy_per_mm
         known = parts[0].is_known
         for part in parts[1:]:

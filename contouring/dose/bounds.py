@@ -26,6 +26,9 @@ FloatArray = NDArray[np.float64]
 MOST_POINTS = 8_000
 """Points of an organ at which the search is made: doses change little within the size of their sub-voxels."""
 
+MOST_CELLS = 100_000
+"""Sub-voxels of an organ's mask, which says how exactly its border is known to the search."""
+
 NOT_ALIGNED = 0.01
 """Share of an organ without itself in reach above which it does not lie on itself."""
 
@@ -124,12 +127,12 @@ def bounds_of(
     aligned = np.ones(len(voxels), dtype=np.bool_)
     half = np.zeros(len(voxels))
     for dose, radius, organ in zip(doses, radius_mm, organs, strict=True):
-        sampled = dose.sample(voxels.points_lps)
+        sampled = dose.sample(voxels.places)
         known &= sampled.is_known
         half += voxels.half_ranges_gy(sampled.gradient_gy_per_mm)
         course = dose.course if is_eqd2 else None
         reach = radius * np.linalg.norm(sampled.gradient_gy_per_mm, axis=1)
-        mask = None if organ is None or not radius else OrganMask(organ, _coarse(organ, doses), caps)
+        mask = None if organ is None or not radius else OrganMask(organ, _coarse(organ, doses, MOST_CELLS), caps)
         around = _searched(dose, voxels.points_lps, sampled.dose_gy, sampled.gradient_gy_per_mm, radius, mask)
         aligned &= around.is_aligned
         values = {
@@ -183,12 +186,12 @@ def _maximum(dose: MappedDose, organ: PlanarStructure, alpha_beta_gy: float | No
     return float((1 - dose.course.recovery) * eqd2(largest, dose.course.fractions, alpha_beta_gy))
 
 
-def _coarse(structure: PlanarStructure, doses: Sequence[MappedDose]) -> Steps:
-    """Sub-voxels of about the number that the search is made for."""
+def _coarse(structure: PlanarStructure, doses: Sequence[MappedDose], most: int = MOST_POINTS) -> Steps:
+    """Sub-voxels of no more than about this number."""
     spacing = tuple(np.min([m.dose.spacing_mm for m in doses], axis=0).tolist())
     steps = steps_for(structure, spacing)
     count = structure.slab_volume_mm3 / (steps.in_plane_mm**2 * steps.across_mm)
-    return steps.scaled(max(1.0, (count / MOST_POINTS) ** (1 / 3)))
+    return steps.scaled(max(1.0, (count / most) ** (1 / 3)))
 
 
 def _searched(
@@ -206,7 +209,8 @@ def _searched(
         places = dose.transform.apply(points[part])[:, None] + radius * _offsets(dose, points[part], gradient[part])
         flat = places.reshape(-1, 3)
         shape = places.shape[:2]
-        values, known = (a.reshape(shape) for a in dose.dose.values(flat))
+        values, known = dose.dose.values(flat)
+        values, known = values.reshape(shape), known.reshape(shape)
         anywhere[part] = np.where(known, values, -np.inf).max(axis=1)
         if mask is None:
             continue

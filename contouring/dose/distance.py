@@ -1,4 +1,4 @@
-"""Signed distance to the contours of one plane at the points of a lattice: exact beside them, capped further away."""
+"""Signed distance to the contours of each plane at the points of a lattice: exact beside them, capped far away."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,6 +16,9 @@ FloatArray = NDArray[np.float64]
 
 ROUND_MM = 1e-3
 """Edges that run there and back between equal points (to this rounding) are the channel of a keyhole, no boundary."""
+
+MOST_MOVES = 24
+"""How far along a polygon the nearest edge is looked for, in edges: far points start some mm beside it."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +84,8 @@ def signed_distances_mm(
     """
     inside = _inside(structure, lattice, overlap)
     distances = np.empty(inside.shape, dtype=np.float32)
-    for k, polygons in enumerate(structure.polygons):
-        distances[k] = _distance(polygons, lattice, reach_mm)
+    for k, edges in enumerate(_edges(structure.polygons)):
+        distances[k] = _distance(edges, lattice, reach_mm)
         np.negative(distances[k], out=distances[k], where=~inside[k])
     return distances
 
@@ -95,38 +98,99 @@ def _inside(structure: PlanarStructure, lattice: Lattice, overlap: Overlap) -> N
     return combine(rings, shape, is_xor=structure.is_xor, overlap=overlap).runs.region().mask()
 
 
-def _distance(polygons: Sequence[FloatArray], lattice: Lattice, reach_mm: float) -> NDArray[np.float32]:
-    """Unsigned distance to the boundary, capped."""
-    from scipy.spatial import cKDTree
+@dataclass(frozen=True)
+class _Edges:
+    """The edges of one plane: both ends of each, and the one before and after it in its polygon."""
 
-    distance = np.full((lattice.rows, lattice.columns), reach_mm, dtype=np.float32)
-    begin, end = _edges(polygons)
-    if not len(begin):
-        return distance
-    points, owner = _beads(begin, end, lattice.step_mm)
-    columns, rows = _near(points, lattice, reach_mm)
-    x, y = np.meshgrid(lattice.x_mm[columns], lattice.y_mm[rows])
-    asked = np.stack([x.ravel(), y.ravel()], axis=1)
-    # The edge of the nearest bead and that of the second nearest: at a corner they are the two that meet there.
-    far, nearest = cKDTree(points).query(asked, k=2, distance_upper_bound=reach_mm + lattice.step_mm)
-    is_near = np.isfinite(far[:, 0])
-    asked, nearest = asked[is_near], nearest[is_near]
-    nearest[:, 1] = np.where(nearest[:, 1] < len(points), nearest[:, 1], nearest[:, 0])
-    found = np.minimum(*(_to_edge(asked, begin[owner[n]], end[owner[n]]) for n in nearest.T))
-    window = np.full(len(is_near), reach_mm, dtype=np.float32)
-    window[is_near] = np.minimum(found, reach_mm)
-    distance[rows, columns] = window.reshape(len(x), -1)
-    return distance
+    begin: FloatArray
+    end: FloatArray
+    before: NDArray[np.intp]
+    after: NDArray[np.intp]
 
 
-def _edges(polygons: Sequence[FloatArray]) -> tuple[FloatArray, FloatArray]:
-    """Both ends of all edges, without the edges of channels, which are walked in both directions."""
-    begin = np.concatenate(polygons)
-    end = np.concatenate([np.roll(p, -1, axis=0) for p in polygons])
-    keys = np.rint(np.concatenate([begin, end], axis=1) / ROUND_MM).astype(np.int64)
-    there, back = {tuple(k) for k in keys.tolist()}, keys[:, [2, 3, 0, 1]]
-    keep = np.array([tuple(k) not in there for k in back.tolist()], dtype=np.bool_)
-    return begin[keep], end[keep]
+def _distance(edges: _Edges, lattice: Lattice, reach_mm: float) -> NDArray[np.float32]:
+    """Unsigned distance to the boundary, capped.
+
+    The nearest sub-pixel that the boundary passes tells an edge near the nearest one; from there the polygon is walked
+    as long as it comes nearer.
+    """
+    from scipy import ndimage
+
+    if not len(edges.begin):
+        return np.full((lattice.rows, lattice.columns), reach_mm, dtype=np.float32)
+    points, owner = _beads(edges.begin, edges.end, lattice.step_mm)
+    column, row = np.rint((points - lattice.first_mm) / lattice.step_mm).astype(np.intp).T
+    passed = np.full((lattice.rows, lattice.columns), -1, dtype=np.intp)
+    passed[row, column] = owner
+    nearest = ndimage.distance_transform_edt(passed < 0, return_distances=False, return_indices=True)
+    first = passed[nearest[0], nearest[1]].reshape(-1)
+    x = np.broadcast_to(lattice.x_mm, passed.shape).reshape(-1)
+    y = np.repeat(lattice.y_mm, lattice.columns)
+    best, found = first, _squared(x, y, edges, first)
+    still = np.arange(len(first), dtype=np.intp)
+    for _ in range(MOST_MOVES):
+        before = found[still]
+        for beside in (edges.before, edges.after):
+            other = beside[best[still]]
+            squared = _squared(x[still], y[still], edges, other)
+            nearer = squared < found[still]
+            moved = still[nearer]
+            best[moved], found[moved] = other[nearer], squared[nearer]
+        still = still[found[still] < before]
+        if not len(still):
+            break
+    return np.minimum(np.sqrt(found), reach_mm).astype(np.float32).reshape(passed.shape)
+
+
+def _squared(x: FloatArray, y: FloatArray, edges: _Edges, chosen: NDArray[np.intp]) -> FloatArray:
+    """Square of the distance of each point to its edge."""
+    begin_x, begin_y = edges.begin.T
+    along_x, along_y = (edges.end - edges.begin).T
+    length = np.maximum(along_x * along_x + along_y * along_y, 1e-12)
+    px, py = x - begin_x[chosen], y - begin_y[chosen]
+    ax, ay = along_x[chosen], along_y[chosen]
+    t = np.clip((px * ax + py * ay) / length[chosen], 0.0, 1.0)
+    px -= t * ax
+    py -= t * ay
+    return np.asarray(px * px + py * py)
+
+
+def _edges(planes: Sequence[Sequence[FloatArray]]) -> list[_Edges]:
+    """The edges of each plane, without those of channels, which are walked in both directions."""
+    begin = [np.concatenate(polygons) for polygons in planes]
+    end = [np.concatenate([np.roll(p, -1, axis=0) for p in polygons]) for polygons in planes]
+    rings = [[np.arange(len(p)) + first for p, first in zip(polygons, _firsts(polygons), strict=True)]
+             for polygons in planes]  # fmt: skip
+    before = [np.concatenate([np.roll(r, 1) for r in ring]) for ring in rings]
+    after = [np.concatenate([np.roll(r, -1) for r in ring]) for ring in rings]
+    plane = np.repeat(np.arange(len(planes)), [len(p) for p in begin])
+    a, b = (np.rint(np.concatenate(p) / ROUND_MM).astype(np.int64) for p in (begin, end))
+    # One number for each edge: equal edges have equal numbers, so that most contours are done with one comparison.
+    there, back = (
+        p[:, 0] * 73_856_093 ^ p[:, 1] * 19_349_663 ^ q[:, 0] * 83_492_791 ^ q[:, 1] * 49_979_687 ^ plane * 15_485_863
+        for p, q in ((a, b), (b, a))
+    )
+    keep = np.ones(len(plane), dtype=np.bool_)
+    if np.isin(back, there).any():
+        keys = np.concatenate([plane[:, None], a, b], axis=1)
+        walked, backwards = {tuple(k) for k in keys.tolist()}, keys[:, [0, 3, 4, 1, 2]]
+        keep = np.array([tuple(k) not in walked for k in backwards.tolist()], dtype=np.bool_)
+    chosen = [keep[plane == k] for k in range(len(planes))] if not keep.all() else [None] * len(planes)
+    return [_kept(_Edges(*parts), c) for *parts, c in zip(begin, end, before, after, chosen, strict=True)]
+
+
+def _firsts(polygons: Sequence[FloatArray]) -> list[int]:
+    return [0, *np.cumsum([len(p) for p in polygons])[:-1].tolist()]
+
+
+def _kept(edges: _Edges, keep: NDArray[np.bool_] | None) -> _Edges:
+    """Some of the edges; one whose neighbour is gone has itself in its place."""
+    if keep is None:
+        return edges
+    number = np.cumsum(keep) - 1
+    own = np.flatnonzero(keep)
+    before, after = (number[np.where(keep[n[own]], n[own], own)] for n in (edges.before, edges.after))
+    return _Edges(edges.begin[own], edges.end[own], before, after)
 
 
 def _beads(begin: FloatArray, end: FloatArray, step_mm: float) -> tuple[FloatArray, NDArray[np.intp]]:
@@ -136,19 +200,3 @@ def _beads(begin: FloatArray, end: FloatArray, step_mm: float) -> tuple[FloatArr
     number = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
     t = (number + 0.5) / count[owner]
     return begin[owner] + t[:, None] * (end - begin)[owner], owner
-
-
-def _near(points: FloatArray, lattice: Lattice, reach_mm: float) -> tuple[slice, slice]:
-    """Columns and rows of the lattice within reach of some points."""
-    low, high = points.min(axis=0) - reach_mm, points.max(axis=0) + reach_mm
-    columns = np.searchsorted(lattice.x_mm, [low[0], high[0]])
-    rows = np.searchsorted(lattice.y_mm, [low[1], high[1]])
-    return slice(*columns.tolist()), slice(*rows.tolist())
-
-
-def _to_edge(points: FloatArray, begin: FloatArray, end: FloatArray) -> FloatArray:
-    direction = end - begin
-    length = np.maximum((direction * direction).sum(axis=1), 1e-12)
-    t = np.clip(((points - begin) * direction).sum(axis=1) / length, 0, 1)
-    away = points - begin - t[:, None] * direction
-    return np.sqrt((away * away).sum(axis=1))

@@ -11,6 +11,7 @@ from contouring.combine import Overlap
 from contouring.dose.curve import DoseCurve, curve_of
 from contouring.dose.errors import OutsideDoseGrid
 from contouring.dose.metrics import evaluate
+from contouring.dose.places import LatticePlaces
 from contouring.dose.solid import Caps, Steps, SubVoxels, SubVoxelSource, steps_for
 from contouring.dose.structure import PlanarStructure
 from contouring.dose.volume import DoseVolume, SampledDose
@@ -19,7 +20,7 @@ from contouring.errors import ContouringError
 __all__ = ["USUAL_METRICS", "Dvh", "dose_volume_histogram", "histogram_of"]
 
 FloatArray = NDArray[np.float64]
-Sampler = Callable[[FloatArray], SampledDose]
+Sampler = Callable[[LatticePlaces], SampledDose]
 
 USUAL_METRICS = ("Dmean", "Dmax", "Dmin", "D98%", "D95%", "D50%", "D5%", "D2%", "D0.03cc")
 
@@ -170,7 +171,7 @@ def histogram_of(
     steps = steps_for(structure, dose_spacing_mm)
     # A structure thinner than the coarser sub-voxels may vanish in the first of the two: then it has not converged.
     source = source or SubVoxelSource(structure, caps, overlap)
-    coarser = _coarse(source, sampler, steps.scaled(2.0))
+    coarser = _coarse(source, sampler, steps)
     for refinement in range(MOST_REFINEMENTS + 1):
         voxels = source.of(steps)
         curve = _curve(voxels, sampler)
@@ -193,15 +194,17 @@ def histogram_of(
 
 def _coarse(source: SubVoxelSource, sampler: Sampler, steps: Steps) -> DoseCurve | None:
     try:
-        return _curve(source.of(steps), sampler)
+        return _curve(source.coarser_than(steps), sampler)
     except OutsideDoseGrid:
         return None
 
 
 def _curve(voxels: SubVoxels, sampler: Sampler) -> DoseCurve:
-    dose = sampler(voxels.points_lps)
+    dose = sampler(voxels.places)
     known = dose.is_known
     half = voxels.half_ranges_gy(dose.gradient_gy_per_mm)
+    if known.all():
+        return curve_of(dose.dose_gy, half, voxels.volumes_mm3, voxels.coverage)
     outside = float(voxels.volumes_mm3[~known].sum())
     return curve_of(dose.dose_gy[known], half[known], voxels.volumes_mm3[known], voxels.coverage[known], outside)
 

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from contouring.dose.places import turned
 from contouring.dose.solid import Caps, Steps, sub_voxels
 from contouring.dose.structure import PlanarStructure
 
@@ -27,22 +28,22 @@ class OrganMask:
     def __init__(self, structure: PlanarStructure, steps: Steps, caps: Caps = "half") -> None:
         voxels = sub_voxels(structure, steps, caps=caps)
         self.axes = voxels.axes
-        own = voxels.points_lps @ voxels.axes.T
-        # Layers are few and far apart compared with rounding.
-        heights, layer = np.unique(np.round(own[:, 2], 6), return_inverse=True)
-        thickness = np.zeros(len(heights))
-        thickness[layer] = voxels.sizes_mm[:, 1]
-        self.lower_mm, self.upper_mm = heights - thickness / 2, heights + thickness / 2
-        self.side_mm = float(voxels.sizes_mm[0, 0])
-        self.first_mm = own[:, :2].min(axis=0)
-        pixel = np.rint((own[:, :2] - self.first_mm) / self.side_mm).astype(np.intp)
-        columns, rows = (pixel.max(axis=0) + 1).tolist()
-        self.mask = np.zeros((len(heights), rows, columns), dtype=np.bool_)
-        self.mask[layer, pixel[:, 1], pixel[:, 0]] = voxels.coverage >= 0.5
+        places = voxels.places
+        self.side_mm, thickness = voxels.sizes_mm
+        # The lower cap runs downwards.
+        rank = np.argsort(np.argsort(places.layers_mm, kind="stable"), kind="stable")
+        layer = np.repeat(rank, places.counts)
+        across = np.zeros(len(places.counts))
+        across[layer] = thickness
+        heights = np.sort(places.layers_mm)
+        self.lower_mm, self.upper_mm = heights - across / 2, heights + across / 2
+        self.first_mm = np.array([places.x_mm[0], places.y_mm[0]])
+        self.mask = np.zeros((len(across), len(places.y_mm), len(places.x_mm)), dtype=np.bool_)
+        self.mask.reshape(len(across), -1)[layer, places.at] = voxels.coverage >= 0.5
 
     def contains(self, points_lps: FloatArray) -> NDArray[np.bool_]:
         """Whether each point, shape (N, 3), lies inside."""
-        own = points_lps @ self.axes.T
+        own = turned(points_lps, self.axes.T)
         column, row = np.rint((own[:, :2] - self.first_mm) / self.side_mm).astype(np.intp).T
         layer = np.clip(np.searchsorted(self.upper_mm, own[:, 2]), 0, len(self.upper_mm) - 1)
         _, rows, columns = self.mask.shape

@@ -68,7 +68,10 @@ def read_rtdose(source: Dataset | Path) -> DoseVolume:
         stored = _stored(dataset, (len(order), grid.rows, grid.columns))
     if not (order == np.arange(len(order))).all():
         stored = stored[order]
-    dose = (stored.astype(np.float64) * scaling).astype(np.float32)
+    dose = np.empty(stored.shape, dtype=np.float32)
+    for plane, values in zip(dose, stored, strict=True):
+        # In double precision, plane by plane, which stays in the processor's cache.
+        plane[:] = values * scaling
     return DoseVolume(dose, grid, _facts(dataset))
 
 

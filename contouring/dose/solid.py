@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from contouring.combine import Overlap
 from contouring.dose.distance import Lattice, lattice_around, signed_distances_mm
+from contouring.dose.places import LatticePlaces, turned
 from contouring.dose.structure import PlanarStructure
 
 __all__ = ["Caps", "Steps", "SubVoxelSource", "SubVoxels", "steps_for", "sub_voxels"]
@@ -61,35 +62,40 @@ class SubVoxels:
 
     Parameters
     ----------
-    points_lps
-        Their centres, shape (N, 3).
+    places
+        Their centres.
     volumes_mm3
         What of each lies inside.
     coverage
         The same as a share, above 0 to 1.
     sizes_mm
-        Side in the planes and across, shape (N, 2).
+        Side in the planes, and across of each.
     axes
         The structure's axes, one a row.
     gaps
         Missing planes: (position before, position after) along the normal.
     """
 
-    points_lps: FloatArray
+    places: LatticePlaces
     volumes_mm3: FloatArray
     coverage: FloatArray
-    sizes_mm: FloatArray
+    sizes_mm: tuple[float, FloatArray]
     axes: FloatArray
     gaps: tuple[tuple[float, float], ...] = ()
 
     def __len__(self) -> int:
         return len(self.volumes_mm3)
 
+    @property
+    def points_lps(self) -> FloatArray:
+        """Their centres, shape (N, 3)."""
+        return self.places.points_lps
+
     def half_ranges_gy(self, gradient_gy_per_mm: FloatArray) -> FloatArray:
         """Half width of the even spread that has the variance of the dose within each sub-voxel, shape (N,)."""
-        along = gradient_gy_per_mm @ self.axes.T
-        sides = self.sizes_mm[:, [0, 0, 1]]
-        return np.asarray(0.5 * np.sqrt(((along * sides) ** 2).sum(axis=1)))
+        side, thickness = self.sizes_mm
+        u, w, n = turned(gradient_gy_per_mm, self.axes.T).T
+        return np.asarray(0.5 * np.sqrt(side * side * (u * u + w * w) + (n * thickness) ** 2))
 
 
 def steps_for(structure: PlanarStructure, dose_spacing_mm: tuple[float, ...]) -> Steps:
@@ -124,17 +130,29 @@ def sub_voxels(
     StructureRefused
         There is one plane, and nothing says how thick it is.
     """
+    return _cut(structure, *_fields_of(structure, steps, caps, overlap), steps.across_mm, caps)
+
+
+def _fields_of(
+    structure: PlanarStructure, steps: Steps, caps: Caps, overlap: Overlap
+) -> tuple[Lattice, NDArray[np.float32]]:
+    """A lattice around the structure, and the signed distance in each plane at its points."""
     usual = structure.usual_step_mm
     rim = usual if caps in {"half", "rounded"} else 0.0
     lattice = lattice_around(structure, steps.in_plane_mm, rim)
-    distances = signed_distances_mm(structure, lattice, REACH_STEPS * usual, overlap)
+    return lattice, signed_distances_mm(structure, lattice, REACH_STEPS * usual, overlap)
+
+
+def _cut(
+    structure: PlanarStructure, lattice: Lattice, distances: NDArray[np.float32], across_mm: float, caps: Caps
+) -> SubVoxels:
+    """The solid of signed distances."""
+    usual = structure.usual_step_mm
     layers: list[tuple[float, float, NDArray[np.intp], FloatArray]] = []
     edges = [0, *(np.flatnonzero(np.diff(structure.positions_mm) > GAP_STEPS * usual) + 1), len(distances)]
     for first, last in itertools.pairwise(edges):
         block = _Block(distances[first:last], structure.positions_mm[first:last], usual, lattice)
-        layers += [
-            (z, dz, at, w) for z, dz, field in block.layers(steps.across_mm, caps) for at, w in [block.cut(field)]
-        ]
+        layers += [(z, dz, at, w) for z, dz, field in block.layers(across_mm, caps) for at, w in [block.cut(field)]]
     gaps = tuple((float(structure.positions_mm[e - 1]), float(structure.positions_mm[e])) for e in edges[1:-1])
     return _collected(layers, lattice, structure.axes, gaps)
 
@@ -142,15 +160,34 @@ def sub_voxels(
 class SubVoxelSource:
     """Sub-voxels of one structure, kept for every size that was asked for."""
 
+    # Distances are by far the dearest part, and those of sub-voxels twice as large follow from them.
+
     def __init__(self, structure: PlanarStructure, caps: Caps = "half", overlap: Overlap = "error") -> None:
         self._structure, self._caps, self._overlap = structure, caps, overlap
         self._kept: dict[Steps, SubVoxels] = {}
+        self._fields: dict[Steps, tuple[Lattice, NDArray[np.float32]]] = {}
 
     def of(self, steps: Steps) -> SubVoxels:
         """See `sub_voxels`."""
         if steps not in self._kept:
-            self._kept[steps] = sub_voxels(self._structure, steps, caps=self._caps, overlap=self._overlap)
+            self._fields[steps] = _fields_of(self._structure, steps, self._caps, self._overlap)
+            self._kept[steps] = _cut(self._structure, *self._fields[steps], steps.across_mm, self._caps)
         return self._kept[steps]
+
+    def coarser_than(self, steps: Steps) -> SubVoxels:
+        """The sub-voxels of twice the size, at the mean distance of the four that lie in each."""
+        if steps.scaled(2.0) not in self._kept:
+            self.of(steps)
+            lattice, distances = self._fields[steps]
+            rows, columns = lattice.rows // 2, lattice.columns // 2
+            even = distances[:, : 2 * rows, : 2 * columns]
+            pooled = even[:, ::2, ::2] + even[:, 1::2, ::2] + even[:, ::2, 1::2] + even[:, 1::2, 1::2]
+            pooled *= np.float32(0.25)
+            x, y = lattice.first_mm
+            step = lattice.step_mm
+            wider = Lattice((x + step / 2, y + step / 2), 2 * step, rows, columns)
+            self._kept[steps.scaled(2.0)] = _cut(self._structure, wider, pooled, 2 * steps.across_mm, self._caps)
+        return self._kept[steps.scaled(2.0)]
 
 
 def _collected(
@@ -162,16 +199,14 @@ def _collected(
     counts = [len(at) for _, _, at, _ in layers]
     coverage = np.concatenate([w for *_, w in layers]) if layers else np.empty(0)
     at = np.concatenate([at for _, _, at, _ in layers]) if layers else np.empty(0, dtype=np.intp)
-    height = np.repeat([z for z, *_ in layers], counts)
+    heights = np.array([z for z, *_ in layers])
     thickness = np.repeat([dz for _, dz, *_ in layers], counts)
-    row, column = np.divmod(at, lattice.columns)
-    own = np.stack([lattice.x_mm[column], lattice.y_mm[row], height], axis=1)
-    side = np.full(len(at), lattice.step_mm)
+    places = LatticePlaces(axes, lattice.x_mm, lattice.y_mm, heights, np.array(counts, dtype=np.intp), at)
     return SubVoxels(
-        points_lps=own @ axes,
-        volumes_mm3=coverage * lattice.step_mm**2 * thickness,
+        places=places,
+        volumes_mm3=coverage * (lattice.step_mm**2 * thickness),
         coverage=coverage,
-        sizes_mm=np.stack([side, thickness], axis=1),
+        sizes_mm=(lattice.step_mm, thickness),
         axes=axes,
         gaps=gaps,
     )

@@ -11,6 +11,7 @@ from pydicom.uid import SpatialRegistrationStorage
 
 from contouring.dose.errors import RegistrationRefused
 from contouring.dose.patient import Patient, patient_of
+from contouring.dose.places import turned
 from imaging.attributes import PARSER_FAULTS, numbers, text
 from imaging.errors import MissingAttribute
 from imaging.headers import read_header
@@ -92,7 +93,7 @@ class RigidTransform:
 
     def apply(self, points_lps: FloatArray) -> FloatArray:
         """Points of the source frame in the target frame, shape (N, 3)."""
-        return np.asarray(points_lps @ self.matrix[:3, :3].T + self.matrix[:3, 3])
+        return turned(points_lps, self.matrix[:3, :3].T) + self.matrix[:3, 3]
 
     def covers(self, points_lps: FloatArray) -> BoolArray:
         """A rigid transform maps every point."""
@@ -100,7 +101,7 @@ class RigidTransform:
 
     def gradient_at_source(self, gradient: FloatArray, points_lps: FloatArray) -> FloatArray:
         """A gradient turned back into the source frame."""
-        return np.asarray(gradient @ self.matrix[:3, :3])
+        return turned(gradient, self.matrix[:3, :3])
 
     def source_points(self, points_lps: FloatArray) -> FloatArray:
         """Points of the target frame in the source frame."""

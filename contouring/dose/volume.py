@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
+from contouring.dose.places import LatticePlaces, sampled_on_lattice, turned
 from imaging.geometry import Grid
 
 __all__ = ["DoseFacts", "DoseVolume", "SampledDose"]
@@ -103,7 +104,7 @@ class DoseVolume:
         """Fractional index (k, j, i) of points, shape (N, 3); planes beyond the ends follow the outermost distance."""
         shift = np.asarray(points_lps, dtype=np.float64) - self.grid.positions_lps[0]
         # The written cosines are not quite at right angles: the dual basis is the exact inverse of index to point.
-        along = shift @ np.linalg.inv(self.axes)
+        along = turned(shift, np.asarray(np.linalg.inv(self.axes), dtype=np.float64))
         planes = self.grid.plane_positions_mm - self.grid.plane_positions_mm[0]
         k = np.clip(np.searchsorted(planes, along[:, 0], side="right") - 1, 0, len(planes) - 2)
         along[:, 0] = k + (along[:, 0] - planes[k]) / (planes[k + 1] - planes[k])
@@ -111,9 +112,19 @@ class DoseVolume:
         along[:, 2] /= self.grid.pixel_spacing_mm[1]
         return along
 
-    def sample(self, points_lps: FloatArray) -> SampledDose:
-        """Dose and its gradient at points in the dose's own frame, shape (N, 3)."""
-        points = np.asarray(points_lps, dtype=np.float64)
+    def between(self, index: FloatArray, axis: int) -> tuple[NDArray[np.intp], FloatArray, BoolArray]:
+        """Of fractional indices along one axis: the voxel before each, how far it is to the next, and what is known."""
+        last = self.dose_gy.shape[axis] - 1
+        edge = EDGE_MM / self.spacing_mm[axis]
+        low = np.clip(index.astype(np.intp), 0, last - 1)
+        return low, np.clip(index - low, 0.0, 1.0), np.asarray((index >= -edge) & (index <= last + edge))
+
+    def sample(self, places: FloatArray | LatticePlaces) -> SampledDose:
+        """Dose and its gradient at points in the dose's own frame, shape (N, 3), or at the places of a lattice."""
+        if isinstance(places, LatticePlaces):
+            found = sampled_on_lattice(self, places, np.eye(4))
+            return self.sample(places.points_lps) if found is None else found
+        points = np.asarray(places, dtype=np.float64)
         dose = np.zeros(len(points))
         gradient = np.zeros((len(points), 3))
         known = np.zeros(len(points), dtype=np.bool_)
@@ -129,7 +140,7 @@ class DoseVolume:
         index = self.indices(points_lps)
         last = np.array(self.dose_gy.shape) - 1
         edge = EDGE_MM / np.array(self.spacing_mm)
-        known = np.asarray(((index >= -edge) & (index <= last + edge)).all(axis=1))
+        known = np.asarray(((index >= -edge) & (index <= last + edge)).all(axis=1), dtype=np.bool_)
         # "nearest" takes points on the rounded edge as on it; what lies beyond is told apart by `known`.
         dose = map_coordinates(self.dose_gy, index.T, np.float32, order=1, mode="nearest")
         return np.where(known, dose, np.float32(0)), known
@@ -160,4 +171,4 @@ class DoseVolume:
         slope[:, 0] /= self.grid.slice_steps_mm[low[:, 0]]
         slope[:, 1] /= self.grid.pixel_spacing_mm[0]
         slope[:, 2] /= self.grid.pixel_spacing_mm[1]
-        return np.where(known, dose, 0.0), np.where(known[:, None], slope @ self.axes, 0.0), known
+        return np.where(known, dose, 0.0), np.where(known[:, None], turned(slope, self.axes), 0.0), known

@@ -72,8 +72,9 @@ def test_a_linear_dose_is_bounded_by_its_gradient_and_clipped_at_the_organs_ends
         z = HEIGHT * (0.5 - share / 100)
         assert bounds.low.metric(f"D{share:g}%") == pytest.approx(50 + 0.8 * (z - 3), abs=0.2)
     top = 50 + 0.8 * HEIGHT / 2
-    assert bounds.high.metric("Dmax") == pytest.approx(top, abs=0.25)
-    assert bounds.low.metric("Dmin") == pytest.approx(100 - top, abs=0.25)
+    assert bounds.high.metric("Dmax") == pytest.approx(top, abs=0.45)
+    # A twelfth of the radius and half a sub-voxel may be missing up to the very end.
+    assert bounds.low.metric("Dmin") == pytest.approx(100 - top, abs=0.45)
     assert bounds.unrestricted_high_gy == pytest.approx(top + 0.8 * 3, abs=0.25)
     assert bounds.band_high is not None
     assert bounds.band_high.metric("D50%") == pytest.approx(50 + 0.8 * 3, abs=0.1)
