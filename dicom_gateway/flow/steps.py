@@ -27,7 +27,7 @@ from imaging.provenance import Algorithm, digest
 from imaging.quiet import quiet_pydicom
 from imaging.series import Stack
 from imaging.volume import Region, Volume
-from monai_bundles import Bundle, BundleOutput, QualityGate, misfits, verify
+from monai_bundles import Bundle, BundleOutput, misfits, verify
 from reports import (
     Capability,
     EncodedObject,
@@ -134,10 +134,6 @@ def algorithm_of(job: Job, bundle_name: str) -> Algorithm:
 def segment(job: Job, step: Step) -> None:
     """Every bundle of the route on the volume; one that cannot or must not run leaves its reason, the others go on."""
     verdict = kept_json(job.folder / "qc.json")
-    waiting = holding(job)
-    if waiting:
-        step.state, step.message = "skipped", " ".join(waiting)
-        raise HeldForReview("The run waits for a person; decide on the board of image quality.", reasons=waiting)
     unread = undecodable_sentences(study_ref(job.stack.header).undecodable)
     for number, name in enumerate(job.plan.bundles):
         try:
@@ -168,15 +164,25 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
     if job.refusal is not None:
         return {"status": "refused", "reason": job.refusal.message, "code": job.refusal.code}
     volume = job.files.volume(job.plan.stack)
-    decision = released(job, gate_of(bundle, verdict))
-    if decision.word >= GateWord.HOLD:
+    stopped = [
+        check
+        for check in verdict["results"]
+        if check["check_id"] in bundle.required_checks and check["grade"] == "FAIL"
+    ]
+    if stopped:
+        action = stopped[0].get("action") or {}
+        text = action.get("text") or {}
         return {
-            "status": "held" if decision.word is GateWord.HOLD else "refused",
-            "gate": decision.word.name,
-            "reason": " ".join(decision.reasons_en),
-            "reason_zh": " ".join(decision.reasons_zh),
-            "action": decision.action_en,
+            "status": "refused",
+            "gate": "REFUSE",
+            "reason": f"Image quality failed in {', '.join(check['check_id'] for check in stopped)}.",
+            "action": text.get("en", ""),
         }
+    unknown = [
+        check["check_id"]
+        for check in verdict["results"]
+        if check["check_id"] in bundle.required_checks and check["grade"] == "NOT_EVALUABLE"
+    ]
     reasons = misfits(bundle, job.stack.detached(), volume)
     if reasons:
         return {"status": "refused", "reason": " ".join(reasons)}
@@ -189,55 +195,19 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
     keep_regions(job.folder / f"regions-{number}.npz", [(s.name, s.region) for s in output.structures])
     return {
         "status": "ok",
-        "gate": decision.word.name,
+        "gate": "RUN_WITH_WARNING" if verdict["grade"] in {"WARN", "FAIL"} else "RUN",
         "reason": "",
         "device": output.device,
         "elapsed_s": round(output.elapsed_s, 3),
         "forward_s": round(output.forward_s, 3),
-        "warnings": [*decision.reasons_en, *_doubts(job), *output.warnings],
+        "warnings": [*_doubts(job, unknown), *output.warnings],
         "structures": [s.name for s in output.structures],
     }
 
 
-def gate_of(bundle: Bundle, verdict: Mapping[str, Any]) -> Decision:
-    """What image quality says about a run of this bundle."""
-    return decide(bundle.gates or tuple(QualityGate(check) for check in bundle.required_checks), verdict)
-
-
-def released(job: Job, decision: Decision) -> Decision:
-    """The decision after a person's: a run that was let go has a warning on every output, one that was not is refused."""
-    path = job.folder / RELEASE
-    if decision.word is not GateWord.HOLD or not path.exists():
-        return decision
-    person = kept_json(path)
-    is_let_go = person["decision"] == "released"
-    role = str(person["role"]).replace("_", " ")
-    said_en = f"{'Released' if is_let_go else 'Not released'} by a {role}."
-    said_zh = f"已由{ROLES_ZH.get(person['role'], person['role'])}{'放行' if is_let_go else '决定不运行'}。"
-    return replace(
-        decision,
-        word=GateWord.RUN_WITH_WARNING if is_let_go else GateWord.REFUSE,
-        reasons_en=(*decision.reasons_en, said_en),
-        reasons_zh=(*decision.reasons_zh, said_zh),
-    )
-
-
-def holding(job: Job) -> tuple[str, ...]:
-    """Sentences why the job waits for a person; none where it does not. One bundle that is held holds them all."""
-    verdict = kept_json(job.folder / "qc.json")
-    found: list[str] = []
-    for name in job.plan.bundles:
-        bundle = job.tools.bundles.get(name.partition("@")[0])
-        if bundle is not None and job.refusal is None:
-            decision = released(job, gate_of(bundle, verdict))
-            if decision.word is GateWord.HOLD:
-                found += [f"{zh} / {en}" for zh, en in zip(decision.reasons_zh, decision.reasons_en, strict=True)]
-    return tuple(dict.fromkeys(found))
-
-
-def _doubts(job: Job) -> list[str]:
+def _doubts(job: Job, unknown: Sequence[str]) -> list[str]:
     """Sentences on what could not be made sure of before the run."""
-    doubts: list[str] = []
+    doubts = [f"Image quality could not judge {', '.join(unknown)}."] if unknown else []
     cut = sum(
         len(item.files)
         for item in job.files.leftovers_of(job.plan.study_uid)
@@ -264,7 +234,6 @@ def measure(job: Job, step: Step) -> None:
             started=job.created_at,
             device=kept.get("device", "CPU"),
             reason=kept["reason"],
-            reason_zh=kept.get("reason_zh", ""),
             action=kept.get("action", ""),
             warnings=tuple(kept.get("warnings", ())),
             gate=kept.get("gate", "RUN"),
