@@ -60,6 +60,7 @@ def outline_of(
     holes: Holes,
     decimals: int = 3,
     rivals: Sequence[Region] | None = None,
+    rings: Rings | None = None,
 ) -> Outline:
     """The contours of a region.
 
@@ -73,13 +74,16 @@ def outline_of(
         Digits after the point.
     rivals
         In smooth mode, the other structures with their probabilities, to share edges with; see `smooth_rings`.
+    rings
+        The contours where they are drawn already, such as isodose lines; they enclose the region's pixels.
 
     Raises
     ------
     UnwritableNumber
         A coordinate does not fit into the 16 characters of a decimal string.
     """
-    rings = trace_cracks(region) if mode == "crack" else smooth_rings(region, rivals=rivals)
+    if rings is None:
+        rings = trace_cracks(region) if mode == "crack" else smooth_rings(region, rivals=rivals)
     area_px = float(rings.areas.sum())
     if holes == "keyhole":
         rings = with_keyholes(rings)

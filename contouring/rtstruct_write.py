@@ -18,6 +18,7 @@ from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RTS
 from contouring.errors import DuplicateRoiNumber, GridMismatch, ProfileViolation, RoundTripMismatch
 from contouring.outline import Holes, Mode, Outline, outline_of
 from contouring.profiles import Finding, Profile, findings_of, load_profile
+from contouring.rings import Rings
 from contouring.roi import Roi
 from contouring.rtstruct_build import StructureSetBuilder
 from contouring.rtstruct_items import LONGEST_EXPLICIT_VALUE
@@ -112,6 +113,7 @@ def write_rtstruct(
     definition_sources: Mapping[int, tuple[str, str, int]] | None = None,
     predecessor: tuple[str, str] | None = None,
     shared_edges: bool = False,
+    rings: Mapping[int, Rings] | None = None,
 ) -> WrittenRtstruct:
     """An RT structure set of regions on the planes of an image series.
 
@@ -142,6 +144,8 @@ def write_rtstruct(
     shared_edges
         In smooth mode, let neighbouring structures share one outline between them instead of keeping each one's area.
         All regions need a probability.
+    rings
+        By ROI number, contours that are drawn already, such as isodose lines; they enclose the region's voxels.
 
     Raises
     ------
@@ -167,6 +171,7 @@ def write_rtstruct(
             holes=form,
             decimals=rules.value("decimals"),
             rivals=[other.region for other in rois if other is not roi] if shared_edges else None,
+            rings=(rings or {}).get(roi.number),
         )
         for roi in rois
     ]

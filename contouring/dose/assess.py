@@ -172,6 +172,7 @@ def assess(
         limit_sets=chosen.limits,
         warnings=_warnings(facts, rows, chosen),
         grids=_grids(mapped, reference, ratios),
+        mapped=tuple(mapped),
         registrations={r.registration_uid: r.encoded for r in by_dose if r.encoded},
     )
 

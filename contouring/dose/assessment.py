@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 from pydicom.dataset import Dataset
 
+from contouring.dose.accumulate import MappedDose
 from contouring.dose.alpha_beta import AlphaBeta
 from contouring.dose.dvh import Dvh
 from contouring.dose.limits.load import LimitSet
@@ -279,6 +280,8 @@ class DoseAssessment:
         Sentences about the whole.
     grids
         The doses as voxels.
+    mapped
+        The doses as they are asked at points of the reference frame, which needs no grid: what stands at a cursor.
     registrations
         Files of the registration objects that radgate made, by SOP instance UID.
     """
@@ -293,6 +296,7 @@ class DoseAssessment:
     limit_sets: tuple[LimitSet, ...]
     warnings: tuple[str, ...]
     grids: DoseGrids
+    mapped: tuple[MappedDose, ...] = field(default=(), repr=False)
     registrations: Mapping[str, bytes] = field(default_factory=dict)
 
     @property

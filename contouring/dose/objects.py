@@ -1,4 +1,4 @@
-"""The DICOM objects of an assessment: RTDOSE of the sums, and the registrations that were made."""
+"""The DICOM objects of an assessment: registrations that were made, RTDOSE of the sums, isodose lines."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -6,11 +6,12 @@ from datetime import datetime
 from pydicom.dataset import Dataset
 
 from contouring.dose.assessment import DoseAssessment
+from contouring.dose.isodose import IsodoseLevel, percent_levels, step_levels, write_isodoses
 from contouring.dose.resample import GridSum
 from contouring.dose.rtdose_write import SumFacts, write_rtdose
 from imaging.series import Stack
 
-__all__ = ["DoseObject", "dose_objects"]
+__all__ = ["DoseObject", "dose_objects", "isodose_levels"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -20,7 +21,7 @@ class DoseObject:
     Parameters
     ----------
     name
-        What it is, fit for a file name: `sum_physical`, `sum_eqd2_ab3`, `registration0`.
+        What it is, fit for a file name: `sum_physical`, `sum_eqd2_ab3`, `registration0`, `isodoses`.
     kind
         Modality.
     sop_instance_uid
@@ -60,7 +61,19 @@ def dose_objects(assessment: DoseAssessment, reference: Stack, *, made_at: datet
     found += [
         _sum(assessment, total, ratio, reference.header, made_at) for ratio, total in assessment.grids.eqd2.items()
     ]
+    lines = write_isodoses(assessment.mapped, reference, isodose_levels(assessment), made_at=made_at)
+    if lines is not None:
+        found.append(DoseObject("isodoses", "RTSTRUCT", str(lines.dataset.SOPInstanceUID), lines.encoded))
     return tuple(found)
+
+
+def isodose_levels(assessment: DoseAssessment) -> tuple[IsodoseLevel, ...]:
+    """The usual lines of a physical sum: percent of all prescriptions together, every 10 Gy where one is not known."""
+    prescribed = [c.prescription_gy for c in assessment.courses]
+    known = [p for p in prescribed if p]
+    if len(known) == len(prescribed):
+        return percent_levels(sum(known))
+    return step_levels(float(assessment.grids.physical.volume.dose_gy.max()))
 
 
 def _sum(

@@ -85,6 +85,7 @@ def test_a_sum_of_one_frame_is_written(collection: Path, tmp_path: Path) -> None
         "sum_eqd2_ab2.dcm",
         "sum_eqd2_ab3.dcm",
         "sum_eqd2_ab10.dcm",
+        "isodoses.dcm",
     }
     total = read_rtdose(tmp_path / "o" / "sum_physical.dcm")
     assert total.dose_gy.max() == pytest.approx(2 * first.dose_gy.max(), abs=1e-3)
