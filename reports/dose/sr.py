@@ -62,7 +62,6 @@ def encode_dose_sr(
         Something else went wrong; its type is named.
     """
     identity = identify(report, "sr", "AI SR accumulated dose", language)
-    identity.pop("ContributingEquipmentSequence")
     ds = Comprehensive3DSR(
         evidence=_evidence(report),
         content=_content(report, language),
