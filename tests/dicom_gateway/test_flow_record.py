@@ -1,6 +1,7 @@
 """States of studies and jobs follow from what happened."""
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -96,6 +97,14 @@ def test_jobs_and_results_written_twice_are_there_once(engine: Engine) -> None:
         assert len(connection.execute(select(tables.job)).all()) == 1
         assert len(connection.execute(select(tables.result)).all()) == 1
         assert len(connection.execute(select(tables.encoded_object)).all()) == 1
+
+
+def test_a_job_that_is_planned_again_keeps_the_time_of_its_first_plan(engine: Engine) -> None:
+    first = record.keep_jobs(engine, [job()])
+    again = record.keep_jobs(engine, [replace(job(), created_at=99.0), replace(job(name="j2"), created_at=99.0)])
+
+    assert first == {"j1": 5.0}
+    assert again == {"j1": 5.0, "j2": 99.0}
 
 
 def test_a_later_version_supersedes_the_earlier_and_its_unsent_objects(engine: Engine) -> None:
