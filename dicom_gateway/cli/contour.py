@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from dicom_gateway.cli.contour_names import name_table, site
 from dicom_gateway.cli.contour_options import (
     Aliases,
     AsJson,
@@ -25,11 +26,10 @@ from dicom_gateway.cli.contour_options import (
     StrictNames,
     StructureFile,
 )
-from dicom_gateway.cli.contour_report import exit_where_refused, noticed, print_json, print_table, tell_noticed
+from dicom_gateway.cli.contour_report import exit_where_refused, noticed, print_json, tell_noticed
 
 if TYPE_CHECKING:
     from contouring.convert import Reading, Structures
-    from contouring.names import NameTable
     from contouring.roi import Roi
     from imaging.provenance import Algorithm
     from imaging.series import Stack
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 app = typer.Typer(help="Contours: convert, check, compare, grow, measure, rename.", no_args_is_help=True)
+app.callback()(site)
 
 FOUND_SOMETHING = 1
 
@@ -165,7 +166,7 @@ def compare(
         if names:
             typer.echo(f"only in the {which}: {', '.join(names)}")
     for read in (first, second):
-        tell_noticed(read, _table(aliases))
+        tell_noticed(read, name_table(aliases))
     for read in (first, second):
         exit_where_refused(read)
 
@@ -209,7 +210,7 @@ def measure(
     read = _read(structures, stack, aliases)
     rows = _measured(chosen(read.rois, roi or []), read, stack)
     if as_json:
-        print_json({"structures": rows, **noticed(read, _table(aliases))})
+        print_json({"structures": rows, **noticed(read, name_table(aliases))})
         exit_where_refused(read)
         return
     table = []
@@ -224,7 +225,7 @@ def measure(
             f"{row['uptake']['peak']:.2f}" if row["uptake"] else "",
         ])
     print_table(["structure", "cc", "long mm", "short mm", "mean", "SUVpeak"], table)
-    tell_noticed(read, _table(aliases))
+    tell_noticed(read, name_table(aliases))
     exit_where_refused(read)
 
 
@@ -240,7 +241,7 @@ def rename(
     from contouring.rename_rtstruct import rename_rtstruct
 
     stack = _stack(series, rtstruct) if series is not None else None
-    renamed = rename_rtstruct(rtstruct, _table(aliases), grid=None if stack is None else stack.grid)
+    renamed = rename_rtstruct(rtstruct, name_table(aliases), grid=None if stack is None else stack.grid)
     if out is not None:
         renamed.dataset.save_as(out, enforce_file_format=True)
     unmatched = [r for r in renamed.names if r.name is None]
@@ -301,12 +302,6 @@ def _named_series(structures: Path) -> frozenset[str]:
         return frozenset()
 
 
-def _table(aliases: Path | None) -> "NameTable":
-    from contouring.names import load_aliases
-
-    return load_aliases(aliases)
-
-
 def _reading(offgrid: str, fill_gaps: bool, overlap: str) -> "Reading":
     from contouring.convert import Reading
 
@@ -325,7 +320,7 @@ def _read(
     """The structures of a file; names without an entry stay as they are, unless they are refused."""
     from contouring.convert import read_structures
 
-    table = _table(aliases)
+    table = name_table(aliases)
     named = _label_names(labels)
     for name in (named or {}).values():
         table.lookup(name)
@@ -487,9 +482,9 @@ def _report(
 
     rows = [{"number": r.number, "name": r.name.tg263, "volume_cc": volume_cc(r.region, stack.grid)} for r in rois]
     if as_json:
-        print_json({"written": str(out), "structures": rows, **noticed(read, _table(aliases))})
+        print_json({"written": str(out), "structures": rows, **noticed(read, name_table(aliases))})
     else:
         cells = [[str(r["number"]), str(r["name"]), f"{r['volume_cc']:.2f}"] for r in rows]
         print_table(["", "structure", "cc"], cells)
-        tell_noticed(read, _table(aliases))
+        tell_noticed(read, name_table(aliases))
     exit_where_refused(read)

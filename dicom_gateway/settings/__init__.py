@@ -5,6 +5,7 @@ from dicom_gateway.settings.manual import settings_manual
 from dicom_gateway.settings.model import (
     Bundles,
     Complete,
+    Contour,
     Database,
     Destination,
     Dose,
@@ -21,6 +22,7 @@ from dicom_gateway.settings.model import (
 __all__ = [
     "Bundles",
     "Complete",
+    "Contour",
     "Database",
     "Destination",
     "Dose",

@@ -13,6 +13,7 @@ from dicom_gateway.settings.lines import key_lines
 from dicom_gateway.settings.model import (
     Bundles,
     Complete,
+    Contour,
     Database,
     Destination,
     Dose,
@@ -26,6 +27,7 @@ from dicom_gateway.settings.model import (
     Web,
 )
 from dicom_gateway.settings.tables import known_key, read_table
+from imaging.errors import RadgateError
 
 if TYPE_CHECKING:
     from dicom_gateway.route.rules import Route
@@ -43,6 +45,7 @@ _SECTIONS: dict[str, type[Any]] = {
     "report": Report,
     "quality": Quality,
     "dose": Dose,
+    "contour": Contour,
 }
 _LISTS = {"peer": "peers", "destination": "destinations", "route": "routes"}
 _MAIL = re.compile(r"[^@\s<>,;]+@[^@\s<>,;]+")
@@ -225,6 +228,7 @@ def _check(settings: Settings) -> None:
                 f"There is no file '{path.name}' with limits; correct the path, which counts from this file.",
                 key=f"dose.limits[{number}]",
             )
+    _check_aliases(settings.contour.aliases)
     _unique([p.aet for p in settings.peers], "peer", "aet")
     _unique([d.name for d in settings.destinations], "destination", "name")
     _unique([r.name for r in settings.routes], "route", "name")
@@ -239,6 +243,29 @@ def _check(settings: Settings) -> None:
     for number, route in enumerate(settings.routes):
         for place, name in enumerate(route.deliver):
             _known_destination(name, names, f"route[{number}].deliver[{place}]")
+
+
+def _check_aliases(path: Path | None) -> None:
+    """Refuse a file of names that would be refused when it is needed.
+
+    Raises
+    ------
+    SettingsError
+        There is no such file, or a line of it is no name.
+    """
+    if path is None:
+        return
+    from contouring.names import load_aliases
+
+    if not path.is_file():
+        raise SettingsError(
+            f"There is no file '{path.name}' with names; correct the path, which counts from this file.",
+            key="contour.aliases",
+        )
+    try:
+        load_aliases(path)
+    except RadgateError as fault:
+        raise SettingsError(f"In '{path.name}': {fault.message}", key="contour.aliases") from fault
 
 
 def _check_quality(quality: Quality) -> None:

@@ -9,6 +9,7 @@ from dicom_gateway.settings.fields import limits_of
 from dicom_gateway.settings.model import (
     Bundles,
     Complete,
+    Contour,
     Database,
     Destination,
     Dose,
@@ -36,6 +37,7 @@ _HEADS: tuple[tuple[str, type[Any]], ...] = (
     ("[report]", Report),
     ("[quality]", Quality),
     ("[dose]", Dose),
+    ("[contour]", Contour),
 )
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Bundles",
     "Complete",
+    "Contour",
     "Database",
     "Destination",
     "Dose",
@@ -260,6 +261,17 @@ class Dose:
 
 
 @dataclass(frozen=True)
+class Contour:
+    """Contours."""
+
+    aliases: Path | None = setting(  # noqa: RUF009 - a frozen default
+        None,
+        'TOML file with the site\'s names of structures, one a line (`"GTV-1" = "GTVp"`), relative to this file. '
+        "`radgate contour --config` reads foreign structures by it.",
+    )
+
+
+@dataclass(frozen=True)
 class Report:
     """Texts for people."""
 
@@ -286,4 +298,5 @@ class Settings:
     report: Report = field(default_factory=Report)
     quality: Quality = field(default_factory=Quality)
     dose: Dose = field(default_factory=Dose)
+    contour: Contour = field(default_factory=Contour)
     source: Path | None = None

@@ -324,6 +324,8 @@ def test_an_unmapped_name_is_told_with_the_nearest_and_refused_on_request(case: 
     assert "Parotid_L" in str(refused)
     (tmp_path / "site.toml").write_text('"Partid_L" = "Parotid_L"\n', encoding="utf-8")
     assert "nearest" not in run(*arguments, "--strict-names", "--aliases", tmp_path / "site.toml").stdout
+    (tmp_path / "radgate.toml").write_text('[contour]\naliases = "site.toml"\n', encoding="utf-8")
+    assert "nearest" not in run("--config", tmp_path / "radgate.toml", *arguments, "--strict-names").stdout
 
 
 def test_probabilities_become_a_fractional_segmentation(case: Case, structures: Path, tmp_path: Path) -> None:

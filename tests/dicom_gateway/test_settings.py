@@ -198,3 +198,16 @@ def test_lines_of_lists_inline_tables_and_dotted_keys_are_found() -> None:
     assert lines["route[0].when.all[1].tag"] == 5
     assert lines["route[1]"] == 7
     assert lines["route[1].select.input"] == 9
+
+
+def test_names_of_the_site_are_checked_when_settings_are_read(tmp_path: Path) -> None:
+    text = '[contour]\naliases = "names.toml"\n'
+
+    with pytest.raises(SettingsError, match="There is no file"):
+        read_settings(text, tmp_path / "radgate.toml")
+    (tmp_path / "names.toml").write_text('"GTV-1" = "GTVx"\n', encoding="utf-8")
+    with pytest.raises(SettingsError, match="GTVx"):
+        read_settings(text, tmp_path / "radgate.toml")
+    (tmp_path / "names.toml").write_text('"GTV-1" = "GTVp"\n', encoding="utf-8")
+
+    assert read_settings(text, tmp_path / "radgate.toml").contour.aliases == tmp_path / "names.toml"
