@@ -26,7 +26,7 @@ from dicom_gateway.cli.contour_options import (
     StrictNames,
     StructureFile,
 )
-from dicom_gateway.cli.contour_report import exit_where_refused, noticed, print_json, tell_noticed
+from dicom_gateway.cli.contour_report import exit_where_refused, noticed, print_json, print_table, tell_noticed
 
 if TYPE_CHECKING:
     from contouring.convert import Reading, Structures
