@@ -24,6 +24,7 @@ from dicom_gateway.flow.rehearsal import rehearse
 from dicom_gateway.flow.steps import Tools
 from dicom_gateway.listen import Listener
 from dicom_gateway.quality import QualityObserver
+from dicom_gateway.quality.holds import decide_hold, undone
 from dicom_gateway.quality.outputs import send_verdict, unsent
 from dicom_gateway.quality.record import reject_series
 from dicom_gateway.settings import Settings
@@ -111,6 +112,12 @@ class Service:
                 judged(series_uid)
             return done
 
+        def decide(hold_id: int, decision: str, who: str, role: str, reason: str) -> bool:
+            job_id = decide_hold(engine, hold_id, decision, who=who, role=role, reason=reason)
+            if job_id is not None:
+                flow.release(job_id)
+            return job_id is not None
+
         quality = QualityObserver(settings, engine, store, on_final=judged)
 
         def completed(study_uid: str, number: int) -> None:
@@ -127,7 +134,9 @@ class Service:
         closing.callback(worker.close)
         courier = Courier(store, engine, settings, on_settled=lambda study_uid: settle(engine, study_uid))
         doses = DoseFlow(settings, engine, store, courier.wake)
-        app = create_app(settings, engine, store, resend=courier.resend, reject=reject, start_dose=doses.start)
+        app = create_app(
+            settings, engine, store, resend=courier.resend, reject=reject, decide=decide, start_dose=doses.start
+        )
         tools = Tools(bundles_of(settings), runner(worker), capabilities_of(settings))
         threading.Thread(target=warm, args=(worker, settings, tools), name="warm worker", daemon=True).start()
         flow = launch(
@@ -195,6 +204,8 @@ def resume(engine: "Engine", flow: StudyFlow) -> None:
     """Start what was complete and not started before a crash, and settle what was being delivered."""
     for study_uid, version in record.unfinished_studies(engine):
         flow.start(study_uid, version)
+    for job_id in undone(engine):
+        flow.release(job_id)
     for study_uid in record.delivering_studies(engine):
         record.settle_study(engine, study_uid)
 

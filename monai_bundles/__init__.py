@@ -1,6 +1,6 @@
 """Bundles: found, checked, and run on a volume. Importing this loads neither torch nor MONAI."""
 
-from monai_bundles.bundle import Accepts, Bundle, BundleOutput, BundleStructure, SegmentedStructure
+from monai_bundles.bundle import Accepts, Bundle, BundleOutput, BundleStructure, QualityGate, SegmentedStructure
 from monai_bundles.errors import BundleError
 from monai_bundles.fit import misfits
 from monai_bundles.registry import RefusedBundle, Survey, discover, find, survey, verify
@@ -13,6 +13,7 @@ __all__ = [
     "BundleError",
     "BundleOutput",
     "BundleStructure",
+    "QualityGate",
     "RefusedBundle",
     "SegmentedStructure",
     "Survey",

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Optional
+from typing import Any, ClassVar, Literal, Optional
 
 from imaging.provenance import Algorithm
 from imaging.volume import Region
@@ -18,6 +18,7 @@ __all__ = [
     "Channel",
     "Finding",
     "OutputForm",
+    "QualityGate",
     "Score",
     "SegmentedStructure",
 ]
@@ -60,6 +61,31 @@ class Accepts:
     max_pixel_spacing_mm: float | None = None
     min_extent_mm: tuple[float, float, float] = (0.0, 0.0, 0.0)
     contrast: str = ""
+
+
+@dataclass(frozen=True)
+class QualityGate:
+    """What a bundle asks of one image quality check before it runs.
+
+    Parameters
+    ----------
+    check
+        Identifier of the check.
+    min_grade
+        "PASS" or "WARN": the worst grade that is good enough.
+    on_fail
+        What becomes of the run otherwise: "refuse", "hold" (a person decides) or "run_with_warning".
+    not_evaluable
+        The same where the check could not be judged.
+    """
+
+    check: str
+    min_grade: str = "WARN"
+    on_fail: str = "refuse"
+    not_evaluable: str = "run_with_warning"
+
+    MIN_GRADES: ClassVar[tuple[str, ...]] = ("PASS", "WARN")
+    WORDS: ClassVar[tuple[str, ...]] = ("refuse", "hold", "run_with_warning")
 
 
 @dataclass(frozen=True)
@@ -139,7 +165,9 @@ class Bundle:
     structures
         Outputs in the order of their labels.
     required_checks
-        Identifiers of the image quality checks that must not fail before it runs.
+        Identifiers of the image quality checks that it asks for before it runs.
+    gates
+        What it asks of each of them.
     licence
         SPDX identifier.
     needs_network
@@ -172,6 +200,7 @@ class Bundle:
     weights_sha256: Mapping[str, str] = field(default_factory=dict)
     postprocessing: Mapping[str, Any] = field(default_factory=dict)
     title: Mapping[str, str] = field(default_factory=dict)
+    gates: tuple[QualityGate, ...] = ()
     output: OutputForm = "structures"
     inputs: tuple[BundleInput, ...] = (BundleInput("image", (Channel("image"),)),)
     trusted: bool = False

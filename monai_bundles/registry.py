@@ -20,6 +20,7 @@ from monai_bundles.errors import (
     UnknownNetwork,
     WrongHash,
 )
+from monai_bundles.gates import gates_of
 from monai_bundles.metadata import accepted_range, inputs_of, output_of, read_metadata, read_radgate, structures_of
 
 __all__ = ["RefusedBundle", "Survey", "discover", "file_sha256", "find", "load_bundle", "survey", "verify"]
@@ -176,6 +177,7 @@ def load_bundle(root: Path) -> Bundle:
     escaping = [path for path in weights if not (root / path).resolve().is_relative_to(root.resolve())]
     if escaping:
         raise BadMetadata("A weights file in configs/radgate.json lies outside the bundle; move it inside.")
+    gates = gates_of(radgate)
     needs_network = _needs_network(inference)
     hashes = {str(p.relative_to(root)): file_sha256(p) for p in _files(root)}
     if not needs_network:
@@ -196,7 +198,8 @@ def load_bundle(root: Path) -> Bundle:
         ),
         accepts=accepted_range(radgate),
         structures=structures_of(radgate, metadata),
-        required_checks=tuple(str(check) for check in radgate["required_checks"]),
+        required_checks=tuple(gate.check for gate in gates),
+        gates=gates,
         licence=radgate["licence"],
         needs_network=needs_network,
         weights_sha256=weights,

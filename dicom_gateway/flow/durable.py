@@ -22,6 +22,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from dicom_gateway.errors import StoreFull, StoreUnavailable
 from dicom_gateway.flow import record
+from dicom_gateway.flow.gating import HELD, held_reasons, keep_release
 from dicom_gateway.flow.journal import DatabaseJournal, reason_of
 from dicom_gateway.flow.plan import InputFile, JobPlan, input_digest
 from dicom_gateway.flow.planning import decide, plan_jobs
@@ -29,6 +30,7 @@ from dicom_gateway.flow.publish import publish
 from dicom_gateway.flow.steps import STEPS, Job, Tools
 from dicom_gateway.flow.study_files import StudyFiles
 from dicom_gateway.flow.summary import scan_summary
+from dicom_gateway.quality.holds import held, keep_hold
 from dicom_gateway.route.facts import Facts
 from dicom_gateway.settings import Settings
 from dicom_gateway.store import tables
@@ -122,18 +124,55 @@ class StudyFlow(DBOSConfiguredInstance):
         inputs = DBOS.run_step({"name": "freeze", **AGAIN}, self._freeze, study_uid)
         jobs = DBOS.run_step({"name": "route", **AGAIN}, self._route, study_uid, version, inputs)
         for job in jobs:
-            short = job["id"][:12]
-            failure = ""
-            for name, _ in STEPS:
-                failure = DBOS.run_step({"name": f"{name}:{short}", **AGAIN}, self._step, name, job, inputs)
-                if failure:
-                    break
-            failure = failure or DBOS.run_step({"name": f"deliver:{short}", **AGAIN}, self._deliver, job)
-            if failure:
-                DBOS.run_step({"name": f"fail:{short}", **AGAIN}, self._fail, job, failure)
+            self._work(job, inputs)
         return DBOS.run_step(
             {"name": "finish", **AGAIN}, self._finish, study_uid, version, [job["id"] for job in jobs], inputs
         )
+
+    @DBOS.workflow()
+    def go_on(self, job_id: str) -> str:
+        """Take a job that was held to its end, as a person has decided; returns its state."""
+        kept = DBOS.run_step({"name": "decision", **AGAIN}, self._decision, job_id)
+        job, inputs = kept["plan"], kept["inputs"]
+        self._work(job, inputs)
+        return DBOS.run_step(
+            {"name": "finish", **AGAIN}, self._finish, job["study_uid"], job["version"], [job_id], inputs
+        )
+
+    def release(self, job_id: str) -> None:
+        """Enqueue a job that a person has decided on; a second call changes nothing."""
+        workflow_id = f"{job_id}:decided"
+        if DBOS.get_workflow_status(workflow_id) is None:
+            with SetWorkflowID(workflow_id):
+                DBOS.enqueue_workflow(QUEUE, self.go_on, job_id)
+
+    def _work(self, job: dict[str, Any], inputs: list[list[str]]) -> None:
+        """The durable steps of one job."""
+        short = job["id"][:12]
+        failure = ""
+        for name, _ in STEPS:
+            failure = DBOS.run_step({"name": f"{name}:{short}", **AGAIN}, self._step, name, job, inputs)
+            if failure:
+                break
+        if failure == HELD:
+            DBOS.run_step({"name": f"hold:{short}", **AGAIN}, self._hold, job, inputs)
+            return
+        failure = failure or DBOS.run_step({"name": f"deliver:{short}", **AGAIN}, self._deliver, job)
+        if failure:
+            DBOS.run_step({"name": f"fail:{short}", **AGAIN}, self._fail, job, failure)
+
+    def _decision(self, job_id: str) -> dict[str, Any]:
+        """The held job; the person's decision is put where its steps find it."""
+        kept = held(self._engine, job_id)
+        keep_release(self._folder(JobPlan.from_json(kept["plan"])), kept["decision"])
+        return {"plan": kept["plan"], "inputs": kept["inputs"]}
+
+    def _hold(self, plan_json: dict[str, Any], inputs: list[list[str]]) -> None:
+        """Let a job wait for a person."""
+        plan = JobPlan.from_json(plan_json)
+        reasons = held_reasons(self._folder(plan))
+        keep_hold(self._engine, plan_json, inputs, reasons)
+        record.job_state(self._engine, plan.id, "HELD", " ".join(reasons))
 
     def _freeze(self, study_uid: str) -> list[list[str]]:
         """The received objects of this version as (SOP UID, sha256) pairs: what comes later is a later version."""
@@ -191,6 +230,8 @@ class StudyFlow(DBOSConfiguredInstance):
         try:
             with journal.step(name, plan.id) as step:
                 dict(STEPS)[name](job, step)
+            if name == "run" and held_reasons(job.folder):
+                return HELD
         except PASSING:
             raise
         except Exception as error:  # noqa: BLE001 - the boundary of the step: counted, logged by code, shown as a state

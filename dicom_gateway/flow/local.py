@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dicom_gateway.errors import NothingToDo, OutputRefused
+from dicom_gateway.flow.gating import held_reasons
 from dicom_gateway.flow.journal import Journal, reason_of
 from dicom_gateway.flow.kept import keep_bytes, keep_json, kept_json
 from dicom_gateway.flow.plan import JobPlan, input_digest
@@ -209,6 +210,10 @@ def _one_job(plan: JobPlan, files: StudyFiles, out: Path, tools: Tools, journal:
             for name, function in STEPS:
                 with journal.step(name, plan.id) as step:
                     function(job, step)
+                waiting = held_reasons(job.folder)
+                if waiting:
+                    outcome.status, outcome.reason = "held", " ".join(waiting)
+                    break
         except Exception as error:  # noqa: BLE001 - the boundary of a job: shown in the table, the next job goes on
             outcome.reason = reason_of(error)
         outcome.steps = [

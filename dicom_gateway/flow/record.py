@@ -157,7 +157,7 @@ def settle_study(engine: Engine, study_uid: str) -> None:
             select(version_).where(version_.c.study_uid == study_uid).order_by(version_.c.version)
         ).mappings()
         for version in versions:
-            if version["state"] not in {"RUNNING", "DELIVERING", "PARTLY", "FAILED", "REFUSED"}:
+            if version["state"] not in {"RUNNING", "DELIVERING", "PARTLY", "FAILED", "REFUSED", "HELD"}:
                 continue
             states = [
                 r.state
@@ -177,8 +177,9 @@ def overall_state(job_states: Sequence[str]) -> str | None:
     """The state of a study version with jobs in these states; None while some are still worked on."""
     if not job_states or any(s in {"ROUTED", "QC", "RUN", "MEASURED", "ENCODED", "VALIDATED"} for s in job_states):
         return None
-    if "DELIVERING" in job_states:
-        return "DELIVERING"
+    for state in ("DELIVERING", "HELD"):
+        if state in job_states:
+            return state
     for state in ("DELIVERED", "SUPERSEDED", "REFUSED", "FAILED"):
         if set(job_states) <= {state}:
             return state

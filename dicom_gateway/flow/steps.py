@@ -18,6 +18,7 @@ from pydicom import dcmread
 
 import qc.image
 from contouring.names import lookup
+from dicom_gateway.flow.gating import holding, stopped, word_for
 from dicom_gateway.flow.journal import Journal, Step, places
 from dicom_gateway.flow.kept import keep_bytes, keep_json, keep_regions, kept_json, kept_regions
 from dicom_gateway.flow.plan import JobPlan
@@ -134,6 +135,10 @@ def algorithm_of(job: Job, bundle_name: str) -> Algorithm:
 def segment(job: Job, step: Step) -> None:
     """Every bundle of the route on the volume; one that cannot or must not run leaves its reason, the others go on."""
     verdict = kept_json(job.folder / "qc.json")
+    waiting = [] if job.refusal else holding(job.tools.bundles, job.plan.bundles, verdict, job.folder)
+    if waiting:
+        step.state, step.message = "skipped", " ".join(waiting)
+        return
     unread = undecodable_sentences(study_ref(job.stack.header).undecodable)
     for number, name in enumerate(job.plan.bundles):
         try:
@@ -164,25 +169,10 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
     if job.refusal is not None:
         return {"status": "refused", "reason": job.refusal.message, "code": job.refusal.code}
     volume = job.files.volume(job.plan.stack)
-    stopped = [
-        check
-        for check in verdict["results"]
-        if check["check_id"] in bundle.required_checks and check["grade"] == "FAIL"
-    ]
-    if stopped:
-        action = stopped[0].get("action") or {}
-        text = action.get("text") or {}
-        return {
-            "status": "refused",
-            "gate": "REFUSE",
-            "reason": f"Image quality failed in {', '.join(check['check_id'] for check in stopped)}.",
-            "action": text.get("en", ""),
-        }
-    unknown = [
-        check["check_id"]
-        for check in verdict["results"]
-        if check["check_id"] in bundle.required_checks and check["grade"] == "NOT_EVALUABLE"
-    ]
+    decision = word_for(bundle, verdict, job.folder)
+    outcome = stopped(decision)
+    if outcome is not None:
+        return outcome
     reasons = misfits(bundle, job.stack.detached(), volume)
     if reasons:
         return {"status": "refused", "reason": " ".join(reasons)}
@@ -195,19 +185,19 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
     keep_regions(job.folder / f"regions-{number}.npz", [(s.name, s.region) for s in output.structures])
     return {
         "status": "ok",
-        "gate": "RUN_WITH_WARNING" if verdict["grade"] in {"WARN", "FAIL"} else "RUN",
+        "gate": decision.word.name,
         "reason": "",
         "device": output.device,
         "elapsed_s": round(output.elapsed_s, 3),
         "forward_s": round(output.forward_s, 3),
-        "warnings": [*_doubts(job, unknown), *output.warnings],
+        "warnings": [*decision.reasons_en, *_doubts(job), *output.warnings],
         "structures": [s.name for s in output.structures],
     }
 
 
-def _doubts(job: Job, unknown: Sequence[str]) -> list[str]:
+def _doubts(job: Job) -> list[str]:
     """Sentences on what could not be made sure of before the run."""
-    doubts = [f"Image quality could not judge {', '.join(unknown)}."] if unknown else []
+    doubts: list[str] = []
     cut = sum(
         len(item.files)
         for item in job.files.leftovers_of(job.plan.study_uid)
@@ -234,6 +224,7 @@ def measure(job: Job, step: Step) -> None:
             started=job.created_at,
             device=kept.get("device", "CPU"),
             reason=kept["reason"],
+            reason_zh=kept.get("reason_zh", ""),
             action=kept.get("action", ""),
             warnings=tuple(kept.get("warnings", ())),
             gate=kept.get("gate", "RUN"),

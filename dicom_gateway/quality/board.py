@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, and_, or_, select
 
 from dicom_gateway.store.quality_tables import alert, hold, judged_series
-from dicom_gateway.store.tables import series, study
+from dicom_gateway.store.tables import job, series, study
 
 __all__ = ["Board", "SeriesView", "read_board", "read_series"]
 
@@ -95,7 +95,9 @@ def _holds(connection: Connection, of_day: tuple[float, float]) -> list[dict[str
     found = connection.execute(
         select(hold, study.c.patient_name, study.c.patient_id)
         .outerjoin(study, study.c.study_uid == hold.c.study_uid)
-        .where(or_(hold.c.state == "open", hold.c.decided.between(*of_day)))
+        .outerjoin(job, job.c.id == hold.c.job_id)
+        # A later version of the study has taken over from a job that is held no longer.
+        .where(or_(and_(hold.c.state == "open", job.c.state == "HELD"), hold.c.decided.between(*of_day)))
         .order_by(hold.c.decided.is_not(None), hold.c.created)
     )
     return [dict(row) for row in found.mappings()]

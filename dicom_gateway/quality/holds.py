@@ -1,0 +1,86 @@
+"""Runs that image quality holds: kept with all that is needed to go on, and let go by a person with a reason."""
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Engine, insert, select, update
+from sqlalchemy.exc import IntegrityError
+
+from dicom_gateway.quality.record import note_event
+from dicom_gateway.store.quality_tables import hold
+from dicom_gateway.store.tables import job
+
+__all__ = ["decide_hold", "held", "keep_hold", "undone"]
+
+
+def keep_hold(engine: Engine, plan: Mapping[str, Any], inputs: Sequence[Sequence[str]], reasons: Sequence[str]) -> None:
+    """Write a held job; again for the same job changes nothing."""
+    values = {
+        "job_id": plan["id"],
+        "study_uid": plan["study_uid"],
+        "version": plan["version"],
+        "series_uid": plan["series_uid"],
+        "bundles": ", ".join(plan["bundles"])[:256],
+        "reasons": list(reasons),
+        "plan": dict(plan),
+        "inputs": [list(pair) for pair in inputs],
+        "state": "open",
+        "created": time.time(),
+    }
+    with engine.begin() as connection:
+        try:
+            with connection.begin_nested():
+                connection.execute(insert(hold).values(**values))
+        except IntegrityError:
+            return
+        note_event(connection, "quality_held", plan["study_uid"], {"job": plan["id"], "reasons": len(reasons)})
+
+
+def decide_hold(engine: Engine, hold_id: int, decision: str, *, who: str, role: str, reason: str) -> str | None:
+    """Note what a person decided on an open hold, with an audit record; its job, or None where none is open."""
+    with engine.begin() as connection:
+        done = connection.execute(
+            update(hold)
+            .where(hold.c.id == hold_id, hold.c.state == "open")
+            .values(state=decision, decided=time.time(), decided_by=who[:64], role=role, reason=reason[:500])
+        )
+        if done.rowcount != 1:
+            return None
+        row = connection.execute(select(hold).where(hold.c.id == hold_id)).one()
+        note_event(
+            connection,
+            f"quality_{decision}",
+            row.study_uid,
+            {"job": row.job_id, "by": who[:64], "role": role, "hold": hold_id},
+        )
+        return str(row.job_id)
+
+
+def held(engine: Engine, job_id: str) -> dict[str, Any]:
+    """The held job with what was decided.
+
+    Raises
+    ------
+    KeyError
+        There is no such hold.
+    """
+    with engine.connect() as connection:
+        row = connection.execute(select(hold).where(hold.c.job_id == job_id)).first()
+    if row is None:
+        raise KeyError(job_id)
+    decision = {"decision": row.state, "role": row.role, "reason": row.reason}
+    return {"plan": row.plan, "inputs": row.inputs, "decision": decision}
+
+
+def undone(engine: Engine) -> list[str]:
+    """Jobs that a person has decided on and that still stand as held: a crash came between."""
+    with engine.connect() as connection:
+        return list(
+            connection.execute(
+                select(hold.c.job_id)
+                .join(job, job.c.id == hold.c.job_id)
+                .where(hold.c.state != "open", job.c.state == "HELD")
+                .order_by(hold.c.id)
+            ).scalars()
+        )

@@ -1,0 +1,261 @@
+"""What a bundle asks of image quality: refuse, hold for a person, run with a warning; each with a planted fault."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydicom import dcmread
+from sqlalchemy import Engine, insert, select
+
+from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
+from dicom_gateway.flow.gating import held_reasons, holding, keep_release, stopped, word_for
+from dicom_gateway.flow.journal import Journal
+from dicom_gateway.flow.local import process_folder
+from dicom_gateway.flow.steps import Tools
+from dicom_gateway.quality.board import read_board
+from dicom_gateway.quality.gate import GateWord, decide
+from dicom_gateway.quality.holds import decide_hold, undone
+from dicom_gateway.route.rules import default_routes
+from dicom_gateway.settings import Settings
+from dicom_gateway.settings import Store as StoreSettings
+from dicom_gateway.store import Store, open_engine, tables
+from dicom_gateway.store.quality_tables import hold
+from imaging.testing.phantom import make_phantom, write_phantom
+from monai_bundles import Bundle, BundleError, QualityGate, discover, run_bundle
+from monai_bundles.gates import gates_of
+from tests.e2e.peers import wait_for
+
+BODY = "ct_body_segmentation"
+
+
+def verdict(grade: str = "PASS", **checks: str) -> dict[str, Any]:
+    results = [
+        {
+            "check_id": check.replace("__", "."),
+            "grade": value,
+            "cause": None if value == "PASS" else {"zh": "偏心", "en": "Off centre."},
+            "action": None if value == "PASS" else {"zh": "请居中", "en": "Centre."},
+        }
+        for check, value in checks.items()
+    ]
+    return {"grade": grade, "results": results}
+
+
+@pytest.mark.parametrize(
+    ("gate", "found", "word"),
+    [
+        (QualityGate("a.b"), "PASS", GateWord.RUN),
+        (QualityGate("a.b"), "WARN", GateWord.RUN),
+        (QualityGate("a.b"), "FAIL", GateWord.REFUSE),
+        (QualityGate("a.b", "PASS", "hold"), "WARN", GateWord.HOLD),
+        (QualityGate("a.b", "PASS", "run_with_warning"), "FAIL", GateWord.RUN_WITH_WARNING),
+        (QualityGate("a.b"), "NOT_EVALUABLE", GateWord.RUN_WITH_WARNING),
+        (QualityGate("a.b", not_evaluable="hold"), "NOT_EVALUABLE", GateWord.HOLD),
+        (QualityGate("other", not_evaluable="refuse"), "PASS", GateWord.REFUSE),
+    ],
+)
+def test_a_gate_decides_by_grade(gate: QualityGate, found: str, word: GateWord) -> None:
+    decision = decide((gate,), verdict(a__b=found))
+
+    assert decision.word is word
+    assert len(decision.reasons_en) == len(decision.reasons_zh)
+    assert bool(decision.reasons_en) is (word is not GateWord.RUN)
+
+
+def test_the_worst_gate_counts_and_its_action_is_told() -> None:
+    gates = (QualityGate("ct.noise", on_fail="run_with_warning"), QualityGate("ct.cut", on_fail="hold"))
+
+    decision = decide(gates, verdict("FAIL", ct__noise="FAIL", ct__cut="FAIL"))
+
+    assert decision.word is GateWord.HOLD
+    assert decision.reasons_en[0].startswith("Image quality failed in ct.cut: FAIL, at least WARN is needed.")
+    assert (decision.action_zh, decision.action_en) == ("请居中", "Centre.")
+
+
+def test_a_series_that_is_not_clean_runs_with_a_warning_even_where_no_gate_is_broken() -> None:
+    assert decide((QualityGate("a.b"),), verdict("WARN", a__b="PASS")).word is GateWord.RUN_WITH_WARNING
+
+
+def test_a_bundle_says_what_it_asks_by_names_or_tables() -> None:
+    gates = gates_of({
+        "required_checks": [
+            "gen.geometry.missing",
+            {"check": "ct.noise.gni"},
+            {"check": "ct.truncation", "min_grade": "PASS", "on_fail": "hold"},
+        ]
+    })
+
+    assert [(g.check, g.min_grade, g.on_fail) for g in gates] == [
+        ("gen.geometry.missing", "WARN", "refuse"),
+        ("ct.noise.gni", "WARN", "run_with_warning"),
+        ("ct.truncation", "PASS", "hold"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("entry", "words"),
+    [
+        (3, "neither the name"),
+        ({"grade": "PASS"}, "neither the name"),
+        ({"check": "a.b", "on_fial": "hold"}, "unknown key 'on_fial'"),
+        ({"check": "a.b", "on_fail": "stop"}, "`on_fail` is one of refuse, hold"),
+        ({"check": "a.b", "min_grade": "FAIL"}, "`min_grade` is one of PASS, WARN"),
+    ],
+)
+def test_a_wrong_entry_is_refused_with_its_place(entry: object, words: str) -> None:
+    with pytest.raises(BundleError, match=r"radgate\.json") as caught:
+        gates_of({"required_checks": ["gen.geometry.tilt", entry]})
+
+    assert words in caught.value.message
+
+
+def test_a_check_stands_once() -> None:
+    with pytest.raises(BundleError, match="twice"):
+        gates_of({"required_checks": ["a.b", {"check": "a.b"}]})
+
+
+def body(*gates: QualityGate) -> Bundle:
+    return replace(next(b for b in discover() if b.name == BODY), gates=gates)
+
+
+HOLDS = body(QualityGate("gen.tag.position", "PASS", "hold"))
+
+
+def test_one_held_bundle_holds_the_whole_job_until_a_person_decides(tmp_path: Path) -> None:
+    found = verdict("WARN", gen__tag__position="WARN")
+    bundles = {BODY: HOLDS, "other": replace(HOLDS, gates=())}
+
+    assert len(holding(bundles, [BODY, "other"], found, tmp_path)) == 1
+    assert held_reasons(tmp_path)
+    keep_release(tmp_path, {"decision": "released", "role": "radiologist", "reason": "急诊"})
+    assert holding(bundles, [BODY, "other"], found, tmp_path) == []
+    assert held_reasons(tmp_path) == []
+    let_go = word_for(HOLDS, found, tmp_path)
+    keep_release(tmp_path, {"decision": "refused", "role": "radiologist", "reason": "重扫"})
+    not_let_go = stopped(word_for(HOLDS, found, tmp_path))
+
+    assert let_go.word is GateWord.RUN_WITH_WARNING
+    assert "已由放射科医师放行。" in let_go.reasons_zh and "急诊" not in "".join(let_go.reasons_zh)
+    assert not_let_go is not None and (not_let_go["status"], not_let_go["gate"]) == ("refused", "REFUSE")
+
+
+# The whole way, with a CT whose PatientPosition was lost
+
+
+def faulty_ct(folder: Path) -> list[Path]:
+    files = write_phantom(folder, make_phantom(shape=(96, 90, 84)))
+    for file in files:
+        ds = dcmread(file)
+        ds.PatientPosition = ""
+        ds.save_as(file)
+    return files
+
+
+def body_routes() -> tuple[Any, ...]:
+    return tuple(r for r in default_routes() if r.bundle_name == BODY)
+
+
+@pytest.mark.parametrize(
+    ("gate", "status", "gate_word"),
+    [
+        (QualityGate("gen.tag.position", "PASS", "refuse"), "refused", "REFUSE"),
+        (QualityGate("gen.tag.position", "PASS", "run_with_warning"), "findings", "RUN_WITH_WARNING"),
+    ],
+)
+def test_a_folder_is_refused_or_run_with_a_warning(
+    tmp_path: Path, gate: QualityGate, status: str, gate_word: str
+) -> None:
+    faulty_ct(tmp_path / "ct")
+    settings = replace(Settings(), routes=body_routes())
+
+    done = process_folder(tmp_path / "ct", tmp_path / "out", settings, Tools({BODY: body(gate)}, run_bundle), Journal())
+
+    [job] = done.jobs
+    assert job.status == status and job.result is not None
+    [run] = job.result["runs"]
+    assert run["gate"] == gate_word
+    said = run["reason"] if status == "refused" else " ".join(run["warnings"])
+    assert "gen.tag.position" in said
+    assert (tmp_path / "out" / "sr.dcm").exists()  # a refusal is delivered as well
+
+
+def test_a_folder_that_is_held_writes_nothing_and_says_why(tmp_path: Path) -> None:
+    faulty_ct(tmp_path / "ct")
+    settings = replace(Settings(), routes=body_routes())
+
+    done = process_folder(tmp_path / "ct", tmp_path / "out", settings, Tools({BODY: HOLDS}, run_bundle), Journal())
+
+    assert [(j.status, j.objects) for j in done.jobs] == [("held", [])]
+    assert "gen.tag.position" in done.jobs[0].reason
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    store = StoreSettings(root=tmp_path / "store", low_free=0.0, floor_free=0.0)
+    return replace(Settings(), store=store, routes=body_routes())
+
+
+@pytest.fixture
+def engine(settings: Settings) -> Iterator[Engine]:
+    engine = open_engine(settings)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def flow(settings: Settings, engine: Engine) -> Iterator[StudyFlow]:
+    store = Store.open(settings, engine)
+    tools = Tools({BODY: HOLDS}, run_bundle)
+    yield launch(
+        engine,
+        lambda: StudyFlow(settings, engine, store, tools, lambda: None, name=f"gate {settings.store.root}"),
+        executor="test",
+        version="test",
+        at_once=1,
+    )
+    shut_down()
+
+
+@pytest.mark.parametrize(("decision", "status"), [("released", "findings"), ("refused", "refused")])
+def test_a_held_job_goes_on_as_a_person_decides_and_the_record_says_who(
+    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path, decision: str, status: str
+) -> None:
+    store = Store.open(settings, engine)
+    receipts = [store.receive(f.read_bytes(), peer="CT1") for f in faulty_ct(tmp_path / "ct")]
+    study_uid = receipts[0].study_uid
+    with engine.begin() as connection:
+        connection.execute(
+            insert(tables.study_version).values(
+                study_uid=study_uid, version=1, state="COMPLETE", opened=1.0, changed=1.0
+            )
+        )
+    flow.start(study_uid, 1)
+    wait_for("the hold", lambda: state_of(engine) == "HELD", 120)
+    with engine.connect() as connection:
+        [waiting] = read_board(connection).holds
+        assert connection.execute(select(tables.result.c.id)).all() == []
+
+    assert decide_hold(engine, waiting["id"], decision, who="王医生", role="radiologist", reason="急诊") is not None
+    assert decide_hold(engine, waiting["id"], "released", who="x", role="radiologist", reason="y") is None
+    assert undone(engine) == [waiting["job_id"]]
+    flow.release(waiting["job_id"])
+    flow.release(waiting["job_id"])
+    wait_for("the end", lambda: state_of(engine) == "DELIVERED", 120)
+
+    with engine.connect() as connection:
+        document = connection.execute(select(tables.result.c.document)).scalar_one()
+        events = {e.kind: e.detail for e in connection.execute(select(tables.event))}
+        assert connection.execute(select(hold.c.state, hold.c.reason)).one() == (decision, "急诊")
+    assert document["status"] == status
+    [run] = document["runs"]
+    assert "radiologist" in (run["reason"] + " ".join(run["warnings"]))
+    assert "王医生" not in str(document)
+    assert events[f"quality_{decision}"]["by"] == "王医生" and "quality_held" in events
+    assert undone(engine) == []
+
+
+def state_of(engine: Engine) -> str:
+    with engine.connect() as connection:
+        return str(connection.execute(select(tables.study_version.c.state)).scalar_one())
