@@ -10,6 +10,7 @@ from sqlalchemy import ColumnElement, Connection, and_, exists, func, literal_co
 
 from dicom_gateway.store.tables import (
     delivery,
+    dose_sum,
     encoded_object,
     instance,
     job,
@@ -72,6 +73,8 @@ class WorklistRow:
     quarantined: int = 0
     incomplete: str = ""
     """Why the images were not all there, where work went on with those that were."""
+    dose: str = ""
+    """State of the newest sum of doses of this study, open proposals first."""
 
     @property
     def is_problem(self) -> bool:
@@ -128,6 +131,7 @@ def read_worklist(connection: Connection, wanted: Filter) -> Worklist:
         _add_steps(connection, by_uid)
         _add_results(connection, by_uid)
         _add_quarantine(connection, by_uid)
+        _add_doses(connection, by_uid)
     counts = connection.execute(select(state, func.count()).select_from(joined).group_by(state))
     modalities = connection.execute(select(series.c.modality).distinct().where(series.c.modality.is_not(None)))
     return Worklist(rows, total, dict(counts.all()), sorted(m for (m,) in modalities if m))
@@ -292,3 +296,14 @@ def known_states(states: Sequence[str]) -> list[str]:
         "SUPERSEDED",
     )
     return sorted(states, key=lambda s: (order.index(s) if s in order else len(order), s))
+
+
+def _add_doses(connection: Connection, by_uid: Mapping[str, WorklistRow]) -> None:
+    found = connection.execute(
+        select(dose_sum.c.study_uid, dose_sum.c.state)
+        .where(dose_sum.c.study_uid.in_(by_uid), dose_sum.c.state.not_in(("ACCEPTED", "DISMISSED")))
+        .order_by(dose_sum.c.changed)
+    )
+    for uid, state in found:
+        if by_uid[uid].dose != "PROPOSED":
+            by_uid[uid].dose = state
