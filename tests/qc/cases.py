@@ -15,6 +15,7 @@ from tests.qc.bodies import TRUNK, body_inputs, edited, header_inputs, volume_in
 from tests.qc.case import NumberCase, StateCase
 from tests.qc.cases_ct import CT_CASES
 from tests.qc.cases_dx import DX_CASES
+from tests.qc.cases_mr import MR_CASES
 from tests.qc.defects import (
     HEAD_MR,
     LONG,
@@ -389,4 +390,5 @@ CASES: dict[str, NumberCase | StateCase] = {
     ),
     **CT_CASES,
     **DX_CASES,
+    **MR_CASES,
 }

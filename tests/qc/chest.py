@@ -68,7 +68,8 @@ class Chest:
         x = (np.arange(grid.columns) - (grid.columns - 1) / 2)[None, :] * dx - 3.0
         z_mm = (np.arange(grid.shape[0]) - (grid.shape[0] - 1) / 2) * grid.slice_spacing_mm
         planes = [
-            self._plane(-x if self.mirrored else x, y, -z if self.upside_down else z, n) for n, z in enumerate(z_mm)
+            self.plane(-x if self.mirrored else x, y, -z if self.upside_down else z, self._lungs_mm(n))
+            for n, z in enumerate(z_mm)
         ]
         middle = len(planes) // 2
         moved = [
@@ -78,9 +79,13 @@ class Chest:
         noise = np.random.default_rng(self.seed).normal(0, self.sigma_hu, grid.shape)
         return np.asarray(np.round(np.stack(moved) + noise), dtype=np.int16)
 
-    def _plane(self, x: NDArray[Any], y: NDArray[Any], z: float, number: int) -> NDArray[np.float64]:
-        z_lung = 100 - (100 - z) / self.inflation
-        lung_z = z_lung + (46.0 + self.cut_mm if self.cut_mm else 0.0) + (self.dome_mm if number <= DOME_PLANE else 0.0)
+    def _lungs_mm(self, number: int) -> float:
+        """How far the lungs of a plane are displaced towards the feet."""
+        return (46.0 + self.cut_mm if self.cut_mm else 0.0) + (self.dome_mm if number <= DOME_PLANE else 0.0)
+
+    def plane(self, x: NDArray[Any], y: NDArray[Any], z: float, lungs_mm: float = 0.0) -> NDArray[np.float64]:
+        """HU at points of one plane, the lungs displaced by so much towards the feet."""
+        lung_z = 100 - (100 - z) / self.inflation + lungs_mm
         plane = np.full((len(y), x.shape[1]), -1000.0)
         scale = 1 - 0.12 * np.clip(z / 150, 0, 1)
         plane[(x / (158 * scale)) ** 2 + (y / (104 * scale)) ** 2 < 1] = -105

@@ -13,6 +13,8 @@ LISTED = {
     "gen.pixel.inversion": {"ct.metal", "ct.truncation"},  # bright air is metal and has no skin
     "ct.hu.air": {"ct.hu.fat"},  # an offset of the scale moves both
     "ct.rt.curve": {"gen.protocol", "gen.geometry.mixed"},  # the voltage is an expectation and a technique as well
+    "mr.nyquist": {"mr.motion", "mr.zipper", "mr.ghost"},  # a copy beside the object, with straight edges
+    "mr.fd": {"mr.dvars"},  # a head that moves changes the signal of its edges
     "dx.inversion": {"dx.foreign", "dx.side_marker"},  # dark bone, a dark letter
     "dx.tilt": {"dx.rotation"},  # a slanted spine is not in the middle
     "dx.clip": {"dx.foreign", "dx.rotation", "dx.tilt"},  # saturated pixels are as dense as metal, and spoil outlines
