@@ -67,6 +67,29 @@ def test_discs_become_round(radius_px: float) -> None:
         assert distance.std() < 0.25
 
 
+def test_free_outlines_are_rounder_and_stay_near() -> None:
+    centre = centres(1)[0]
+    region = Region.from_mask(disc(40, centre))
+
+    bound, free = smooth_rings(region, simplify=False), smooth_rings(region, free=True)
+
+    bound_scatter, scatter = (np.linalg.norm(r.columns_rows - centre, axis=1).std() for r in (bound, free))
+    assert scatter < 0.9 * bound_scatter
+    assert free.areas.sum() == pytest.approx(region.voxel_count, rel=1e-3)
+    assert abs(runs_of(free, region.shape).voxel_count / region.voxel_count - 1) < 0.005
+
+
+def test_free_outlines_that_would_lose_the_mask_are_not_taken() -> None:
+    """The planted fault: two pixels at a corner, of which a free outline would keep too little."""
+    mask = np.zeros((1, 9, 7), dtype=np.bool_)
+    mask[0, 3, 4] = mask[0, 4, 3] = mask[0, 5, 3] = mask[0, 5, 4] = mask[0, 2, 2] = True
+    region = Region.from_mask(mask)
+
+    rings = smooth_rings(region, free=True)
+
+    assert runs_of(rings, region.shape).is_same_as(runs_of_region(region))
+
+
 def test_specks_and_pinholes_stay_visible() -> None:
     mask = np.zeros((1, 23, 19), dtype=np.bool_)
     mask[0, 3:14, 2:16] = True
