@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dicom_gateway.cli import qc_records
+
 if TYPE_CHECKING:
     from qc.image import SeriesVerdict
 
@@ -17,6 +19,8 @@ COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red", "NOT_EVALUABLE": "d
 app = typer.Typer(help="Image quality.", no_args_is_help=True)
 profiles_app = typer.Typer(help="Protocol profiles: which checks, which limits.", no_args_is_help=True)
 app.add_typer(profiles_app, name="profiles")
+app.command("export")(qc_records.export)
+app.command("trend")(qc_records.trend)
 
 Folders = Annotated[
     list[Path] | None, typer.Option("--profiles", help="Folder or file of site profiles; may be repeated.", exists=True)

@@ -41,7 +41,7 @@ verify = true
 
 def read_back(orthanc: Orthanc, study_uid: str) -> dict[str, Dataset]:
     """Objects of image quality by modality."""
-    found = {}
+    found: dict[str, Dataset] = {}
     for item in orthanc.instances(study_uid):
         ds = dcmread(BytesIO(orthanc.file(item["00080018"]["Value"][0])))
         found[str(ds.Modality)] = ds
