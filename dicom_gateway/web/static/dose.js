@@ -191,7 +191,8 @@
   function paint(canvas, name, found) {
     const plane = page.planes[name];
     const place = fit(canvas, plane);
-    const context = canvas.getContext("2d");
+    // pictures are made pixel by pixel: a canvas in memory, not on a graphics card
+    const context = canvas.getContext("2d", { willReadFrequently: true });
     const { width, height } = place;
     const picture = context.createImageData(width, height);
     const pixels = new Uint32Array(picture.data.buffer).fill(0xff000000);
