@@ -20,9 +20,11 @@ from contouring.dose.assessment import (
     StructureAssessment,
 )
 from contouring.dose.bounds import NOT_ALIGNED, Reach, bounds_of, is_above
+from contouring.dose.deformation import Deformation
 from contouring.dose.limits import Judged, LimitSet, Verdict, judge
 from contouring.dose.patient import check_one_patient, patient_of
-from contouring.dose.relate import Register, Relation, relations
+from contouring.dose.registration_quality import least_jacobian
+from contouring.dose.relate import Organs, Register, Relation, relations
 from contouring.dose.resample import sum_on_grid, union_grid
 from contouring.dose.rtdose_read import read_rtdose
 from contouring.dose.rtplan import PlanFacts, read_rtplan
@@ -137,10 +139,11 @@ def assess(
     read_plans = [read_rtplan(p) for p in plans]
     given = _padded(chosen.fractions, len(volumes))
     courses = [course_of(v, read_plans, n) for v, n in zip(volumes, given, strict=True)]
+    organs = _organs((dataset, *other_structures), reference, chosen)
     tell("register", 0, 1)
     related = relations(
         volumes, reference, others,
-        registration=chosen.registration, register=chosen.register, made_at=made_at,
+        registration=chosen.registration, register=chosen.register, made_at=made_at, organs=organs,
     )  # fmt: skip
     by_dose = [related[v.grid.frame_of_reference_uid] for v in volumes]
     frame = reference.frame_of_reference_uid
@@ -148,7 +151,7 @@ def assess(
     facts = tuple(
         _facts(n, mapped[n], by_dose[n], read_plans, chosen, is_stated=given[n] is not None) for n in range(len(mapped))
     )
-    work = _Work(mapped, facts, reference, chosen, _organs_elsewhere(other_structures, reference, chosen))
+    work = _Work(mapped, facts, reference, chosen, organs)
     rows, refused = [], {}
     rois = named_rois(parse_structure_set(dataset).rois)
     for number, (name, roi) in enumerate(rois):
@@ -186,9 +189,9 @@ class _Work:
         facts: Sequence[CourseFacts],
         reference: Stack,
         options: AssessOptions,
-        elsewhere: Mapping[tuple[str, str], PlanarStructure],
+        organs: Organs,
     ) -> None:
-        self.mapped, self.facts, self.options, self.elsewhere = mapped, facts, options, elsewhere
+        self.mapped, self.facts, self.options, self.organs = mapped, facts, options, organs
         self.frame, self.along = reference.frame_of_reference_uid, reference.grid.row_direction
 
     def row(self, name: str, roi: ParsedRoi) -> StructureAssessment:
@@ -205,7 +208,7 @@ class _Work:
         solid = structure_of_contours(roi.contours, along=self.along, thickness_mm=self.options.thickness_mm)
         found = sum_on_structure(solid, self.mapped, ratio.gy, caps=self.options.caps)
         bounds = self._bounds(solid, found, name, tg263) if len(self.mapped) > 1 else None
-        flags = self._flags(found, bounds, ratio)
+        flags = self._flags(solid, found, bounds, ratio)
         return StructureAssessment(
             name=name,
             number=roi.number,
@@ -233,20 +236,28 @@ class _Work:
             for f, m in zip(self.facts, self.mapped, strict=True)
         ]
         organs = [
-            self.elsewhere.get((f.frame_of_reference_uid, tg263 or name)) if r else None
+            self.organs.get(f.frame_of_reference_uid, {}).get(tg263 or name) if r else None
             for f, r in zip(self.facts, radii, strict=True)
         ]
         return bounds_of(solid, found, self.mapped, radii, organs, caps=self.options.caps)
+
+    def _folds(self, solid: PlanarStructure) -> bool:
+        """Whether a deformation folds within a structure."""
+        deformations = [m.transform for m in self.mapped if isinstance(m.transform, Deformation)]
+        return any((least_jacobian(d, solid) or 0.0) <= 0 for d in deformations)
 
     def _alpha_beta(self, name: str, tg263: str, roi: ParsedRoi) -> AlphaBeta:
         own = self.options.alpha_beta
         return alpha_beta_of(name if name in own or not tg263 else tg263, roi.interpreted_type, own)
 
-    def _flags(self, found: StructureSum, bounds: Bounds | None, ratio: AlphaBeta) -> tuple[Flag, ...]:
+    def _flags(
+        self, solid: PlanarStructure, found: StructureSum, bounds: Bounds | None, ratio: AlphaBeta
+    ) -> tuple[Flag, ...]:
         judged = found.eqd2 or found.physical
         rules: dict[Flag, bool] = {
             "outside_dose_grid": found.physical.curve.outside_share > 0,
             "qualitative": any(f.is_qualitative for f in self.facts),
+            "non_positive_jacobian": self._folds(solid),
             "organ_not_aligned": bounds is not None and (bounds.not_aligned_share or 0.0) > NOT_ALIGNED,
             "nominal_above_sum_of_maxima": bounds is not None and is_above(found, bounds),
             "alpha_beta_is_default": ratio.is_default,
@@ -299,21 +310,20 @@ def _facts(
     )
 
 
-def _organs_elsewhere(
-    sources: Sequence[Dataset | Path], reference: Stack, options: AssessOptions
-) -> dict[tuple[str, str], PlanarStructure]:
+def _organs(sources: Sequence[Dataset | Path], reference: Stack, options: AssessOptions) -> Organs:
     """Structures by frame and meaning (or name); one that cannot be used is as good as none, and has no bounds."""
-    found: dict[tuple[str, str], PlanarStructure] = {}
+    found: dict[str, dict[str, PlanarStructure]] = {}
     for source in sources:
         dataset = open_structure_set(source)
         check_one_patient(patient_of(reference.header), patient_of(dataset))
         for name, roi in named_rois(parse_structure_set(dataset).rois):
+            frame = roi.frame_of_reference_uid
             try:
-                check_roi(roi, roi.frame_of_reference_uid)
+                check_roi(roi, frame)
                 solid = structure_of_contours(roi.contours, thickness_mm=options.thickness_mm)
             except ContouringError:
                 continue
-            found[roi.frame_of_reference_uid, tg263_of(roi.name) or name] = solid
+            found.setdefault(frame, {})[tg263_of(roi.name) or name] = solid
     return found
 
 

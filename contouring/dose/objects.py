@@ -6,6 +6,7 @@ from datetime import datetime
 from pydicom.dataset import Dataset
 
 from contouring.dose.assessment import DoseAssessment
+from contouring.dose.deformation import Deformation
 from contouring.dose.isodose import IsodoseLevel, percent_levels, step_levels, write_isodoses
 from contouring.dose.resample import GridSum
 from contouring.dose.rtdose_write import SumFacts, write_rtdose
@@ -90,6 +91,7 @@ def _sum(
         plan_uids=total.volume.facts.plan_uids,
         registration_uid=next((c.registration_uid for c in courses if c.registration_uid), ""),
         is_registered=is_registered,
+        is_deformed=any(isinstance(m.transform, Deformation) for m in assessment.mapped),
         alpha_beta_gy=ratio,
         comment=f"{what}, {len(courses)} doses{how}",
     )

@@ -13,7 +13,7 @@ from imaging.volume import Volume
 if TYPE_CHECKING:
     import SimpleITK
 
-__all__ = ["RegistrationQuality", "register_rigid"]
+__all__ = ["RegistrationQuality", "body_points", "image_of", "register_rigid"]
 
 FloatArray = NDArray[np.float64]
 
@@ -57,10 +57,10 @@ def register_rigid(fixed: Volume, moving: Volume) -> tuple[RigidTransform, Regis
     RegistrationRefused
         The two directions disagree by more than 3 mm, or the optimiser fails.
     """
-    images = _image(fixed), _image(moving)
+    images = image_of(fixed), image_of(moving)
     there, measure = _optimised(*images)
     back, _ = _optimised(*images[::-1])
-    points = _body_points(fixed)
+    points = body_points(fixed)
     returned = points @ there[:3, :3].T + there[:3, 3]
     returned = returned @ back[:3, :3].T + back[:3, 3]
     inconsistency = float(np.linalg.norm(returned - points, axis=1).max())
@@ -74,7 +74,8 @@ def register_rigid(fixed: Volume, moving: Volume) -> tuple[RigidTransform, Regis
     return transform, RegistrationQuality(inconsistency, _body_dice(*images, there), measure)
 
 
-def _image(volume: Volume) -> "SimpleITK.Image":
+def image_of(volume: Volume) -> "SimpleITK.Image":
+    """An image of SimpleITK with the same voxels in the same places."""
     import SimpleITK
 
     image = SimpleITK.GetImageFromArray(volume.array.astype(np.float32))
@@ -129,7 +130,7 @@ def _matrix(transform: Any) -> FloatArray:
     return matrix
 
 
-def _body_points(volume: Volume) -> FloatArray:
+def body_points(volume: Volume) -> FloatArray:
     """Some thousand voxels of tissue, evenly taken.
 
     Raises

@@ -23,7 +23,7 @@ from imaging.headers import text
 from imaging.provenance import deterministic_uid
 from imaging.series import Stack
 
-__all__ = ["write_registration"]
+__all__ = ["encoded_file", "referenced_images", "registration_head", "write_registration"]
 
 SHIFT_TOLERANCE_MM = 1e-3
 
@@ -49,28 +49,40 @@ def write_registration(
     RoundTripMismatch
         The object does not read back as the same transform.
     """
-    ds = Dataset()
-    copy_patient_and_study(reference.header, ds)
-    named = encodings_of(reference.header) if text(ds, "SpecificCharacterSet") else None
-    ds.set_original_encoding(False, True, named or default_encoding)
     matrix = transform.inverse().matrix
     parts: list[Any] = [reference.id, other.id, np.round(matrix, 9).tolist()]
-    ds.SOPClassUID, ds.SOPInstanceUID = SpatialRegistrationStorage, deterministic_uid("registration", parts)
-    ds.SeriesInstanceUID = deterministic_uid("registration series", parts)
-    ds.Modality, ds.SeriesNumber, ds.InstanceNumber = "REG", 9011, 1
-    ds.SeriesDescription = "radgate rigid, not reviewed"
-    ds.Manufacturer, ds.ManufacturerModelName, ds.SoftwareVersions = "radgate", "radgate", version("radgate")
-    ds.DeviceSerialNumber = "1"
-    ds.SeriesDate = ds.ContentDate = made_at.strftime("%Y%m%d")
-    ds.SeriesTime = ds.ContentTime = made_at.strftime("%H%M%S")
-    ds.ContentLabel, ds.ContentDescription, ds.ContentCreatorName = "RIGID", note[:64], ""
-    ds.FrameOfReferenceUID = transform.source
-    if "PositionReferenceIndicator" not in ds:
-        ds.PositionReferenceIndicator = ""
+    ds = registration_head(SpatialRegistrationStorage, parts, reference, other, made_at)
+    ds.SeriesDescription, ds.ContentLabel = "radgate rigid, not reviewed", "RIGID"
+    ds.ContentDescription = note[:64]
     ds.RegistrationSequence = DicomSequence([
         _item(transform.source, np.eye(4), reference),
         _item(transform.target, np.asarray(matrix), other),
     ])
+    encoded = encoded_file(ds)
+    dataset = dcmread(BytesIO(encoded))
+    read = read_registration(dataset).between(transform.source, transform.target)
+    if np.abs(read.matrix - transform.matrix).max() > SHIFT_TOLERANCE_MM:
+        raise RoundTripMismatch("The written registration does not read back as itself; nothing was written.")
+    return WrittenDose(dataset, encoded)
+
+
+def registration_head(sop_class: str, parts: list[Any], reference: Stack, other: Stack, made_at: datetime) -> Dataset:
+    """A registration without its content: patient, study, equipment, references; UIDs follow from `parts`."""
+    ds = Dataset()
+    copy_patient_and_study(reference.header, ds)
+    named = encodings_of(reference.header) if text(ds, "SpecificCharacterSet") else None
+    ds.set_original_encoding(False, True, named or default_encoding)
+    ds.SOPClassUID, ds.SOPInstanceUID = sop_class, deterministic_uid("registration", parts)
+    ds.SeriesInstanceUID = deterministic_uid("registration series", parts)
+    ds.Modality, ds.SeriesNumber, ds.InstanceNumber = "REG", 9011, 1
+    ds.Manufacturer, ds.ManufacturerModelName, ds.SoftwareVersions = "radgate", "radgate", version("radgate")
+    ds.DeviceSerialNumber = "1"
+    ds.SeriesDate = ds.ContentDate = made_at.strftime("%Y%m%d")
+    ds.SeriesTime = ds.ContentTime = made_at.strftime("%H%M%S")
+    ds.ContentCreatorName, ds.Laterality = "", ""
+    ds.FrameOfReferenceUID = reference.frame_of_reference_uid
+    if "PositionReferenceIndicator" not in ds:
+        ds.PositionReferenceIndicator = ""
     is_one_study = reference.study_instance_uid == other.study_instance_uid
     ds.ReferencedSeriesSequence = DicomSequence([
         _series(s) for s in ((reference, other) if is_one_study else (reference,))
@@ -80,12 +92,7 @@ def write_registration(
         study.StudyInstanceUID = other.study_instance_uid
         study.ReferencedSeriesSequence = DicomSequence([_series(other)])
         ds.StudiesContainingOtherReferencedInstancesSequence = DicomSequence([study])
-    encoded = _encode(ds)
-    dataset = dcmread(BytesIO(encoded))
-    read = read_registration(dataset).between(transform.source, transform.target)
-    if np.abs(read.matrix - transform.matrix).max() > SHIFT_TOLERANCE_MM:
-        raise RoundTripMismatch("The written registration does not read back as itself; nothing was written.")
-    return WrittenDose(dataset, encoded)
+    return ds
 
 
 def _item(frame: str, matrix: np.ndarray[Any, np.dtype[np.float64]], stack: Stack) -> Dataset:
@@ -98,11 +105,12 @@ def _item(frame: str, matrix: np.ndarray[Any, np.dtype[np.float64]], stack: Stac
     item = Dataset()
     item.FrameOfReferenceUID = frame
     item.MatrixRegistrationSequence = DicomSequence([step])
-    item.ReferencedImageSequence = DicomSequence(_images(stack))
+    item.ReferencedImageSequence = DicomSequence(referenced_images(stack))
     return item
 
 
-def _images(stack: Stack) -> list[Dataset]:
+def referenced_images(stack: Stack) -> list[Dataset]:
+    """An item for each instance of a series."""
     items: dict[str, Dataset] = {}
     for source in stack.sources:
         item = Dataset()
@@ -114,13 +122,14 @@ def _images(stack: Stack) -> list[Dataset]:
 def _series(stack: Stack) -> Dataset:
     item = Dataset()
     item.SeriesInstanceUID = stack.series_instance_uid
-    item.ReferencedInstanceSequence = DicomSequence(_images(stack))
+    item.ReferencedInstanceSequence = DicomSequence(referenced_images(stack))
     return item
 
 
-def _encode(ds: Dataset) -> bytes:
+def encoded_file(ds: Dataset) -> bytes:
+    """The object as a file."""
     meta = FileMetaDataset()
-    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = SpatialRegistrationStorage, ds.SOPInstanceUID
+    meta.MediaStorageSOPClassUID, meta.MediaStorageSOPInstanceUID = ds.SOPClassUID, ds.SOPInstanceUID
     meta.TransferSyntaxUID = ExplicitVRLittleEndian
     meta.ImplementationClassUID = UID(deterministic_uid("implementation", "radgate"))
     meta.ImplementationVersionName = "RADGATE"

@@ -7,18 +7,28 @@ from pathlib import Path
 from typing import Literal
 
 from pydicom.dataset import Dataset
+from pydicom.uid import DeformableSpatialRegistrationStorage
 
 from contouring.dose.assessment import RegistrationNumbers, TransformSource
+from contouring.dose.deformation import DeformableRegistration, read_deformable_registration
 from contouring.dose.errors import NoRegistration
 from contouring.dose.patient import check_one_patient, patient_of
-from contouring.dose.transform import Transform, read_registration
+from contouring.dose.registration_quality import least_jacobians, registration_picture, structure_dice
+from contouring.dose.structure import PlanarStructure
+from contouring.dose.transform import Registration, Transform, read_registration
 from contouring.dose.volume import DoseVolume
+from imaging.attributes import text
+from imaging.headers import read_header
 from imaging.series import Stack, load_volume
 
-__all__ = ["Register", "Relation", "relations"]
+__all__ = ["Organs", "Register", "Relation", "relations"]
 
 Register = Literal["rigid", "deformable"]
 """What radgate computes where the frames differ and no object relates them."""
+
+
+Organs = Mapping[str, Mapping[str, PlanarStructure]]
+"""Structures by name, by the frame of reference that they were drawn in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +62,7 @@ def relations(
     registration: Dataset | Path | None,
     register: Register | None,
     made_at: datetime,
+    organs: Organs | None = None,
 ) -> Mapping[str, Relation]:
     """The relation of each frame that a dose lies in.
 
@@ -67,6 +78,8 @@ def relations(
         What to compute where frames differ and there is no object.
     made_at
         Time of the run.
+    organs
+        Structures of each frame by name, which a computed registration is measured on.
 
     Raises
     ------
@@ -85,17 +98,20 @@ def relations(
     if not foreign:
         return found
     if registration is not None:
-        read = read_registration(registration)
+        read = _read(registration)
         check_one_patient(read.patient, patient_of(reference.header))
         for other in foreign:
             found[other] = Relation(read.between(frame, other), "object", read.sop_instance_uid)
         return found
     if register is None:
         raise NoRegistration(
-            "A dose lies in another frame of reference than the image; give --registration, or --register rigid."
+            "A dose lies in another frame of reference than the image; give --registration, or let the "
+            "images be registered (--register rigid or deformable)."
         )
     for other in foreign:
-        found[other] = _computed(reference, _image_of(other, others, reference), made_at)
+        image = _image_of(other, others, reference)
+        make = _rigid if register == "rigid" else _deformable
+        found[other] = make(reference, image, made_at, organs or {})
     return found
 
 
@@ -119,17 +135,49 @@ def _image_of(frame: str, others: Sequence[Stack], reference: Stack) -> Stack:
     return fitting[0]
 
 
-def _computed(reference: Stack, other: Stack, made_at: datetime) -> Relation:
+def _read(registration: Dataset | Path) -> Registration | DeformableRegistration:
+    """The object, of whichever of the two kinds it is."""
+    dataset = registration if isinstance(registration, Dataset) else read_header(registration).dataset
+    if text(dataset, "SOPClassUID") == DeformableSpatialRegistrationStorage:
+        return read_deformable_registration(registration)
+    return read_registration(registration)
+
+
+def _rigid(reference: Stack, other: Stack, made_at: datetime, organs: Organs) -> Relation:
     from contouring.dose.register import register_rigid
     from contouring.dose.registration_write import write_registration
 
-    transform, quality = register_rigid(load_volume(reference), load_volume(other))
+    volumes = load_volume(reference), load_volume(other)
+    transform, quality = register_rigid(*volumes)
     note = f"computed, not reviewed; there and back {quality.inverse_consistency_mm:.2f} mm"
     made = write_registration(transform, reference, other, made_at=made_at, note=note)
-    return Relation(
-        transform,
-        "computed_rigid",
-        str(made.dataset.SOPInstanceUID),
-        made.encoded,
-        RegistrationNumbers(quality.inverse_consistency_mm, quality.body_dice),
+    numbers = RegistrationNumbers(
+        quality.inverse_consistency_mm,
+        quality.body_dice,
+        structure_dice(*_pair(organs, transform), transform),
+        picture_png=registration_picture(*volumes, transform),
     )
+    return Relation(transform, "computed_rigid", str(made.dataset.SOPInstanceUID), made.encoded, numbers)
+
+
+def _deformable(reference: Stack, other: Stack, made_at: datetime, organs: Organs) -> Relation:
+    from contouring.dose.deformation_write import write_deformation
+    from contouring.dose.register_deformable import register_deformable
+
+    volumes = load_volume(reference), load_volume(other)
+    transform, quality = register_deformable(*volumes)
+    note = f"QUALITATIVE, not reviewed; there and back {quality.inverse_consistency_mm:.2f} mm"
+    made = write_deformation(transform, reference, other, made_at=made_at, note=note)
+    own, theirs = _pair(organs, transform)
+    numbers = RegistrationNumbers(
+        quality.inverse_consistency_mm,
+        quality.body_dice,
+        structure_dice(own, theirs, transform),
+        least_jacobians(transform, own),
+        registration_picture(*volumes, transform),
+    )
+    return Relation(transform, "computed_deformable", str(made.dataset.SOPInstanceUID), made.encoded, numbers)
+
+
+def _pair(organs: Organs, transform: Transform) -> tuple[Mapping[str, PlanarStructure], Mapping[str, PlanarStructure]]:
+    return organs.get(transform.source, {}), organs.get(transform.target, {})

@@ -18,7 +18,14 @@ from pydicom.filewriter import dcmwrite
 from pydicom.sequence import Sequence as DicomSequence
 from pydicom.sr.coding import Code
 from pydicom.tag import Tag
-from pydicom.uid import UID, ExplicitVRLittleEndian, RTDoseStorage, RTPlanStorage, SpatialRegistrationStorage
+from pydicom.uid import (
+    UID,
+    DeformableSpatialRegistrationStorage,
+    ExplicitVRLittleEndian,
+    RTDoseStorage,
+    RTPlanStorage,
+    SpatialRegistrationStorage,
+)
 
 from contouring.decimals import decimal_text
 from contouring.dose.resample import GridSum
@@ -52,8 +59,8 @@ class SumFacts:
         The plans behind them.
     registration_uid
         Spatial Registration that was used; "" where all doses share the frame of the image.
-    is_registered
-        Whether a rigid transform was applied.
+    is_registered, is_deformed
+        Whether a transform was applied, and whether it was no rigid one.
     alpha_beta_gy
         Of an EQD2; None for a physical sum.
     comment
@@ -65,6 +72,7 @@ class SumFacts:
     plan_uids: tuple[str, ...] = ()
     registration_uid: str = ""
     is_registered: bool = False
+    is_deformed: bool = False
     alpha_beta_gy: float | None = None
     comment: str = ""
 
@@ -165,7 +173,7 @@ def _fill_dose(ds: Dataset, total: GridSum, facts: SumFacts) -> None:
     ds.DoseSummationType = "MULTI_PLAN"
     ds.DoseGridScaling = scaling
     ds.DoseComment = facts.comment[:64]
-    ds.SpatialTransformOfDose = "RIGID" if facts.is_registered else "NONE"
+    ds.SpatialTransformOfDose = "NON_RIGID" if facts.is_deformed else "RIGID" if facts.is_registered else "NONE"
     ds.ReferencedRTPlanSequence = DicomSequence([_reference(RTPlanStorage, uid) for uid in facts.plan_uids])
     codes = [COMPOSED] if facts.alpha_beta_gy is None else [COMPOSED, RADIOBIOLOGICAL]
     ds.DerivationCodeSequence = DicomSequence([code_item(c) for c in codes])
@@ -174,7 +182,8 @@ def _fill_dose(ds: Dataset, total: GridSum, facts: SumFacts) -> None:
         item.PurposeOfReferenceCodeSequence = DicomSequence([code_item(DOSE_COMPOSITION)])
     ds.ReferencedInstanceSequence = DicomSequence(sources)
     if facts.registration_uid:
-        used = _reference(SpatialRegistrationStorage, facts.registration_uid)
+        kind = DeformableSpatialRegistrationStorage if facts.is_deformed else SpatialRegistrationStorage
+        used = _reference(kind, facts.registration_uid)
         ds.ReferencedSpatialRegistrationSequence = DicomSequence([used])
     ds.PixelData = np.rint(dose.astype(np.float64) / float(scaling)).astype("<u4").tobytes()
     ds["PixelData"].VR = "OW"

@@ -91,7 +91,10 @@ def sum_doses(
     registration: Annotated[
         Path | None, typer.Option(help="Spatial Registration of the frames, rigid or deformable.", exists=True)
     ] = None,
-    register: Annotated[Literal["rigid"] | None, typer.Option(help="Let radgate register the images.")] = None,
+    register: Annotated[
+        Literal["rigid", "deformable"] | None,
+        typer.Option(help="Let radgate register the images; a deformable result is qualitative."),
+    ] = None,
     other_rtstruct: Annotated[
         list[Path] | None, typer.Option(help="RTSTRUCT of another image, for the bounds; may be repeated.", exists=True)
     ] = None,
@@ -138,6 +141,9 @@ def sum_doses(
     for each in dose_objects(found, reference, made_at=made_at):
         (out / f"{each.name}.dcm").write_bytes(each.encoded)
         files.append({"file": f"{each.name}.dcm", "kind": each.kind, "sop_instance_uid": each.sop_instance_uid})
+    for course in found.courses:
+        if course.quality is not None and course.quality.picture_png:
+            (out / f"registration_{course.letter}.png").write_bytes(course.quality.picture_png)
     report = assessment_report(found) | {"files": files}
     if as_json:
         _print_json(report)

@@ -1,0 +1,209 @@
+"""The one function behind commands, gateway and pages: two courses of a made-up case, related in every way."""
+
+import json
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom import dcmread
+
+from contouring.dose import read_rtdose
+from contouring.dose.assess import AssessOptions, assess
+from contouring.dose.assessment import DoseAssessment
+from contouring.dose.assessment_json import assessment_report
+from contouring.dose.errors import NoRegistration, RegistrationRefused
+from contouring.dose.limits import limits_for
+from contouring.dose.objects import dose_objects
+from contouring.dose.openkbp import ExportedCase, export_case
+from contouring.dose.registration_write import write_registration
+from contouring.dose.transform import RigidTransform
+from imaging.series import Stack, scan
+from tests.contouring.dose.test_openkbp import collection
+
+__all__ = ["collection"]
+
+MADE_AT = datetime(2026, 3, 4)
+SHIFT = (7.3, -4.2, 5.5)
+
+
+@pytest.fixture(scope="module")
+def cases(collection: Path, tmp_path_factory: pytest.TempPathFactory) -> list[ExportedCase]:
+    folder = tmp_path_factory.mktemp("cases")
+    return [
+        export_case(collection, "pt_1", folder / "a"),
+        export_case(collection, "pt_1", folder / "b", course=2, shift_mm=SHIFT),
+    ]
+
+
+@pytest.fixture(scope="module")
+def stacks(cases: list[ExportedCase]) -> list[Stack]:
+    return [scan([c.ct[0].parent]).stacks[0] for c in cases]
+
+
+def assessed(
+    cases: list[ExportedCase], stacks: list[Stack], wrong_mm: float = 0.0, **options: object
+) -> DoseAssessment:
+    matrix = np.eye(4)
+    matrix[:3, 3] = SHIFT
+    matrix[2, 3] += wrong_mm
+    known = RigidTransform(matrix, *(s.frame_of_reference_uid for s in stacks))
+    registration = write_registration(known, *stacks, made_at=MADE_AT).dataset
+    chosen = AssessOptions(**{"registration": registration, **options})  # type: ignore[arg-type]
+    return assess(
+        cases[0].rtstruct,
+        [c.rtdose for c in cases],
+        stacks[0],
+        made_at=MADE_AT,
+        plans=[c.rtplan for c in cases],
+        others=stacks[1:],
+        other_structures=[cases[1].rtstruct],
+        options=chosen,
+    )
+
+
+def test_two_courses_with_a_known_shift_are_twice_one(cases: list[ExportedCase], stacks: list[Stack]) -> None:
+    found = assessed(cases, stacks, site="nasopharynx", limits=limits_for("nasopharynx"))
+
+    assert [(c.letter, c.fractions, c.fractions_source, c.prescription_gy) for c in found.courses] == [
+        ("A", 35, "plan", 70.0),
+        ("B", 35, "plan", 70.0),
+    ]
+    assert [c.transform_source for c in found.courses] == ["same_frame", "object"]
+    cord = found.structure("SpinalCord")
+    assert cord is not None and cord.eqd2 is not None and cord.bounds is not None
+    for metric in ("Dmean", "D50%", "D0.03cc"):
+        assert cord.physical.metric(metric) == pytest.approx(2 * cord.courses[0].metric(metric), abs=0.01)
+    # The dose of the case is linear, so is its conversion: the mean of EQD2 in closed form is that of both courses.
+    assert cord.eqd2.metric("Dmean") == pytest.approx(sum(d.metric("Dmean") for d in cord.course_eqd2), abs=1e-6)
+    assert cord.bounds.low is not None and cord.bounds.high is not None
+    assert cord.bounds.low.metric("Dmean") < cord.eqd2.metric("Dmean") < cord.bounds.high.metric("Dmean")
+    assert cord.eqd2.metric("Dmax") <= cord.bounds.sum_of_maxima_gy + 0.05
+    assert "nominal_above_sum_of_maxima" not in cord.flags
+    assert [v.status for v in cord.verdicts] == ["broken"]
+    assert found.grids.physical.volume.grid.frame_of_reference_uid == stacks[0].frame_of_reference_uid
+    difference = found.grids.difference_gy().dose_gy
+    assert np.nanmax(np.abs(difference)) < 0.01
+
+
+def test_the_json_form_holds_the_same_numbers(cases: list[ExportedCase], stacks: list[Stack]) -> None:
+    found = assessed(cases, stacks, site="nasopharynx", limits=limits_for("nasopharynx"))
+
+    report = json.loads(json.dumps(assessment_report(found), allow_nan=False))
+
+    row = next(r for r in report["structures"] if r["structure"] == "SpinalCord")
+    cord = found.structure("SpinalCord")
+    assert cord is not None and cord.eqd2 is not None
+    assert row["eqd2"]["metrics"]["Dmax"] == pytest.approx(cord.eqd2.metric("Dmax"), abs=1e-6)
+    assert row["limits"][0]["status"] == "broken" and row["limits"][0]["verified_by"] == "unverified"
+    assert report["courses"][1]["transform_source"] == "object"
+
+
+def test_all_objects_are_made_and_name_the_registration(cases: list[ExportedCase], stacks: list[Stack]) -> None:
+    found = assessed(cases, stacks)
+
+    objects = {o.name: o for o in dose_objects(found, stacks[0], made_at=MADE_AT)}
+
+    assert {"sum_physical", "sum_eqd2_ab2", "isodoses"} <= set(objects)
+    from io import BytesIO
+
+    total = dcmread(BytesIO(objects["sum_physical"].encoded))
+    used = total.ReferencedSpatialRegistrationSequence[0].ReferencedSOPInstanceUID
+    assert used == found.courses[1].registration_uid
+    assert (total.DoseSummationType, total.SpatialTransformOfDose) == ("MULTI_PLAN", "RIGID")
+
+
+def test_a_registration_that_is_wrong_by_more_than_the_reach_blocks_the_verdict(
+    cases: list[ExportedCase], stacks: list[Stack]
+) -> None:
+    found = assessed(cases, stacks, wrong_mm=9.0, site="nasopharynx", limits=limits_for("nasopharynx"))
+
+    cord = found.structure("SpinalCord")
+    assert cord is not None and cord.bounds is not None
+    assert "organ_not_aligned" in cord.flags and cord.bounds.low is None
+    assert [v.status for v in cord.verdicts] == ["not_evaluable"]
+    assert "does not lie on itself" in cord.verdicts[0].reason
+
+
+def test_one_dose_alone_is_an_assessment_too(cases: list[ExportedCase], stacks: list[Stack]) -> None:
+    found = assess(
+        cases[0].rtstruct, [cases[0].rtdose], stacks[0], made_at=MADE_AT, options=AssessOptions(fractions=(35,))
+    )
+
+    cord = found.structure("SpinalCord")
+    assert cord is not None and cord.bounds is None
+    assert cord.physical.metric("Dmean") == cord.courses[0].metric("Dmean")
+    assert found.courses[0].fractions_source == "stated" and found.registrations == {}
+
+
+def test_without_fractions_there_is_no_eqd2_and_it_is_said(cases: list[ExportedCase], stacks: list[Stack]) -> None:
+    found = assess(cases[0].rtstruct, [cases[0].rtdose], stacks[0], made_at=MADE_AT)
+
+    assert not found.has_eqd2 and found.grids.eqd2 == {}
+    assert all(s.eqd2 is None for s in found.structures)
+    assert "fractions" in found.warnings[0]
+
+
+def test_progress_is_told_and_a_wrong_number_of_fractions_is_a_mistake_of_the_caller(
+    cases: list[ExportedCase], stacks: list[Stack]
+) -> None:
+    said: list[str] = []
+    assess(
+        cases[0].rtstruct, [cases[0].rtdose], stacks[0], made_at=MADE_AT, progress=lambda what, *_: said.append(what)
+    )
+
+    assert {"read", "structures", "grids"} <= set(said)
+    with pytest.raises(ValueError, match="fractions"):
+        assess(
+            cases[0].rtstruct, [cases[0].rtdose], stacks[0], made_at=MADE_AT, options=AssessOptions(fractions=(1, 2))
+        )
+
+
+def test_frames_are_never_related_by_guess(cases: list[ExportedCase], stacks: list[Stack]) -> None:
+    with pytest.raises(NoRegistration):
+        assessed(cases, stacks, registration=None)
+    backwards = RigidTransform(np.eye(4), "1.2.3.4", stacks[0].frame_of_reference_uid)
+    other = write_registration(
+        RigidTransform(np.eye(4), *(s.frame_of_reference_uid for s in stacks)), *stacks, made_at=MADE_AT
+    ).dataset
+    for item in other.RegistrationSequence:
+        if item.FrameOfReferenceUID == stacks[1].frame_of_reference_uid:
+            item.FrameOfReferenceUID = backwards.source
+    with pytest.raises(RegistrationRefused):
+        assessed(cases, stacks, registration=other)
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize("register", ["rigid", "deformable"])
+def test_a_real_case_moved_by_a_known_shift_is_registered(tmp_path: Path, register: str) -> None:
+    from tests.conftest import data_folder
+
+    folder = data_folder("openkbp")
+    cases = [
+        export_case(folder, "pt_201", tmp_path / "a"),
+        export_case(folder, "pt_201", tmp_path / "b", course=2, shift_mm=(11.0, -6.5, 8.0)),
+    ]
+    stacks = [scan([c.ct[0].parent]).stacks[0] for c in cases]
+
+    found = assessed(
+        cases, stacks, registration=None, register=register, site="nasopharynx", limits=limits_for("nasopharynx")
+    )
+
+    facts = found.courses[1]
+    assert facts.quality is not None and facts.quality.inverse_consistency_mm < 3
+    assert facts.quality.picture_png.startswith(b"\x89PNG")
+    assert min(facts.quality.structure_dice.values()) > 0.9
+    # Against the arrays: the same dose twice, where nothing falls outside.
+    truth = read_rtdose(cases[0].rtdose)
+    cord = found.structure("SpinalCord")
+    assert cord is not None
+    assert cord.physical.metric("Dmean") == pytest.approx(2 * cord.courses[0].metric("Dmean"), abs=0.3)
+    assert found.grids.physical.volume.dose_gy.max() == pytest.approx(2 * truth.dose_gy.max(), rel=0.01)
+    is_deformable = register == "deformable"
+    assert found.is_qualitative == is_deformable
+    assert ("qualitative" in cord.flags) == is_deformable
+    if is_deformable:
+        assert {v.status for s in found.structures for v in s.verdicts} == {"not_evaluable"}
+        assert min(facts.quality.least_jacobian.values()) > 0
+    assert set(found.registrations) == {facts.registration_uid}
