@@ -34,6 +34,7 @@ from contouring.dose.study import check_roi, course_of, named_rois, tg263_of
 from contouring.dose.transform import RigidTransform
 from contouring.dose.volume import DoseVolume
 from contouring.errors import ContouringError
+from contouring.names import NameTable
 from contouring.rtstruct_parse import ParsedRoi, open_structure_set, parse_structure_set
 from imaging.attributes import text
 from imaging.series import Stack
@@ -70,6 +71,8 @@ class AssessOptions:
         How structures end.
     thickness_mm
         Slice thickness, for structures of a single plane.
+    names
+        Names of structures with the clinic's aliases; None: those that ship with radgate.
     """
 
     fractions: tuple[int | None, ...] = ()
@@ -83,6 +86,7 @@ class AssessOptions:
     reach: Reach = field(default_factory=Reach)
     caps: Caps = "half"
     thickness_mm: float | None = None
+    names: NameTable | None = None
 
 
 def assess(
@@ -203,7 +207,7 @@ class _Work:
             It cannot be evaluated.
         """
         check_roi(roi, self.frame)
-        tg263 = tg263_of(roi.name)
+        tg263 = tg263_of(roi.name, self.options.names)
         ratio = self._alpha_beta(name, tg263, roi)
         solid = structure_of_contours(roi.contours, along=self.along, thickness_mm=self.options.thickness_mm)
         found = sum_on_structure(solid, self.mapped, ratio.gy, caps=self.options.caps)
@@ -323,7 +327,7 @@ def _organs(sources: Sequence[Dataset | Path], reference: Stack, options: Assess
                 solid = structure_of_contours(roi.contours, thickness_mm=options.thickness_mm)
             except ContouringError:
                 continue
-            found.setdefault(frame, {})[tg263_of(roi.name) or name] = solid
+            found.setdefault(frame, {})[tg263_of(roi.name, options.names) or name] = solid
     return found
 
 

@@ -30,7 +30,7 @@ LOWEST_HU, HIGHEST_HU = -1000.0, 1500.0
 """Values beyond are cut off: metal and table would pull at the tissue."""
 
 SHRINKS = (4, 2, 1)
-ITERATIONS = (80, 60, 40)
+ITERATIONS = (80, 50, 20)
 SMOOTHING_MM = 4.0
 """Standard deviation by which the field is smoothed after each step: organs deform smoothly."""
 

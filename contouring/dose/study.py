@@ -82,7 +82,11 @@ def histograms(
 
 
 def verdicts_of(
-    table: StructureTable, sets: Sequence[LimitSet], fractions: int | None, prescription_gy: float | None
+    table: StructureTable,
+    sets: Sequence[LimitSet],
+    fractions: int | None,
+    prescription_gy: float | None,
+    names: NameTable | None = None,
 ) -> dict[str, tuple[Verdict, ...]]:
     """How each structure of one plan stands to the limits that are about it, by name.
 
@@ -94,17 +98,19 @@ def verdicts_of(
         The limits.
     fractions, prescription_gy
         Of the plan: limits are for a size of fractions. Limits of EQD2 need `assess`.
+    names
+        Names of structures with a site's aliases; the shipped ones where left out.
     """
     per_fraction = None if fractions is None or prescription_gy is None else prescription_gy / fractions
     return {
-        name: judge(sets, tg263_of(name), Judged(found, None, (per_fraction,)))
+        name: judge(sets, tg263_of(name, names), Judged(found, None, (per_fraction,)))
         for name, found in table.histograms.items()
     }
 
 
-def tg263_of(name: str) -> str:
-    """What the name of a structure means; "" where that is not known."""
-    meant = match_name(name, NameTable.default()).name
+def tg263_of(name: str, names: NameTable | None = None) -> str:
+    """What the name of a structure means, by TG-263 or a site's aliases; "" where that is not known."""
+    meant = match_name(name, names or NameTable.default()).name
     return meant.tg263 if meant is not None else ""
 
 
