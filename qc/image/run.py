@@ -272,6 +272,7 @@ GIVEN = {
     "siblings": lambda inputs: bool(inputs.siblings),
     "stack": lambda inputs: not inputs.is_planar,
     "pictures": lambda inputs: inputs.is_planar,
+    "image": lambda inputs: inputs.waveform is None,
 }
 """What a check compares with, or what kind of series it is made for; where it is not given the check does not apply."""
 

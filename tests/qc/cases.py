@@ -16,6 +16,7 @@ from tests.qc.case import NumberCase, StateCase
 from tests.qc.cases_ct import CT_CASES
 from tests.qc.cases_dx import DX_CASES
 from tests.qc.cases_mr import MR_CASES
+from tests.qc.cases_planar import PLANAR_CASES
 from tests.qc.defects import (
     HEAD_MR,
     LONG,
@@ -391,4 +392,5 @@ CASES: dict[str, NumberCase | StateCase] = {
     **CT_CASES,
     **DX_CASES,
     **MR_CASES,
+    **PLANAR_CASES,
 }

@@ -15,6 +15,15 @@ LISTED = {
     "ct.rt.curve": {"gen.protocol", "gen.geometry.mixed"},  # the voltage is an expectation and a technique as well
     "mr.nyquist": {"mr.motion", "mr.zipper", "mr.ghost"},  # a copy beside the object, with straight edges
     "mr.fd": {"mr.dvars"},  # a head that moves changes the signal of its edges
+    "us.gain": {"us.overlay"},  # saturated speckle looks like strokes
+    "op.glare": {"op.landmarks"},  # a white spot beside the macula
+    "op.uniform": {"op.landmarks"},  # a disc in the shade
+    "ecg.psqi": {"ecg.ksqi", "ecg.quality"},  # indices of the same noise
+    "ecg.ksqi": {"ecg.psqi", "ecg.quality"},
+    "ecg.bas": {"ecg.ksqi", "ecg.quality"},
+    "ecg.lead_off": {"ecg.bas"},  # a flat line beside beats is a slow step
+    "ecg.clip": {"ecg.ksqi"},  # cut beats are less high
+    "ecg.quality": {"ecg.psqi", "ecg.ksqi", "ecg.bas"},
     "dx.inversion": {"dx.foreign", "dx.side_marker"},  # dark bone, a dark letter
     "dx.tilt": {"dx.rotation"},  # a slanted spine is not in the middle
     "dx.clip": {"dx.foreign", "dx.rotation", "dx.tilt"},  # saturated pixels are as dense as metal, and spoil outlines

@@ -34,6 +34,7 @@ SAME_GREY = 0.15
     unit="1",
     direction="higher_worse",
     settles="early",
+    needs=("headers", "image"),
     source="Radgate: components of glyph size and stroke width, at least three on one line, in the corner bands",
     causes={
         "text": Advice(
@@ -100,7 +101,8 @@ def _letters(
         thickness = 2 * float(ndimage.distance_transform_edt(piece).max())
         if thickness > THICKEST_STROKE_PX * max(1, tall / 16) + 1 or np.count_nonzero(piece) < tall:
             continue
-        ink = corner[box][(labels[box] == index) & (contrast[box] > 0.6 * contrast[box].max())]
+        own = labels[box] == index
+        ink = corner[box][own & (contrast[box] > 0.6 * contrast[box][own].max())]
         greys[box[0].start, box[0].stop, box[1].start, box[1].stop] = float(np.median(ink)) / span
     found = []
     for line in _rows_of(list(greys)):
