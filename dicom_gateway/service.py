@@ -4,13 +4,14 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from importlib import metadata
 from typing import TYPE_CHECKING
 
 import uvicorn
 
+from contouring.names import load_aliases
 from dicom_gateway.cli.sources import bundles_of
 from dicom_gateway.complete import Watcher
 from dicom_gateway.deliver import Courier
@@ -137,7 +138,7 @@ class Service:
         app = create_app(
             settings, engine, store, resend=courier.resend, reject=reject, decide=decide, start_dose=doses.start
         )
-        tools = Tools(bundles_of(settings), runner(worker), capabilities_of(settings))
+        tools = Tools(bundles_of(settings), runner(worker), capabilities_of(settings), load_aliases(settings.contour.aliases))
         threading.Thread(target=warm, args=(worker, settings, tools), name="warm worker", daemon=True).start()
         flow = launch(
             engine,
@@ -176,9 +177,18 @@ def capabilities_of(settings: Settings) -> dict[str, Capability]:
     }
 
 
-def runner(worker: Worker) -> Callable[[Bundle, Volume, Callable[[float, str], None]], BundleOutput]:
+def runner(worker: Worker) -> Callable[..., BundleOutput]:
     """The worker as the steps want it."""
-    return lambda bundle, volume, progress: worker.run(bundle, volume, progress)
+
+    def run(
+        bundle: Bundle,
+        volume: Volume,
+        progress: Callable[[float, str], None],
+        companions: Mapping[str, Volume] | None = None,
+    ) -> BundleOutput:
+        return worker.run(bundle, volume, progress, companions=companions)
+
+    return run
 
 
 def warm(worker: Worker, settings: Settings, tools: Tools) -> None:

@@ -1,14 +1,14 @@
 """Runs a bundle's network on a volume: preprocessing of its own config, sliding window, and back to the source grid."""
 
-import math
-import time
+import copy
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
+from monai.inferers import SlidingWindowInferer
 from numpy.typing import NDArray
 
 from imaging.volume import Region, Volume
@@ -16,10 +16,13 @@ from monai_bundles.body.coarse import block_means
 from monai_bundles.body.outline import body_outline
 from monai_bundles.bundle import Bundle
 from monai_bundles.cleanup import CleanupRules, clean, cleanup_rules
-from monai_bundles.errors import WrongOutput
+from monai_bundles.engines.selection import selected_engine
+from monai_bundles.errors import NotEnoughMemory, WrongOutput
+from monai_bundles.memory import available_bytes, is_out_of_memory, run_bytes, smaller_windows
 from monai_bundles.network import NetworkParts, load_network
 from monai_bundles.orientation import anatomical_axes
 from monai_bundles.restore import grid_map, restore
+from monai_bundles.windows import slide, window_count
 
 __all__ = ["segment_with_network"]
 
@@ -70,18 +73,71 @@ def segment_with_network(bundle: Bundle, volume: Volume, tell: Progress, device:
     ------
     BundleError
         See `load_network`; `WrongOutput` if the network's output has another shape than declared.
+    NotEnoughMemory
+        Memory does not do, also on the CPU.
+    RuntimeError
+        The network raised it.
     """
     chosen = _device(device)
-    parts = load_network(bundle, chosen)
     rules = cleanup_rules(bundle.postprocessing)
+    try:
+        return _segment(bundle, volume, rules, tell, chosen)
+    except (NotEnoughMemory, RuntimeError) as error:
+        if chosen == "cpu" or not (isinstance(error, NotEnoughMemory) or is_out_of_memory(error)):
+            raise
+    run = _segment(bundle, volume, rules, tell, "cpu")
+    return replace(run, notes=(*run.notes, f"Memory of {chosen} did not do; it ran on the CPU."))
+
+
+def _segment(bundle: Bundle, volume: Volume, rules: CleanupRules, tell: Progress, device: str) -> NetworkRun:
+    """The run on one device."""
+    parts = load_network(bundle, device)
     tell(0.05, "preprocessing")
     prepared = _prepare(volume, parts, rules)
     image = _preprocess(prepared, parts)
+    affine = _affine_of(image)
+    shape = tuple(image.shape[1:])
+    inside = _looked_up(prepared.body, prepared.body_affine_lps, affine, shape) if rules.within_body else None
+    parts, notes = _with_windows_that_fit(bundle, parts, image, volume, device)
     tell(0.1, "network")
-    probabilities, forward_s = _infer(bundle, image, parts, tell, chosen)
+    probabilities, forward_s = _infer(bundle, image, parts, inside, tell, device)
     tell(0.85, "source grid")
-    regions = _to_source(bundle, volume, prepared, probabilities, _affine_of(image), rules)
-    return NetworkRun(regions, chosen, forward_s)
+    regions = _to_source(bundle, volume, prepared, probabilities, affine, inside, rules)
+    return NetworkRun(regions, device, forward_s, notes)
+
+
+def _with_windows_that_fit(
+    bundle: Bundle, parts: NetworkParts, image: MetaTensor, volume: Volume, device: str
+) -> tuple[NetworkParts, tuple[str, ...]]:
+    """The parts with the largest windows that memory allows, and a sentence where they are not the bundle's own.
+
+    Raises
+    ------
+    NotEnoughMemory
+        Not even the smallest do.
+    """
+    roi = getattr(parts.inferer, "roi_size", None)
+    if not isinstance(roi, list | tuple):
+        return parts, ()
+    there = available_bytes(device)
+    needed = 0
+    for number, window in enumerate(smaller_windows(roi)):
+        batch = (parts.inferer.sw_batch_size, int(image.shape[0]), *window)
+        needed = run_bytes(parts.network, tuple(image.shape), batch, len(bundle.structures), volume.array.size)
+        if needed > there:
+            continue
+        if not number:
+            return parts, ()
+        inferer = copy.copy(parts.inferer)
+        inferer.roi_size = window
+        size = " x ".join(str(n) for n in window)
+        return replace(parts, inferer=inferer), (f"Memory did not do for the bundle's windows; it ran with {size}.",)
+    raise NotEnoughMemory(
+        f"Bundle {bundle.name} needs about {needed / 2**30:.1f} GiB of memory also with the smallest windows, and "
+        f"there are {there / 2**30:.1f}; free memory, or run it on a larger machine.",
+        needed_bytes=needed,
+        available_bytes=there,
+    )
 
 
 def _device(wanted: str) -> str:
@@ -163,7 +219,12 @@ def _affine_of(image: MetaTensor) -> NDArray[np.float64]:
 
 
 def _infer(
-    bundle: Bundle, image: MetaTensor, parts: NetworkParts, tell: Progress, device: str
+    bundle: Bundle,
+    image: MetaTensor,
+    parts: NetworkParts,
+    inside: NDArray[np.bool_] | None,
+    tell: Progress,
+    device: str,
 ) -> tuple[NDArray[np.float32], float]:
     """Probabilities, shape (structures, z, y, x), on the preprocessed grid, and the seconds of the forward passes.
 
@@ -173,21 +234,20 @@ def _infer(
         The network gave another shape, or something that is no number.
     """
     batch = image.as_tensor()[None].to(device=device, dtype=torch.float32)
-    total = _window_count(tuple(batch.shape[2:]), parts.inferer)
-    done = 0
-    forward_s = 0.0
-
-    def predict(window: torch.Tensor) -> torch.Tensor:
-        nonlocal done, forward_s
-        done += 1
-        began = time.monotonic()
-        output: torch.Tensor = parts.network(window)
-        forward_s += time.monotonic() - began
-        tell(0.1 + 0.75 * min(done / total, 1.0), "network")
-        return output
-
     with torch.inference_mode():
-        output = parts.inferer(batch, predict)
+        network = parts.network
+        if device == "cpu" and isinstance(parts.inferer, SlidingWindowInferer):
+            count = window_count(parts.inferer, batch)
+            network = selected_engine(bundle.algorithm.bundle_digest, network, parts.inferer, batch, count, inside)
+        done = slide(
+            parts.inferer,
+            network,
+            batch,
+            len(bundle.structures),
+            inside,
+            lambda share: tell(0.1 + 0.75 * share, "network"),
+        )
+        output = done.output
         expected = (1, len(bundle.structures), *batch.shape[2:])
         if not isinstance(output, torch.Tensor) or tuple(output.shape) != expected:
             got = list(output.shape) if isinstance(output, torch.Tensor) else type(output).__name__
@@ -204,16 +264,7 @@ def _infer(
                 f"The network of bundle {bundle.name} gave values that are no numbers; check its weights."
             )
         probabilities: NDArray[np.float32] = output[0].float().cpu().numpy()
-    return probabilities, forward_s
-
-
-def _window_count(shape: tuple[int, ...], inferer: Any) -> int:
-    """Number of calls of the network that a sliding window makes; 1 for other inferers."""
-    roi, overlap = getattr(inferer, "roi_size", None), getattr(inferer, "overlap", 0.0)
-    if roi is None or not isinstance(overlap, float):
-        return 1
-    counts = [max(1, math.ceil((n - r) / max(1, int(r * (1 - overlap)))) + 1) for n, r in zip(shape, roi, strict=True)]
-    return max(1, math.ceil(math.prod(counts) / getattr(inferer, "sw_batch_size", 1)))
+    return probabilities, done.forward_s
 
 
 def _to_source(
@@ -222,12 +273,12 @@ def _to_source(
     prepared: Prepared,
     probabilities: NDArray[np.float32],
     affine_lps: NDArray[np.float64],
+    inside: NDArray[np.bool_] | None,
     rules: CleanupRules,
 ) -> dict[str, Region]:
     """Each structure cleaned up on the network's grid and brought to the source's voxels."""
     shape = probabilities.shape[1:]
     voxel_cc = abs(float(np.linalg.det(affine_lps[:3, :3]))) / 1000.0
-    inside = _looked_up(prepared.body, prepared.body_affine_lps, affine_lps, shape) if rules.within_body else None
     sided = bool(rules.sides or rules.max_from_middle_mm)
     from_middle = _from_middle_mm(prepared, affine_lps, shape) if sided else None
     to_network = grid_map(volume.affine_lps, affine_lps)

@@ -168,6 +168,82 @@ def describe(
         typer.echo(f"not guessed: {note}", err=not init)
 
 
+@app.command()
+def bench(
+    name: Name,
+    study: Annotated[
+        Path | None, typer.Option("--study", help="Folder of DICOM files; else the digital patient.", exists=True)
+    ] = None,
+    folder: Folder = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Choose a network's engine on this machine anew, and measure it beside MONAI's sliding window."""
+    from monai_bundles import find
+    from monai_bundles.engines.benchmark import benchmark
+    from monai_bundles.errors import WrongOutput
+
+    bundle = find(name, *_folders(folder, config))
+    if not bundle.needs_network or bundle.output != "structures":
+        raise WrongOutput(f"Bundle {name} has no network whose channels are structures; there is nothing to compare.")
+    if study is None:
+        from imaging.testing.phantom import make_phantom
+
+        volume = make_phantom(shape=(90, 240, 250)).volume
+    else:
+        from imaging.series import load_volume, scan
+
+        volume = load_volume(max(scan([study]).stacks, key=lambda stack: len(stack.sources)))
+    result = benchmark(bundle, volume)
+    if as_json:
+        typer.echo(json.dumps(result.to_json(), ensure_ascii=False, indent=1))
+        return
+    for trial in result.choice.trials:
+        seconds = "-" if trial.seconds_per_window is None else f"{trial.seconds_per_window:.3f} s a window"
+        mark = "chosen" if trial.engine == result.choice.engine else trial.reason
+        typer.echo(f"{trial.engine:14} {seconds:20} equal {trial.voxels:.4%}, Dice {trial.dice:.4f}  {mark}")
+    typer.echo(f"MONAI's sliding window: {result.monai_s:.2f} s for {result.windows} windows, {result.threads} threads")
+    for what, way in (("the same windows", result.same_windows), ("cropped to the body", result.cropped)):
+        typer.echo(
+            f"{what}: {way.seconds:.2f} s ({way.ratio:.2f} of it) for {way.windows} windows; equal "
+            f"{way.equal_voxels:.4%}, least Dice {way.least_dice:.4f}"
+        )
+
+
+@app.command()
+def evaluate(
+    name: Name,
+    data: Annotated[Path, typer.Option("--data", help="Folder of patients with a reference.", exists=True)],
+    split: Annotated[str, typer.Option("--split", help="Which of the patients, where the data say so.")] = "validation",
+    pictures: Annotated[Path | None, typer.Option("--pictures", help="Folder for pictures of the worst cases.")] = None,
+    folder: Folder = None,
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Score a bundle on patients with a reference: every figure of its card, with bootstrap intervals."""
+    from contouring.suv import suv_volume
+    from monai_bundles import find
+    from monai_bundles.evaluation.cases import cases_of
+    from monai_bundles.evaluation.evaluate import evaluate as evaluate_bundle
+
+    def told(patient: str, scores: dict[str, float]) -> None:
+        typer.echo(f"{patient}: " + ", ".join(f"{n} {v:.3f}" for n, v in scores.items()), err=True)
+
+    bundle = find(name, *_folders(folder, config))
+    result = evaluate_bundle(bundle, cases_of(data, split, suv_volume), split, pictures, told)
+    if as_json:
+        typer.echo(json.dumps(result.to_json(), ensure_ascii=False, indent=1))
+        return
+    tables = {"": result.rows, **{f"{method}: ": rows for method, rows in result.methods.items()}}
+    for title, rows in tables.items():
+        for structure, row in rows.items():
+            typer.echo(
+                f"{title}{structure:16} {row.mean_dice:.3f} ({row.interval[0]:.3f} to {row.interval[1]:.3f}), median "
+                f"{row.median_dice:.3f}, {row.patients} patients, worst {row.worst_dice:.3f} ({row.worst})"
+            )
+    typer.echo(f"mean over structures {result.mean_dice:.3f}; {result.seconds['median']:.1f} s a patient")
+
+
 def _folders(folder: list[Path] | None, config: Path | None) -> list[Path]:
     """The folders of the options; without any, those of the site."""
     if folder and config is None:

@@ -26,6 +26,7 @@ def run(
     """Take a folder of files through the same steps as the service, and write the results to a folder."""
     from rich.console import Console
 
+    from contouring.names import load_aliases
     from dicom_gateway.cli.progress import TerminalJournal
     from dicom_gateway.cli.sources import bundles_of, settings_of
     from dicom_gateway.flow.local import process_folder
@@ -39,7 +40,7 @@ def run(
             study,
             out,
             settings,
-            Tools(bundles_of(settings), lambda bundle, volume, progress: run_bundle(bundle, volume, progress)),
+            Tools(bundles_of(settings), run_bundle, names=load_aliases(settings.contour.aliases)),
             journal,
             reading=journal.reading,
             planned=journal.planned,
@@ -57,26 +58,28 @@ def outcome_table(outcome: "FolderOutcome") -> "Table":
     from rich.markup import escape
     from rich.table import Table
 
-    colours = {"findings": "green", "none_found": "green", "partial": "yellow", "refused": "yellow", "failed": "red"}
+    colours = {"findings": "green", "none_found": "green", "failed": "red"}
     table = Table(title="What was done", show_lines=True)
     for column in ("Input", "Route and bundles", "Outcome", "Reason, or what was made"):
         table.add_column(column, overflow="fold")
-    shapes = {s["id"]: f"{s['modality']} {' x '.join(str(n) for n in s['shape'])}" for s in outcome.stacks}
+    # Words of a header are shown as they stand: a StudyDescription with "[CE]" is no markup.
+    shapes = {s["id"]: f"{escape(s['modality'])} {' x '.join(str(n) for n in s['shape'])}" for s in outcome.stacks}
     routed = set()
     for job in outcome.jobs:
         routed.add(job.plan.stack)
         made = ", ".join(job.objects)
         table.add_row(
             shapes[job.plan.stack],
-            f"{job.plan.route}\n{', '.join(job.plan.bundles)}",
-            f"[{colours.get(job.status, 'white')}]{job.status}[/]",
-            "\n".join(t for t in (job.reason, *(f"[yellow]{escape(w)}[/]" for w in job.warnings), made) if t),
+            escape(f"{job.plan.route}\n{', '.join(job.plan.bundles)}"),
+            f"[{colours.get(job.status, 'yellow')}]{job.status}[/]",
+            "\n".join(t for t in (escape(job.reason), *(f"[yellow]{escape(w)}[/]" for w in job.warnings), made) if t),
         )
     for explanation in outcome.explanations:
         if explanation.shape is not None and explanation.stack not in routed:
-            table.add_row(shapes[explanation.stack], "-", "not routed", _nearest(explanation))
+            table.add_row(shapes[explanation.stack], "-", "not routed", escape(_nearest(explanation)))
     for group in outcome.leftovers:
-        table.add_row(f"{group['modality'] or 'files'}: {group['files']}", "-", group["reason"], group["message"])
+        kind = escape(group["modality"] or "files")
+        table.add_row(f"{kind}: {group['files']}", "-", group["reason"], escape(group["message"]))
     return table
 
 

@@ -17,12 +17,20 @@ from typing import Any
 from pydicom import dcmread
 
 import qc.image
-from contouring.names import lookup
+from contouring.names import NameTable
 from dicom_gateway.flow.gating import holding, stopped, word_for
 from dicom_gateway.flow.journal import Journal, Step, places
 from dicom_gateway.flow.kept import keep_bytes, keep_json, keep_regions, kept_json, kept_regions
 from dicom_gateway.flow.plan import JobPlan
+from dicom_gateway.flow.site_names import under_tg263
 from dicom_gateway.flow.study_files import StudyFiles
+from dicom_gateway.flow.study_inputs import (
+    companions_of,
+    in_its_unit,
+    measured_findings,
+    run_shadow,
+    structure_name,
+)
 from imaging.errors import ImagingError, RadgateError, TruncatedFile
 from imaging.provenance import Algorithm, digest
 from imaging.quiet import quiet_pydicom
@@ -53,7 +61,8 @@ __all__ = ["STEPS", "Job", "Tools", "algorithm_of", "encode", "grade", "measure"
 
 log = logging.getLogger(__name__)
 
-Runner = Callable[[Bundle, Volume, Callable[[float, str], None]], BundleOutput]
+Runner = Callable[..., BundleOutput]
+"""Takes a bundle, a volume and a callable for progress; a bundle of several series its others as `companions` too."""
 
 
 @dataclass(frozen=True)
@@ -68,11 +77,14 @@ class Tools:
         Runs a bundle on a volume and reports its progress: a warm worker process, or the same process.
     destinations
         What each destination accepts, by its name.
+    names
+        Names of structures, with the site's aliases.
     """
 
     bundles: Mapping[str, Bundle]
     run: Runner
     destinations: Mapping[str, Capability] = field(default_factory=dict)
+    names: NameTable = field(default_factory=NameTable.default)
 
     def capabilities(self, names: Sequence[str]) -> tuple[Capability, ...]:
         """What the named destinations accept, each kind once; without a destination, what everybody accepts.
@@ -168,7 +180,7 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
         return {"status": "failed", "reason": f"The bundle {name} is not installed; add it or change the route."}
     if job.refusal is not None:
         return {"status": "refused", "reason": job.refusal.message, "code": job.refusal.code}
-    volume = job.files.volume(job.plan.stack)
+    volume = in_its_unit(bundle, job.stack, job.files.volume(job.plan.stack))
     decision = word_for(bundle, verdict, job.folder)
     outcome = stopped(decision)
     if outcome is not None:
@@ -181,7 +193,11 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
     def progress(fraction: float, what: str) -> None:
         job.journal.progress(job.plan.id, (number + fraction) / len(job.plan.bundles), f"{bundle.name}: {what}")
 
-    output = job.tools.run(bundle, volume, progress)
+    companions = companions_of(bundle, job.files, job.stack) if bundle.companions else {}
+    others = {"companions": companions} if companions else {}
+    output = job.tools.run(bundle, volume, progress, **others)
+    shadow = run_shadow(bundle, output, lambda other: job.tools.run(other, volume, progress, **others), volume)
+    output = under_tg263(output, job.tools.names)
     keep_regions(job.folder / f"regions-{number}.npz", [(s.name, s.region) for s in output.structures])
     return {
         "status": "ok",
@@ -192,6 +208,9 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
         "forward_s": round(output.forward_s, 3),
         "warnings": [*decision.reasons_en, *_doubts(job), *output.warnings],
         "structures": [s.name for s in output.structures],
+        **({"findings": measured_findings(output, volume)} if output.findings else {}),
+        **({"scores": [[s.label, round(s.value, 4)] for s in output.scores]} if output.scores else {}),
+        **({"shadow": shadow} if shadow else {}),
     }
 
 
@@ -235,7 +254,7 @@ def measure(job: Job, step: Step) -> None:
             for found, region in _new(kept_regions(job.folder / f"regions-{number}.npz"), taken):
                 structures.append(
                     measured_structure(
-                        lookup(found),
+                        structure_name(found),
                         region,
                         job.stack.grid,
                         run=run,

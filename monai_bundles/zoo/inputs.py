@@ -10,15 +10,14 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from imaging.ras import affine_ras
 from imaging.volume import Volume
 from monai_bundles.bundle import Bundle, Channel
 from monai_bundles.errors import MissingSeries
-from monai_bundles.restore import grid_map, snapped
+from monai_bundles.resampling import on_grid_of
 
-__all__ = ["on_grid_of", "slices_of", "source_tensors"]
+__all__ = ["slices_of", "source_tensors"]
 
 
 def source_tensors(
@@ -90,37 +89,6 @@ def _companion(volume: Volume, companions: Mapping[str, Volume], channel: Channe
             channel=channel.name,
         )
     return on_grid_of(image, volume)
-
-
-def on_grid_of(image: Volume, reference: Volume, outside: float | None = None) -> NDArray[np.float32]:
-    """An image's values at the voxel centres of another, by linear interpolation in their common frame of reference.
-
-    Parameters
-    ----------
-    outside
-        Value where the image does not reach; None takes its smallest value.
-
-    Raises
-    ------
-    MissingSeries
-        The two lie in different frames of reference.
-    """
-    if image.frame_of_reference_uid != reference.frame_of_reference_uid:
-        raise MissingSeries(
-            "Two series that the bundle needs together lie in different frames of reference; register them first.",
-        )
-    mapping = snapped(grid_map(reference.affine_lps, image.affine_lps))
-    lowest = float(image.array.min()) if outside is None else outside
-    return ndimage.affine_transform(
-        np.asarray(image.array, dtype=np.float32),
-        mapping.matrix,
-        mapping.offset,
-        output_shape=reference.array.shape,
-        order=1,
-        mode="constant",
-        cval=lowest,
-        output=np.float32,
-    )
 
 
 def slices_of(tensors: Mapping[str, MetaTensor], plane: int, keys: Sequence[str]) -> dict[str, MetaTensor]:

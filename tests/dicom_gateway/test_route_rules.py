@@ -287,8 +287,12 @@ def test_hours_over_midnight_belong_to_the_day_they_begin_on(moment: str, holds:
 def test_the_shipped_routes_pass_their_own_checks() -> None:
     routes = default_routes()
 
-    assert {r.bundle for r in routes} == {"ct_body_segmentation", "head_neck_ct_oar_segmentation"}
-    check_routes(routes, bundles={r.bundle: ["CT"] for r in routes})
+    assert {r.bundle for r in routes} == {
+        "ct_body_segmentation",
+        "head_neck_ct_oar_segmentation",
+        "pet_ct_lesion_segmentation",
+    }
+    check_routes(routes, bundles={r.bundle: ["PT" if r.bundle.startswith("pet") else "CT"] for r in routes})
 
 
 def test_the_manual_s_routes_are_routes() -> None:

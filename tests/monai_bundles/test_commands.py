@@ -20,7 +20,12 @@ def test_list_as_json_has_every_bundle_and_every_refusal(tmp_path: Path) -> None
 
     content = json.loads(outcome.stdout)
     names = [b["name"] for b in content["bundles"]]
-    assert names == ["ct_body_segmentation", "head_neck_ct_oar_segmentation", "planted_threshold"]
+    assert names == [
+        "ct_body_segmentation",
+        "head_neck_ct_oar_segmentation",
+        "pet_ct_lesion_segmentation",
+        "planted_threshold",
+    ]
     assert content["bundles"][0]["structures"][0] == {"label": 1, "name": "Body"}
     assert content["refused"][0]["name"] == "broken"
     assert "LICENSE" in content["refused"][0]["message"]

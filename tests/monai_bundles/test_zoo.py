@@ -338,7 +338,7 @@ def test_series_of_another_frame_of_reference_are_not_laid_over_each_other(tmp_p
 
 
 def test_a_companion_on_another_grid_is_brought_to_the_first_by_its_coordinates() -> None:
-    from monai_bundles.zoo.inputs import on_grid_of
+    from monai_bundles.resampling import on_grid_of
 
     reference, other = (make_volume(GRIDS[name]()) for name in ("oblique", "axial"))
 

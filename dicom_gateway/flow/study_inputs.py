@@ -1,0 +1,145 @@
+"""What a bundle gets of a study beside the series of its route: other series by frame of reference, SUV for PET.
+
+And what follows from what it gives: names that TG-263 does not know, measured findings, the run in its shadow.
+"""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from pydicom.sr.coding import Code
+
+from contouring.errors import UnknownStructure
+from contouring.lesion import measure_lesion
+from contouring.names import StructureName, lookup
+from contouring.overlap import dice
+from contouring.suv import SUVBW_UNIT, suv_metrics, suv_volume
+from dicom_gateway.flow.study_files import StudyFiles
+from imaging.errors import RadgateError
+from imaging.series import Stack, load_volume
+from imaging.volume import Volume
+from monai_bundles import Bundle, BundleOutput
+
+__all__ = ["companions_of", "in_its_unit", "measured_findings", "run_shadow", "structure_name"]
+
+log = logging.getLogger(__name__)
+
+ANATOMY = Code("91723000", "SCT", "Anatomical Structure")
+GREY = (170, 170, 170)
+
+
+def in_its_unit(bundle: Bundle, stack: Stack, volume: Volume) -> Volume:
+    """The volume as SUV by body weight where the bundle wants that of a PET; else as it is.
+
+    Raises
+    ------
+    SuvRefused
+        The headers do not give the factor.
+    """
+    if SUVBW_UNIT not in bundle.accepts.units or stack.modality != "PT" or volume.unit == SUVBW_UNIT:
+        return volume
+    return suv_volume(volume, list(stack.headers))
+
+
+def companions_of(bundle: Bundle, files: StudyFiles, primary: Stack) -> dict[str, Volume]:
+    """The further series that the bundle's channels ask for: same study and frame of reference, most planes first.
+
+    A channel without a series is left out: the bundle refuses or bears it.
+    """
+    found: dict[str, Volume] = {}
+    used = {primary.id}
+    for channel in bundle.companions:
+        modality = channel.modality or primary.modality
+        fitting = [
+            stack
+            for stack in files.scan.stacks
+            if stack.id not in used
+            and stack.study_instance_uid == primary.study_instance_uid
+            and stack.frame_of_reference_uid == primary.frame_of_reference_uid
+            and stack.modality == modality
+            and re.search(channel.description, str(stack.header.get("SeriesDescription") or ""), re.IGNORECASE)
+        ]
+        for stack in sorted(fitting, key=lambda s: (-len(s.sources), s.id)):
+            try:
+                volume = load_volume(stack)
+            except RadgateError as error:
+                log.info("companion series passed by code=%s", error.code)
+                continue
+            found[channel.name] = in_its_unit(bundle, stack, volume)
+            used.add(stack.id)
+            break
+    return found
+
+
+def structure_name(name: str) -> StructureName:
+    """The structure of a name; one that TG-263 does not know keeps the bundle's own word and is coded as anatomy."""
+    try:
+        return lookup(name)
+    except UnknownStructure:
+        return StructureName(
+            tg263=name,
+            zh=name,
+            en=name.replace("_", " "),
+            category=ANATOMY,
+            type=ANATOMY,
+            modifier=None,
+            fma="",
+            colour_rgb=GREY,
+            interpreted_type="ORGAN",
+        )
+
+
+def measured_findings(output: BundleOutput, volume: Volume) -> list[dict[str, Any]]:
+    """Each finding with its box, and the lesion measured in the image: volume, diameters, density, uptake."""
+    regions = {s.name: s.region for s in output.structures}
+    result = []
+    for finding in output.findings:
+        entry = asdict(finding)
+        region = regions.get(finding.structure)
+        if region is not None:
+            lesion = measure_lesion(region, volume.grid, volume=volume)
+            entry["lesion"] = {
+                "volume_cc": lesion.volume_cc,
+                "long_axis_mm": lesion.axes.long_axis.length_mm,
+                "short_axis_mm": lesion.axes.short_axis.length_mm,
+                "largest_diameter_mm": lesion.largest_diameter_mm,
+                "centroid_lps": list(lesion.centroid_lps),
+                "mean": None if lesion.density is None else lesion.density.mean,
+                "unit": volume.unit,
+            }
+            if volume.unit == SUVBW_UNIT:
+                entry["uptake"] = asdict(suv_metrics(region, volume))
+        result.append(entry)
+    return result
+
+
+def run_shadow(
+    bundle: Bundle, output: BundleOutput, run: Callable[[Bundle], BundleOutput], volume: Volume
+) -> dict[str, Any]:
+    """Run the version in a bundle's shadow and compare it with what was delivered; nothing of it goes on.
+
+    Whatever goes wrong in the shadow is recorded and stops nothing.
+    """
+    shadow = bundle.shadow
+    if shadow is None:
+        return {}
+    record: dict[str, Any] = {"bundle": shadow.name, "version": shadow.version}
+    try:
+        other = run(shadow)
+    except Exception as error:  # noqa: BLE001 - the boundary of the shadow: recorded, the delivered run goes on
+        return {**record, "status": "failed", "reason": getattr(error, "message", type(error).__name__)}
+    mine: Mapping[str, Any] = {s.name: s.region for s in output.structures}
+    theirs = {s.name: s.region for s in other.structures}
+    return {
+        **record,
+        "status": "ok",
+        "elapsed_s": round(other.elapsed_s, 3),
+        "warnings": list(other.warnings),
+        "voxels": {name: region.voxel_count for name, region in theirs.items()},
+        "dice_with_delivered": {n: round(dice(mine[n], theirs[n]), 4) for n in mine if n in theirs},
+        "only_delivered": sorted(set(mine) - set(theirs)),
+        "only_shadow": sorted(set(theirs) - set(mine)),
+        "volume_shape": list(volume.array.shape),
+    }

@@ -1,0 +1,113 @@
+"""The engines: eager PyTorch, PyTorch with channels last, ONNX Runtime, OpenVINO; each as a module that takes a window.
+
+All of them compute in float32 and with as many threads as PyTorch. Windows of a batch are computed one after the other,
+so that one compiled network does for every batch.
+"""
+
+import copy
+import importlib.util
+import tempfile
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+__all__ = ["EAGER", "ENGINES", "EngineNetwork", "available_engines"]
+
+EAGER = "eager"
+
+Shape = Sequence[int]
+
+
+class EngineNetwork(nn.Module):
+    """A compiled network in the place of a module.
+
+    Parameters
+    ----------
+    engine
+        Its name.
+    compute
+        From a window (1, C, ...) to its output.
+    """
+
+    def __init__(self, engine: str, compute: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.engine = engine
+        self._compute = compute
+
+    def forward(self, windows: Tensor) -> Tensor:
+        """The outputs of a batch of windows."""
+        outputs = [self._compute(windows[n : n + 1]) for n in range(len(windows))]
+        return outputs[0] if len(outputs) == 1 else torch.cat(outputs)
+
+
+def _eager(network: nn.Module, shape: Shape) -> EngineNetwork:
+    del shape
+    return EngineNetwork(EAGER, network)
+
+
+def _channels_last(network: nn.Module, shape: Shape) -> EngineNetwork:
+    """A copy of the network whose weights and inputs have their channels last in memory."""
+    layout = torch.channels_last_3d if len(shape) == 5 else torch.channels_last
+    laid_out = copy.deepcopy(network)
+    for parameter in laid_out.parameters():
+        if parameter.ndim == len(shape):
+            parameter.data = parameter.data.contiguous(memory_format=layout)
+    return EngineNetwork("channels_last", lambda window: laid_out(window.contiguous(memory_format=layout)))
+
+
+def _openvino(network: nn.Module, shape: Shape) -> EngineNetwork:
+    import openvino
+
+    with torch.inference_mode(), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns of every size that it takes as fixed, which it is here
+        model = openvino.convert_model(network, example_input=torch.zeros(tuple(shape)), input=[list(shape)])
+    settings = {
+        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_NUM_THREADS": torch.get_num_threads(),
+        "NUM_STREAMS": "1",
+        "PERFORMANCE_HINT": "LATENCY",
+    }
+    compiled = openvino.Core().compile_model(model, "CPU", settings)
+    request = compiled.create_infer_request()
+
+    def compute(window: Tensor) -> Tensor:
+        result = request.infer([window.contiguous().numpy()])
+        return torch.from_numpy(result[0].copy())
+
+    return EngineNetwork("openvino", compute)
+
+
+def _onnxruntime(network: nn.Module, shape: Shape) -> EngineNetwork:
+    import onnxruntime
+
+    with tempfile.TemporaryDirectory(prefix="radgate-") as folder:
+        path = Path(folder) / "network.onnx"
+        with torch.inference_mode(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            torch.onnx.export(
+                network, (torch.zeros(tuple(shape)),), str(path), dynamo=False, input_names=["x"], output_names=["y"]
+            )
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = torch.get_num_threads()
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    return EngineNetwork(
+        "onnxruntime", lambda window: torch.from_numpy(session.run(["y"], {"x": window.contiguous().numpy()})[0])
+    )
+
+
+ENGINES: dict[str, tuple[str, Callable[[nn.Module, Shape], Any]]] = {
+    EAGER: ("torch", _eager),
+    "channels_last": ("torch", _channels_last),
+    "openvino": ("openvino", _openvino),
+    "onnxruntime": ("onnxruntime", _onnxruntime),
+}
+"""The package that an engine needs, and what makes it from a network and the shape of a window."""
+
+
+def available_engines() -> tuple[str, ...]:
+    """Names of the engines whose packages are installed."""
+    return tuple(name for name, (package, _) in ENGINES.items() if importlib.util.find_spec(package) is not None)

@@ -1,0 +1,90 @@
+"""Which engine a run uses: the one that was chosen on this machine, or a choice on the run's own windows, or none."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from monai_bundles.engines.choice import choice_of, choose, engine_of
+from monai_bundles.engines.kinds import EngineNetwork
+from monai_bundles.windows import fullest_windows
+
+__all__ = ["masks_of_argmax", "masks_of_sigmoid", "selected_engine"]
+
+WORTH_S = 10.0
+"""A run that eager PyTorch does faster than this is not worth a measurement."""
+
+TRIED_WINDOWS = 2
+
+_built: dict[tuple[str, tuple[int, ...], int], EngineNetwork] = {}
+"""Engines of this process, so that a warm worker compiles once."""
+
+
+def selected_engine(
+    bundle_digest: str,
+    network: nn.Module,
+    inferer: Any,
+    batch: Tensor,
+    windows: int,
+    inside: NDArray[np.bool_] | None = None,
+    cache: Path | None = None,
+) -> nn.Module:
+    """The network, or the engine that computes it faster with the same labels.
+
+    Parameters
+    ----------
+    bundle_digest
+        Of the bundle.
+    network
+        In evaluation mode on the CPU.
+    inferer
+        Of the bundle, with windows.
+    batch
+        Image (1, C, ...).
+    windows
+        How many windows will be computed.
+    inside
+        The body on the image's grid.
+    cache
+        Folder of choices; None for the user's own.
+    """
+    first = fullest_windows(inferer, batch, inside, 1)
+    if not first:
+        return network
+    shape = tuple(int(n) for n in first[0].shape)
+    key = (bundle_digest, shape, torch.get_num_threads())
+    if key in _built:
+        return _built[key]
+    choice = choice_of(bundle_digest, cache)
+    if choice is not None:
+        engine = engine_of(choice, network, shape)
+    else:
+        if _eager_seconds(network, first[0]) * windows < WORTH_S:
+            return network
+        tried = fullest_windows(inferer, batch, inside, TRIED_WINDOWS)
+        _, engine = choose(bundle_digest, network, tried, masks_of_sigmoid, cache)
+    _built.clear()
+    _built[key] = engine
+    return engine
+
+
+def masks_of_sigmoid(output: Tensor) -> NDArray[np.bool_]:
+    """Masks of a network whose channels are structures, at a probability of one half."""
+    return np.asarray(output[0].float().numpy() > 0)
+
+
+def masks_of_argmax(output: Tensor) -> NDArray[np.bool_]:
+    """Masks of a network of which the highest channel counts; the first is the background."""
+    labels = output[0].argmax(dim=0).numpy()
+    return np.stack([labels == n for n in range(1, output.shape[1])])
+
+
+def _eager_seconds(network: nn.Module, window: Tensor) -> float:
+    with torch.inference_mode():
+        began = time.perf_counter()
+        network(window)
+        return time.perf_counter() - began

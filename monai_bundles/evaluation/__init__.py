@@ -1,0 +1,3 @@
+"""Reproduces every figure of a bundle's card: scores, intervals, worst cases and their pictures."""
+
+__all__: list[str] = []

@@ -1,0 +1,68 @@
+"""Scores of patients as a table: mean with a bootstrap interval, median, and the worst patient, for each structure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Row", "dice", "mean_of_rows", "summarised"]
+
+RESAMPLES = 2000
+SEED = 1
+
+
+@dataclass(frozen=True)
+class Row:
+    """One structure over all patients who have it.
+
+    Parameters
+    ----------
+    mean_dice, median_dice
+        Over patients.
+    interval
+        95 % of the means of 2000 samples of the patients, drawn with replacement.
+    patients
+        Their number.
+    worst, worst_dice
+        The patient with the lowest score.
+    """
+
+    mean_dice: float
+    median_dice: float
+    interval: tuple[float, float]
+    patients: int
+    worst: str
+    worst_dice: float
+
+
+def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    """Overlap of two masks; 1 where both are empty."""
+    total = np.count_nonzero(found) + np.count_nonzero(truth)
+    return 2.0 * float(np.count_nonzero(found & truth)) / total if total else 1.0
+
+
+def summarised(scores: Mapping[str, Mapping[str, float]]) -> dict[str, Row]:
+    """Rows by structure, from scores by patient and structure; the same scores give the same intervals."""
+    rng = np.random.default_rng(SEED)
+    names = list(dict.fromkeys(name for by_name in scores.values() for name in by_name))
+    rows = {}
+    for name in names:
+        by_patient = {patient: s[name] for patient, s in scores.items() if name in s}
+        values = np.array(list(by_patient.values()))
+        means = rng.choice(values, (RESAMPLES, len(values))).mean(axis=1)
+        low, high = np.percentile(means, [2.5, 97.5])
+        rows[name] = Row(
+            mean_dice=round(float(values.mean()), 3),
+            median_dice=round(float(np.median(values)), 3),
+            interval=(round(float(low), 3), round(float(high), 3)),
+            patients=len(values),
+            worst=min(by_patient, key=lambda patient: by_patient[patient]),
+            worst_dice=round(float(values.min()), 3),
+        )
+    return rows
+
+
+def mean_of_rows(rows: Mapping[str, Row]) -> float:
+    """Mean over structures of their mean scores."""
+    return round(float(np.mean([row.mean_dice for row in rows.values()])), 3) if rows else 0.0
