@@ -8,6 +8,7 @@ the trilinear dose of the grid.
 import json
 import struct
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,7 @@ from reports.dose.table import colour_of
 from reports.dose.wording import FLAG_WORDS, STATUS_WORDS, course_words
 from reports.planes import Plane, display_planes, window_of
 
-__all__ = ["keep_page_data", "slice_bytes"]
+__all__ = ["keep_page_data", "open_ahead", "slice_bytes"]
 
 PLANES = ("axial", "coronal", "sagittal")
 SHOWN_SHARE, MARGIN_MM = 0.1, 25.0
@@ -97,6 +98,12 @@ def slice_bytes(folder: Path, plane_name: str, index: int) -> bytes:
     text = json.dumps(head, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 4)
     return struct.pack("<I", len(text)) + text + b"".join(parts)
+
+
+def open_ahead(folder: Path) -> None:
+    """Open the files of a sum before its first slice is asked for; a sum that is not there is left to that."""
+    with suppress(OSError, ValueError):
+        _files(folder)
 
 
 class _Files:

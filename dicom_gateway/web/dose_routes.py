@@ -6,11 +6,12 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
+from starlette.background import BackgroundTask
 
 from dicom_gateway.dose import record
 from dicom_gateway.dose.candidates import doses_of
 from dicom_gateway.dose.choice import complete
-from dicom_gateway.dose.page_data import slice_bytes
+from dicom_gateway.dose.page_data import open_ahead, slice_bytes
 from dicom_gateway.dose.workflow import pages_folder
 from dicom_gateway.errors import DoseChoiceRefused, UnknownObject
 from dicom_gateway.web.acting import check_form
@@ -118,7 +119,11 @@ def _page(
     if view is None:
         raise HTTPException(404, translator(site.language(request))("study.not_found"))
     can_run = site.start_dose is not None
-    return site.page(request, "dose.html", status, here="dose", view=view, problem=problem, can_run=can_run)
+    page = site.page(request, "dose.html", status, here="dose", view=view, problem=problem, can_run=can_run)
+    if view.shown is not None and view.shown.is_finished:
+        # while the browser reads the page, the server opens what it will ask for next
+        page.background = BackgroundTask(open_ahead, pages_folder(site.settings, view.shown.id))
+    return page
 
 
 def _row(site: Site, study_uid: str, sum_id: str) -> record.DoseRow:

@@ -25,7 +25,7 @@ from reports.dose import DoseReport, dose_report
 from tests.contouring.dose.making import dose_dataset, plan_dataset, points_of_grid
 from tests.synthetic.series import SeriesDescription, write_series
 
-__all__ = ["CENTRE_LPS", "MADE_AT", "TwoCourses", "dose_a", "dose_b", "made_report", "two_courses"]
+__all__ = ["CENTRE_LPS", "MADE_AT", "TwoCourses", "completed", "dose_a", "dose_b", "made_report", "two_courses"]
 
 MADE_AT = datetime(2026, 3, 4, 15, 6, 7, tzinfo=timezone(timedelta(hours=8)))
 SERIES = SeriesDescription(rows=67, columns=61, planes=23, pixel_spacing_mm=(2.3, 2.1), plane_spacing_mm=3.0)
@@ -104,7 +104,7 @@ def two_courses(folder: Path, fractions: tuple[int | None, int | None] = (33, 20
             "",
         )
         plan = plan_dataset(count, seed, 66.0 if seed == 1 else 40.0)
-        _complete(plan, dose, seed)
+        completed(plan, dose, seed)
         plans.append(folder / f"plan{seed}.dcm")
         doses.append(folder / f"dose{seed}.dcm")
         plan.save_as(plans[-1], enforce_file_format=True)
@@ -125,8 +125,8 @@ def dose_grid(spacing: tuple[float, float, float]) -> Grid:
     )  # fmt: skip
 
 
-def _complete(plan: Dataset, dose: Dataset, seed: int) -> None:
-    """What a plan needs to be a file of the study."""
+def completed(plan: Dataset, dose: Dataset, seed: int) -> Dataset:
+    """The plan with what it needs to be a file of its dose's study."""
     plan.file_meta = FileMetaDataset()
     plan.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     for keyword in ("SpecificCharacterSet", "StudyInstanceUID", "StudyDate", "StudyTime", "StudyID", "AccessionNumber",
@@ -134,6 +134,7 @@ def _complete(plan: Dataset, dose: Dataset, seed: int) -> None:
         setattr(plan, keyword, dose.get(keyword))
     plan.SeriesInstanceUID, plan.Modality, plan.SeriesNumber = deterministic_uid("plan series", seed), "RTPLAN", 30
     plan.InstanceNumber = 1
+    return plan
 
 
 @cache
