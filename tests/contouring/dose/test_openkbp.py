@@ -119,3 +119,54 @@ def test_a_real_case_keeps_its_dose(tmp_path: Path) -> None:
     dose = np.load(folder / "dose" / "pt_201.npz")["dose"]
     assert np.abs(read_rtdose(made.rtdose).dose_gy - dose).max() < 1e-5
     assert len(made.structures) == 10
+
+
+def test_pydicom_alone_finds_the_same_dose_in_the_same_places(collection: Path, tmp_path: Path) -> None:
+    """By hand from the standard's words: no line of radgate's reader is used."""
+    made = export_case(collection, "pt_1", tmp_path)
+    ds = dcmread(made.rtdose)
+    ct = [dcmread(file) for file in made.ct]
+    arrays = [np.load(collection / name / "pt_1.npz") for name in ("ctlab", "dose")]
+
+    dose = ds.pixel_array * float(ds.DoseGridScaling)
+    position = np.array(ds.ImagePositionPatient, dtype=float)
+    first = np.array(min(ct, key=lambda s: float(s.ImagePositionPatient[2])).ImagePositionPatient, dtype=float)
+
+    assert np.abs(dose - arrays[1]["dose"]).max() < 1e-5
+    moved = (arrays[1]["offset"] - arrays[0]["offset"])[::-1] * arrays[0]["spacing"][::-1]
+    assert np.allclose(position - first, moved, atol=1e-4)
+    assert np.allclose(np.diff(np.array(ds.GridFrameOffsetVector, dtype=float)), arrays[0]["spacing"][0])
+    assert np.allclose(np.array(ds.PixelSpacing, dtype=float), arrays[0]["spacing"][1:])
+    assert ds.ReferencedRTPlanSequence[0].ReferencedSOPInstanceUID == dcmread(made.rtplan).SOPInstanceUID
+    assert len({d.FrameOfReferenceUID for d in (*ct, ds)}) == 1
+
+
+@pytest.mark.interop
+def test_plastimatch_finds_the_same_dose_and_structures(collection: Path, tmp_path: Path) -> None:
+    import SimpleITK
+
+    program = require_program("plastimatch")
+    made = export_case(collection, "pt_1", tmp_path / "study")
+    arrays = {name: np.load(collection / name / "pt_1.npz") for name in ("ctlab", "dose")}
+    for file in made.ct:
+        # plastimatch does not look into folders below.
+        file.rename(tmp_path / "study" / file.name)
+    out = tmp_path / "out"
+    command = [
+        program, "convert", "--input", str(tmp_path / "study"), "--output-dose-img", str(out / "dose.mha"),
+        "--output-img", str(out / "ct.mha"), "--output-prefix", str(out / "s"), "--prefix-format", "mha",
+        "--xor-contours",
+    ]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+    dose = SimpleITK.ReadImage(str(out / "dose.mha"))
+    image = SimpleITK.ReadImage(str(out / "ct.mha"))
+    cord = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(out / "s" / "SpinalCord.mha")))
+
+    assert np.abs(SimpleITK.GetArrayFromImage(dose) - arrays["dose"]["dose"]).max() < 1e-3
+    read = read_rtdose(made.rtdose)
+    assert np.allclose(dose.GetOrigin(), read.grid.positions_lps[0], atol=1e-3)
+    assert np.array_equal(SimpleITK.GetArrayFromImage(image).astype(int), arrays["ctlab"]["ct"])
+    truth = (arrays["ctlab"]["oar"] & 2) > 0
+    assert 2 * (cord.astype(bool) & truth).sum() / (cord.astype(bool).sum() + truth.sum()) > 0.97
