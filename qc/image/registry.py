@@ -165,7 +165,7 @@ def check(
     modalities
         Empty for every modality.
     needs
-        Subset of headers, pixels, stack, pictures, image, waveform, frames, siblings, order, expect, dose, masks:<names>.
+        Subset of headers, pixels, stack, pictures, image, waveform, frames, siblings, order, expect, masks:<names>.
     uncertainty
         Half-width of the 95 % interval of the value, from the planted-defect tests.
     states

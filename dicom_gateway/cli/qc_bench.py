@@ -1,0 +1,58 @@
+"""`radgate qc bench`: proof of the checks on real images, and the decision layer against human ratings."""
+
+import json
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+__all__ = ["bench"]
+
+FEWEST = 1
+
+
+def bench(
+    data: Annotated[
+        Path | None, typer.Argument(help="Folder of real images; $RADGATE_TEST_DATA where left out.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    plots: Annotated[Path | None, typer.Option(help="Write the plots of the manual into this folder.")] = None,
+    most: Annotated[int, typer.Option(help="At most so many series of each source.", min=FEWEST)] = 1000,
+    kinds: Annotated[str, typer.Option(help="Modalities, with commas between them.")] = "CT,MR,PT,DX",
+    mriqc: Annotated[
+        Path | None,
+        typer.Option(help="Tables of mriqc-learn 0.0.3 (its wheel or a folder): run the external benchmark."),
+    ] = None,
+) -> None:
+    """Plant defects into real images: rank correlation per check, cross-talk, specificity; exit code 1 below 0.95."""
+    from qc.image.proof import clean_series, draw_all, prove, rated_benchmark
+
+    if mriqc is not None:
+        typer.echo(json.dumps(rated_benchmark(mriqc), indent=1))
+        return
+    folder = data or Path(os.environ.get("RADGATE_TEST_DATA", ""))
+    if not folder.is_dir() or str(folder) == ".":
+        raise typer.BadParameter("Name the folder of real images, or set RADGATE_TEST_DATA.")
+    wanted = tuple(k.strip().upper() for k in kinds.split(",") if k.strip())
+    study = prove(clean_series(folder, wanted, most), lambda text: typer.echo(text, err=True))
+    if plots is not None:
+        draw_all(study, plots)
+    if as_json:
+        typer.echo(json.dumps(study, indent=1, allow_nan=False))
+    else:
+        _print(study)
+    low = [d["check"] for d in study["defects"] if d["rho_median"] is not None and d["rho_median"] < 0.95]
+    raise typer.Exit(1 if low else 0)
+
+
+def _print(study: dict[str, Any]) -> None:
+    for d in study["defects"]:
+        if d["series"]:
+            rho = f"rho {d['rho_median']:.3f} (lowest {d['rho_lowest']:.3f})"
+            typer.echo(f"{d['name']:<22} {d['check']:<22} {rho}, {d['series']} series")
+    for row in study["specificity"]:
+        if row["judged"]:
+            low, high = row["wilson"]
+            passed = f"{row['passed']}/{row['judged']} pass ({100 * low:.1f} to {100 * high:.1f} %)"
+            typer.echo(f"{row['kind']} {row['check']:<26} {passed}")

@@ -1,0 +1,175 @@
+"""The study: how values follow planted severities, which other checks move, and how many clean series pass."""
+
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+from qc.image.inputs import Inputs
+from qc.image.proof.clean import CleanSeries
+from qc.image.proof.planting import DEFECTS, Defect
+from qc.image.registry import Measured, discover
+from qc.image.result import Grade
+from qc.image.run import check_inputs
+
+__all__ = ["LISTED", "prove", "wilson"]
+
+SEEDS = (1, 2)
+MOST_OF_KIND = {"CT": 8, "MR": 4, "DX": 12}
+"""Series of each kind into which defects are planted; specificity takes all of them."""
+
+BAD = {Grade.WARN, Grade.FAIL}
+Z95 = 1.959964
+
+LISTED: dict[str, dict[str, str]] = {
+    "noise": {
+        "ct.ring": "noise raises the mean of circles with few pixels",
+        "ct.motion": "noise lowers the likeness of neighbouring slices",
+        "ct.hu.fat": "noise takes the peak of fat away",
+        "ct.truncation": "noise above -300 HU in air looks like matter at the border",
+    },
+    "scale offset": {"ct.hu.fat": "an offset moves both", "ct.noise.gni": "tissue leaves its window"},
+    "scale offset (fat)": {"ct.hu.air": "an offset moves both", "ct.noise.gni": "tissue leaves its window"},
+    "saturation": {
+        "ct.metal": "what is at the top of the range reads as metal",
+        "ct.ring": "saturated pixels are rings",
+    },
+    "metal": {"gen.pixel.clipped": "metal is at the top of the range"},
+    "missing slices": {"gen.instance.holes": "a lost slice takes its number with it"},
+    "MR ghost": {"mr.ghost": "it is one", "mr.motion": "a copy along phase", "mr.wrap": "a copy at the border"},
+    "film saturation": {"dx.foreign": "saturated pixels are as dense as metal"},
+}
+"""Checks that move with a defect for a physical reason."""
+
+
+def prove(series: Iterable[CleanSeries], progress: Callable[[str], None] = lambda text: None) -> dict[str, Any]:
+    """All three parts over the given series; plain values for JSON."""
+    ranks: dict[str, list[dict[str, Any]]] = {d.name: [] for d in DEFECTS}
+    moved: dict[str, Counter[str]] = {d.name: Counter() for d in DEFECTS}
+    planted: Counter[str] = Counter()
+    judged: dict[tuple[str, str], Counter[str]] = {}
+    whole: dict[str, Counter[str]] = {}
+    taken: Counter[str] = Counter()
+    for one in series:
+        progress(one.name)
+        clean = check_inputs(replace(one.inputs), one.profile)
+        whole.setdefault(one.kind, Counter())[str(clean.grade)] += 1
+        for result in clean.results:
+            judged.setdefault((one.kind, result.check_id), Counter())[str(result.grade)] += 1
+        if taken[one.kind] >= MOST_OF_KIND.get(one.kind, 0):
+            continue
+        taken[one.kind] += 1
+        alarms = {r.check_id for r in clean.results if r.grade in BAD}
+        for defect in DEFECTS:
+            if defect.kind != one.kind:
+                continue
+            found = _follow(defect, one.inputs)
+            if found is not None:
+                ranks[defect.name].append({"series": one.name, **found})
+            worst = defect.plant(replace(one.inputs), defect.severities[-1], 1)
+            if worst is None or found is None:
+                continue
+            planted[defect.name] += 1
+            after = check_inputs(worst, one.profile)
+            moved[defect.name].update({r.check_id for r in after.results if r.grade in BAD} - alarms)
+    return {
+        "defects": [_summary(d, ranks[d.name]) for d in DEFECTS],
+        "cross_talk": _matrix(moved, planted),
+        "specificity": [_passing(kind, check_id, n) for (kind, check_id), n in sorted(judged.items())],
+        "verdicts": {kind: dict(sorted(n.items())) for kind, n in sorted(whole.items())},
+    }
+
+
+def _value(check_id: str, inputs: Inputs) -> float | None:
+    found = discover()[check_id].run(inputs)
+    return float(found.value) if isinstance(found, Measured) and not isinstance(found.value, str) else None
+
+
+def _follow(defect: Defect, inputs: Inputs) -> dict[str, Any] | None:
+    """Rank correlation of one series; None where it does not admit the defect or the check cannot judge it."""
+    own = _value(defect.check, inputs)
+    pairs = []
+    for severity in defect.severities:
+        for seed in SEEDS:
+            made = defect.plant(inputs, severity, seed)
+            value = None if made is None else _value(defect.check, made)
+            if value is not None:
+                pairs.append((severity, value))
+    if len(pairs) < 2 * len(defect.severities) - 2:
+        return None
+    rho = float(stats.spearmanr(*zip(*pairs, strict=True)).statistic) * defect.sign
+    return {"clean": own, "rho": rho if math.isfinite(rho) else 0.0, "pairs": [[s, round(v, 6)] for s, v in pairs]}
+
+
+def _summary(defect: Defect, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    rhos = [row["rho"] for row in rows]
+    summary: dict[str, Any] = {
+        "name": defect.name,
+        "check": defect.check,
+        "kind": defect.kind,
+        "unit": defect.unit,
+        "severities": list(defect.severities),
+        "series": len(rows),
+        "rho_median": float(np.median(rhos)) if rhos else None,
+        "rho_lowest": min(rhos) if rhos else None,
+        "rows": list(rows),
+    }
+    if defect.name == "noise" and rows:
+        errors = [
+            abs(v / math.hypot(row["clean"], s) - 1)
+            for row in rows
+            if row["clean"] is not None
+            for s, v in row["pairs"]
+        ]
+        summary["largest_error_percent"] = 100 * max(errors, default=0.0)
+        summary["median_error_percent"] = 100 * float(np.median(errors)) if errors else 0.0
+    return summary
+
+
+def _matrix(moved: dict[str, Counter[str]], planted: Counter[str]) -> list[dict[str, Any]]:
+    """Per defect: share of the series in which its own check alarms, and those of all others."""
+    rows = []
+    for defect in DEFECTS:
+        count = planted[defect.name]
+        if not count:
+            continue
+        shares = {check: n / count for check, n in sorted(moved[defect.name].items())}
+        listed = LISTED.get(defect.name, {})
+        rows.append({
+            "name": defect.name,
+            "check": defect.check,
+            "series": count,
+            "own": shares.get(defect.check, 0.0),
+            "others": {c: s for c, s in shares.items() if c != defect.check},
+            "unlisted": {c: s for c, s in shares.items() if c != defect.check and c not in listed},
+        })
+    return rows
+
+
+def _passing(kind: str, check_id: str, counts: Counter[str]) -> dict[str, Any]:
+    passed = counts["PASS"]
+    total = passed + counts["WARN"] + counts["FAIL"]
+    low, high = wilson(passed, total)
+    return {
+        "kind": kind,
+        "check": check_id,
+        "judged": total,
+        "not_evaluable": counts["NOT_EVALUABLE"],
+        "passed": passed,
+        "share": passed / total if total else None,
+        "wilson": [low, high],
+    }
+
+
+def wilson(hits: int, total: int) -> tuple[float, float]:
+    """95 % interval of a share after Wilson; from 0 to 1 where nothing was counted."""
+    if not total:
+        return 0.0, 1.0
+    p = hits / total
+    middle = (p + Z95**2 / (2 * total)) / (1 + Z95**2 / total)
+    half = Z95 / (1 + Z95**2 / total) * math.sqrt(p * (1 - p) / total + Z95**2 / (4 * total**2))
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -1,0 +1,82 @@
+"""The proof itself: planting, counting and drawing, on synthetic series and tables."""
+
+import csv
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+
+from qc.image.proof.clean import CleanSeries, clean_series
+from qc.image.proof.drawing import draw_all
+from qc.image.proof.planting import DEFECTS
+from qc.image.proof.ratings import auc, rated_benchmark
+from qc.image.proof.study import prove, wilson
+from qc.image.registry import discover
+from tests.conftest import data_folder
+from tests.qc.radiographs import forearm
+
+
+def test_every_planted_defect_names_a_check() -> None:
+    assert {d.check for d in DEFECTS} <= set(discover())
+
+
+def test_wilson_interval_of_no_alarm_in_200_reaches_down_to_98_per_cent() -> None:
+    low, high = wilson(200, 200)
+
+    # The lower end is n over n plus z squared.
+    assert low == pytest.approx(0.98115, abs=1e-4)
+    assert high == pytest.approx(1.0)
+    assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_area_under_the_curve_counts_pairs() -> None:
+    score, positive = np.array([0.1, 0.4, 0.35, 0.8]), np.array([False, False, True, True])
+
+    assert auc(score, positive) == 0.75
+
+
+def test_study_of_a_forearm_follows_exposure_and_draws_its_plots(tmp_path: Path) -> None:
+    series = CleanSeries("forearm", "DX", forearm(), "dx_limb", True)
+
+    study = prove([series])
+    paths = draw_all(study, tmp_path)
+
+    by_name = {d["name"]: d for d in study["defects"]}
+    assert by_name["exposure"]["rho_median"] >= 0.98
+    assert by_name["film saturation"]["rho_median"] >= 0.95
+    own = {row["name"]: row["own"] for row in study["cross_talk"]}
+    assert own["film saturation"] == 1.0
+    assert {r["check"] for r in study["specificity"]} >= {"dx.clip", "dx.inversion"}
+    for path in paths:
+        assert ElementTree.fromstring(path.read_text(encoding="utf-8")).tag.endswith("svg")  # noqa: S314 - our own file
+
+
+def test_ratings_of_one_collection_are_found_again_in_another(tmp_path: Path) -> None:
+    rng = np.random.default_rng(3)
+    for name, rater, sites in (("abide.tsv", "rater_3", 6), ("ds030.tsv", "rater_1", 2)):
+        with (tmp_path / name).open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file, delimiter="\t")
+            writer.writerow(["cjv", "snr_total", "efc", "noise_only", "site", rater])
+            for number in range(50 * sites):
+                site, bad = number % sites, rng.uniform() < 0.25
+                cjv = 0.4 + 0.1 * site + (0.08 if bad else 0) + rng.normal(0, 0.03)
+                snr = 9 + 2 * site - (1.0 if bad else 0) + rng.normal(0, 0.7)
+                writer.writerow([cjv, snr, rng.normal(), rng.normal(), f"S{site}", -1 if bad else 1])
+
+    found = rated_benchmark(tmp_path)
+
+    assert found["auc_test"] > 0.9
+    # Raw values of several sites hide what scaling within a site shows.
+    assert found["auc_test"] > found["single_metrics"]["cjv"]["test"]
+    assert found["auc_test_interval"][0] < found["auc_test"] < found["auc_test_interval"][1]
+
+
+@pytest.mark.data
+def test_clean_series_of_the_data_folder_are_read() -> None:
+    folder = data_folder("fracture_xray").parent
+
+    found = list(clean_series(folder, ("DX", "MR"), most=3))
+
+    assert [s.kind for s in found].count("DX") == 3
+    assert all(s.inputs.pictures or s.inputs.volume is not None for s in found)
