@@ -164,7 +164,11 @@ def fill(
     # Contours on the image's slices are as thick as a slice, however many slices were left out between them.
     steps = grid.slice_steps_mm
     slice_mm = float(np.median(steps)) if offgrid != "resample" and len(steps) else None
-    region, planes = _interpolated(combined, used, grid, fill_gaps=interpolate == "shape", slice_mm=slice_mm)
+    # What was moved to a slice is drawn on it: only the slices between are made up.
+    positions = np.array([
+        g.position_mm if offgrid == "resample" else float(grid.plane_positions_mm[g.plane]) for g in used
+    ])
+    region, planes = _interpolated(combined, positions, grid, fill_gaps=interpolate == "shape", slice_mm=slice_mm)
     return Filled(region, rings, groups, used, behind, combined.duplicates, combined.united, planes, deviation_mm)
 
 
@@ -187,17 +191,17 @@ def _group_numbers(contours: Contours, groups: Sequence[PlaneGroup]) -> NDArray[
 
 
 def _interpolated(
-    combined: Combined, groups: Sequence[PlaneGroup], grid: Grid, *, fill_gaps: bool, slice_mm: float | None
+    combined: Combined, positions_mm: NDArray[np.float64], grid: Grid, *, fill_gaps: bool, slice_mm: float | None
 ) -> tuple[Region, tuple[int, ...]]:
-    """The shapes of the groups' own planes carried to the planes of the grid."""
+    """Shapes at some positions along the normal carried to the planes of the grid."""
     drawn = combined.runs.region()
     if not drawn.crop.size:
         return Region(np.zeros((0, 0, 0), dtype=np.bool_), (0, 0, 0), grid.shape), ()
-    shapes = np.zeros((len(groups), *drawn.crop.shape[1:]), dtype=np.bool_)
+    shapes = np.zeros((len(positions_mm), *drawn.crop.shape[1:]), dtype=np.bool_)
     shapes[drawn.box[0]] = drawn.crop
     masks, made = between_planes(
         shapes,
-        np.array([g.position_mm for g in groups]),
+        positions_mm,
         grid.plane_positions_mm,
         grid.pixel_spacing_mm,
         fill_gaps=fill_gaps,

@@ -4,6 +4,7 @@ SUVbw = activity concentration * body weight / dose decayed to the time that the
 leaves that open, the series is refused: a guessed time is a guessed diagnosis.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -31,6 +32,9 @@ OVERSAMPLING = 7
 PHILIPS_SUV_SCALE = (0x7053, 0x1000)
 PHILIPS_ACTIVITY_SCALE = (0x7053, 0x1009)
 GE_SCAN_DATETIME = (0x0009, 0x100D)
+LEAST_DOSE_BQ = 1e4
+"""Below a hundredth of a MBq nobody is imaged: a smaller number was written in another unit."""
+
 LONGEST_UPTAKE = timedelta(hours=24)
 
 
@@ -202,13 +206,19 @@ def _by_body_weight(headers: Sequence[Dataset], bq_per_ml: float, rule: str) -> 
     if not items:
         raise SuvRefused("RadiopharmaceuticalInformationSequence is missing, so the dose is unknown.")
     dose, half_life_s = _positive(items[0], "RadionuclideTotalDose"), _positive(items[0], "RadionuclideHalfLife")
+    if dose < LEAST_DOSE_BQ:
+        raise SuvRefused(
+            "RadionuclideTotalDose is too small for an image; it is in Bq by DICOM and seems to be in MBq here, so "
+            "export the series again.",
+            keyword="RadionuclideTotalDose",
+        )
     correction = str(header.get("DecayCorrection", ""))
     if correction == "ADMIN":
         return SuvScale(bq_per_ml * weight_g / dose, f"{rule}, corrected to the time of injection")
     if correction != "START":
         raise SuvRefused("DecayCorrection is neither START nor ADMIN, so the reference time is unknown.")
     start, source = _scan_start(headers)
-    uptake = start - _injection(items[0], start)
+    uptake = start - _injection(items[0], start, str(header.get("TimezoneOffsetFromUTC") or ""))
     if not timedelta(0) <= uptake <= LONGEST_UPTAKE:
         raise SuvRefused(
             "The scan begins before the injection, or more than a day after it; check the times in the header.",
@@ -241,9 +251,31 @@ def _scan_start(headers: Sequence[Dataset]) -> tuple[datetime, str]:
     )
 
 
-def _injection(item: Dataset, start: datetime) -> datetime:
+def _injection(item: Dataset, start: datetime, header_zone: str) -> datetime:
+    """Time of injection by the clock of the other times in the header.
+
+    Raises
+    ------
+    SuvRefused
+        There is none, or it is by another clock that the header does not relate to its own.
+    """
     if item.get("RadiopharmaceuticalStartDateTime"):
-        return _parsed(str(item.RadiopharmaceuticalStartDateTime))
+        written = str(item.RadiopharmaceuticalStartDateTime).strip()
+        moment, zone = _parsed(written), _offset(written[14:])
+        if zone is None:
+            return moment
+        own = _offset(header_zone)
+        if own is not None:
+            return moment + own - zone
+        # Without the header's own zone, only the same time of day without a zone tells that the clocks agree.
+        time_of_day = item.get("RadiopharmaceuticalStartTime")
+        if time_of_day and _parsed(f"{moment:%Y%m%d}{time_of_day}") == moment:
+            return moment
+        raise SuvRefused(
+            "RadiopharmaceuticalStartDateTime has an offset from UTC and the header does not state its own; export "
+            "the series with TimezoneOffsetFromUTC.",
+            keyword="TimezoneOffsetFromUTC",
+        )
     if not item.get("RadiopharmaceuticalStartTime"):
         raise SuvRefused("RadiopharmaceuticalStartTime is missing, so the time of injection is unknown.")
     injected = _parsed(f"{start:%Y%m%d}{item.RadiopharmaceuticalStartTime}")
@@ -265,6 +297,15 @@ def _parsed(text: str) -> datetime:
         return moment + timedelta(seconds=float(f"0.{fraction or 0}"))
     except ValueError as fault:
         raise SuvRefused("A date or time in the header cannot be read; export the series again.") from fault
+
+
+def _offset(text: str) -> timedelta | None:
+    """The offset from UTC at the end of a text, as "+0800"; None without one."""
+    found = re.search(r"([+-])(\d\d)(\d\d)$", text.strip())
+    if found is None:
+        return None
+    offset = timedelta(hours=int(found[2]), minutes=int(found[3]))
+    return offset if found[1] == "+" else -offset
 
 
 def _positive(header: Dataset, keyword: str) -> float:

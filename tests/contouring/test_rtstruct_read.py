@@ -392,6 +392,18 @@ def test_gaps_stay_empty_and_are_filled_on_request() -> None:
     assert filled.region.voxel_count == 10 * 88
 
 
+@pytest.mark.parametrize("shift_mm", [0.2, -0.24])
+def test_filling_gaps_leaves_slices_alone_whose_contours_were_only_rounded(shift_mm: float) -> None:
+    """A plate of other sizes on each slice: any mixing of neighbours would change its voxels."""
+    items = [contour(square(GRID, k, side=6 + 3 * (k % 2)) + shift_mm * GRID.normal) for k in (3, 4, 5, 6, 9, 10)]
+
+    plain, filled = one(items), one(items, interpolate="shape")
+
+    assert filled.report.filled_planes == (7, 8)
+    drawn = [3, 4, 5, 6, 9, 10]
+    assert np.array_equal(filled.region.mask()[drawn], plain.region.mask()[drawn])
+
+
 def test_a_single_slice_takes_its_thickness_and_nothing_without_one() -> None:
     from dataclasses import replace
 

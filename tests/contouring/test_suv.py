@@ -52,6 +52,31 @@ def test_full_date_of_injection_wins_over_the_time_of_day() -> None:
     assert suv_scale([dated]).factor == pytest.approx(WEIGHT_KG * 1000 / (DOSE_BQ * 2 ** (-7200 / HALF_LIFE_S)))
 
 
+@pytest.mark.parametrize(
+    ("written", "zone"),
+    [("20260304001500.00+0000", "+0800"), ("20260304081500+0800", "+0800"), ("20260303191500-0500", "+0800")],
+)
+def test_an_injection_by_another_clock_is_converted(written: str, zone: str) -> None:
+    """All three are 08:15 in China, two hours before the scan; read without their offsets they would be up to 15."""
+    dated = header(RadiopharmaceuticalStartDateTime=written, TimezoneOffsetFromUTC=zone)
+
+    assert suv_scale([dated]).factor == pytest.approx(WEIGHT_KG * 1000 / (DOSE_BQ * 2 ** (-7200 / HALF_LIFE_S)))
+
+
+def test_an_offset_that_cannot_be_related_is_refused_unless_the_clocks_agree() -> None:
+    known = {"RadiopharmaceuticalStartDateTime": "20260304081500+0800"}
+
+    with pytest.raises(SuvRefused, match="TimezoneOffsetFromUTC"):
+        suv_scale([header(**known, RadiopharmaceuticalStartTime="001500")])
+    agreeing = header(**known, RadiopharmaceuticalStartTime="081500")
+    assert suv_scale([agreeing]).factor == pytest.approx(WEIGHT_KG * 1000 / (DOSE_BQ * 2 ** (-7200 / HALF_LIFE_S)))
+
+
+def test_a_dose_in_megabecquerel_is_refused() -> None:
+    with pytest.raises(SuvRefused, match="MBq"):
+        suv_scale([header(RadionuclideTotalDose=370.0)])
+
+
 def test_values_that_are_suv_already_stay() -> None:
     assert suv_scale([header(Units="GML")]).factor == 1.0
     assert suv_scale([header(Units="GML", SUVType="BW")]).factor == 1.0
