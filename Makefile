@@ -7,7 +7,7 @@ STUDY ?=
 KEEP ?=
 MARKS ?=
 
-.PHONY: help install demo test lint bench docs-settings clean
+.PHONY: help install demo test pylinac lint bench docs-settings clean
 help:            ## this list
 	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
 
@@ -26,6 +26,13 @@ demo: $(READY)   ## start the service, send a study through it and show what cam
 test: $(READY)   ## all tests; says what it skipped and why
 	$(BIN)/python -m pytest $(MARKS)
 
+pylinac: .pylinac/ready  ## the environment of its own in which phantoms are measured
+
+.pylinac/ready: qc/image/phantom/requirements.txt
+	python3 -m venv .pylinac
+	.pylinac/bin/python -m pip install --quiet --requirement $<
+	@touch $@
+
 lint: $(READY)   ## style, types and the direction of imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -36,4 +43,4 @@ bench: $(READY)  ## every benchmark beside its peer; prints ratios
 	$(BIN)/python -m bench
 
 clean:           ## remove the virtual environment and what was built
-	rm -rf $(VENV) build demo
+	rm -rf $(VENV) .pylinac build demo

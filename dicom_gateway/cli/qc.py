@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dicom_gateway.cli import qc_records
+from dicom_gateway.cli import qc_bench, qc_phantom, qc_records
 
 if TYPE_CHECKING:
     from qc.image import SeriesVerdict
@@ -21,6 +21,8 @@ profiles_app = typer.Typer(help="Protocol profiles: which checks, which limits."
 app.add_typer(profiles_app, name="profiles")
 app.command("export")(qc_records.export)
 app.command("trend")(qc_records.trend)
+app.command("phantom")(qc_phantom.phantom)
+app.command("bench")(qc_bench.bench)
 
 Folders = Annotated[
     list[Path] | None, typer.Option("--profiles", help="Folder or file of site profiles; may be repeated.", exists=True)
@@ -145,12 +147,13 @@ def _overall(verdicts: list["SeriesVerdict"]) -> str:
 
 def _print(verdicts: list["SeriesVerdict"]) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     console = Console()
     for verdict in verdicts:
         subject = verdict.results[0].subject if verdict.results else None
-        what = f"{subject.modality}, {subject.planes} planes" if subject else ""
+        what = escape(f"{subject.modality}, {subject.planes} planes") if subject else ""
         colour = COLOURS[str(verdict.grade)]
         console.print(f"[{colour}]{verdict.grade}[/{colour}]  {what}  {verdict.series_instance_uid}", highlight=False)
         console.print(f"      profile {verdict.profile_id}, {len(verdict.results)} checks", highlight=False)
@@ -168,5 +171,5 @@ def _print(verdicts: list["SeriesVerdict"]) -> None:
             cause = f"{r.cause.zh}\n{r.cause.en}" if r.cause else ""
             action = f"{r.action.zh}\n{r.action.en}" if r.action else ""
             shade = COLOURS[str(r.grade)]
-            table.add_row(f"[{shade}]{r.grade}[/{shade}]", r.check_id, cause, action)
+            table.add_row(f"[{shade}]{r.grade}[/{shade}]", r.check_id, escape(cause), escape(action))
         console.print(table, highlight=False)

@@ -17,7 +17,7 @@ from sqlalchemy import Engine, select
 from dicom_gateway.errors import GatewayError, QualityWorkerFailed
 from dicom_gateway.quality import record
 from dicom_gateway.quality.messages import Sender, send
-from dicom_gateway.quality.worker import QualityWorker
+from dicom_gateway.quality.worker import REQUEST_S, QualityWorker
 from dicom_gateway.settings import Settings
 from dicom_gateway.store import tables
 from dicom_gateway.store.quality_tables import judged_series
@@ -80,7 +80,7 @@ class QualityObserver:
         self._store = store
         self._on_final = on_final
         self._sender = sender
-        self._worker = QualityWorker(settings.quality.profiles, store.root / "pictures")
+        self._worker = QualityWorker(settings.quality.profiles, store.root / "pictures", settings.quality)
         self._inbox: deque[Receipt] = deque()
         self._completed: deque[str] = deque()
         self._to_tell: deque[str] = deque()
@@ -216,7 +216,7 @@ class QualityObserver:
             part = series.files[series.sent : series.sent + AT_ONCE]
             is_last = series.closing and series.sent + len(part) >= len(series.files)
             request = {"kind": "close" if is_last else "look", "series": uid, "files": [str(f) for f in part]}
-            answer = self._worker.ask(request)
+            answer = self._worker.ask(request, REQUEST_S + (self._settings.phantom_timeout_s if is_last else 0.0))
         except QualityWorkerFailed as error:
             log.error("quality worker failed: %s", error.code)
             series.tries += 1

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from dicom_gateway.errors import QualityWorkerFailed
+from dicom_gateway.settings import Quality
 
-__all__ = ["QualityWorker"]
+__all__ = ["REQUEST_S", "QualityWorker"]
 
 log = logging.getLogger(__name__)
 
@@ -31,10 +32,21 @@ class QualityWorker:
         Profile files of the site.
     pictures
         Folder for the pictures.
+    settings
+        For the process that measures phantoms.
     """
 
-    def __init__(self, profiles: Sequence[Path], pictures: Path) -> None:
-        self._arguments = {"profiles": [str(p) for p in profiles], "pictures": str(pictures)}
+    def __init__(self, profiles: Sequence[Path], pictures: Path, settings: Quality) -> None:
+        python = settings.phantom_python
+        self._arguments = {
+            "profiles": [str(p) for p in profiles],
+            "pictures": str(pictures),
+            "phantoms": {
+                "python": "" if python is None else str(python),
+                "timeout_s": settings.phantom_timeout_s,
+                "memory_mb": settings.phantom_memory_mb,
+            },
+        }
         self._pictures = pictures
         self._process: subprocess.Popen[str] | None = None
         self._answers: queue.Queue[dict[str, Any] | None] = queue.Queue()

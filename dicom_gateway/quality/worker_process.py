@@ -9,6 +9,7 @@ import json
 import logging
 import os
 import sys
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
@@ -23,8 +24,10 @@ from imaging.frames import ENHANCED, SINGLE_FRAME, planes_of
 from imaging.headers import read_header, text
 from imaging.pixels import PlanePixels, read_pixels
 from imaging.quiet import quiet_pydicom
+from imaging.series import scan
 from qc.image.inputs import text_of
 from qc.image.monitor import SeriesMonitor
+from qc.image.phantom import analyse_phantom, phantom_verdict, recognise_stack
 from qc.image.registry import MODALITIES, discover
 from qc.image.result import CheckResult, SeriesVerdict
 
@@ -44,10 +47,13 @@ class Bench:
         Profile files of the site.
     pictures
         Folder that pictures are written to, by the sha256 of their content.
+    phantoms
+        Interpreter and limits of the process that measures phantoms, as in `analyse_phantom`.
     """
 
-    def __init__(self, profiles: list[Path], pictures: Path) -> None:
+    def __init__(self, profiles: list[Path], pictures: Path, phantoms: Mapping[str, Any] | None = None) -> None:
         self._profiles = profiles
+        self._phantoms = dict(phantoms or {})
         self._pictures = pictures
         self._open: dict[str, SeriesMonitor] = {}
         self._shown: dict[str, dict[str, tuple[str, str]]] = {}
@@ -66,7 +72,7 @@ class Bench:
         if not monitor.files:
             self._forget(series)
             return {"kind": "ignored", "series": series}
-        verdict = monitor.close() if request["kind"] == "close" else monitor.provisional()
+        verdict = self._final(monitor) if request["kind"] == "close" else monitor.provisional()
         if verdict is None:
             return {"kind": "ignored", "series": series}
         pictures = self._pictured(series, monitor, verdict)
@@ -81,6 +87,15 @@ class Bench:
             "source": source_of(read_header(monitor.files[0]).dataset),
             "elapsed_s": round(perf_counter() - started, 3),
         }
+
+    def _final(self, monitor: SeriesMonitor) -> SeriesVerdict:
+        """The verdict of the checks of patients, or what a phantom measures where the series shows one."""
+        verdict = monitor.close()
+        for stack in scan(monitor.files).stacks:
+            kind = recognise_stack(stack) if stack.series_instance_uid == verdict.series_instance_uid else ""
+            if kind:
+                return phantom_verdict(analyse_phantom(stack, kind, **self._phantoms), verdict)
+        return verdict
 
     def _forget(self, series: str) -> None:
         self._open.pop(series, None)
@@ -186,7 +201,8 @@ def main(requests: IO[str], answers: IO[str], arguments: list[str]) -> None:
     """Answer until the parent closes the pipe."""
     settings = json.loads(arguments[0])
     discover()
-    bench = Bench([Path(p) for p in settings["profiles"]], Path(settings["pictures"]))
+    phantoms = {**settings["phantoms"], "python": Path(settings["phantoms"]["python"] or "/nowhere")}
+    bench = Bench([Path(p) for p in settings["profiles"]], Path(settings["pictures"]), phantoms)
     _say(answers, {"kind": "ready"})
     for line in requests:
         request = json.loads(line)

@@ -22,7 +22,7 @@ from qc.image.registry import CheckSpec, Measured, NotEvaluable, discover
 if TYPE_CHECKING:
     from imaging.series import Stack
 
-__all__ = ["SinglePlanes", "has_near", "plane_volume", "specs_by_plane"]
+__all__ = ["SinglePlanes", "has_near", "plane_of", "plane_volume", "specs_by_plane"]
 
 APART_MM = {"run": 5.0, "median": 10.0, "sum": 0.0}
 """A plane is judged by a check only where none nearer than this has been: thin slices say the same as their
@@ -57,7 +57,7 @@ class SinglePlanes:
     def _judged(self) -> Iterable[ArrivedPlane]:
         done: list[ArrivedPlane] = []
         for k in range(len(self._stack.headers)):
-            plane = _plane_of(self._stack, k)
+            plane = plane_of(self._stack, k)
             p_mm = float(self._stack.grid.plane_positions_mm[k])
             arrived = ArrivedPlane(plane.file, plane.source.frame_number, plane.header, p_mm)
             try:
@@ -116,8 +116,8 @@ def plane_volume(plane: Plane) -> Volume:
     return Volume(array=array, grid=grid, sources=(plane.source,), unit=unit)
 
 
-def _plane_of(stack: "Stack", k: int) -> Plane:
-    """One plane of a stack."""
+def plane_of(stack: "Stack", k: int) -> Plane:
+    """One plane of a stack, by its index."""
     grid = stack.grid
     return Plane(
         source=stack.sources[k],
