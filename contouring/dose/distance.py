@@ -62,7 +62,11 @@ def lattice_around(structure: PlanarStructure, step_mm: float, rim_mm: float) ->
 
 
 def signed_distances_mm(
-    structure: PlanarStructure, lattice: Lattice, reach_mm: float, overlap: Overlap = "error"
+    structure: PlanarStructure,
+    lattice: Lattice,
+    reach_mm: float,
+    overlap: Overlap = "error",
+    needed_mm: float | None = None,
 ) -> NDArray[np.float32]:
     """In-plane distance to the contours, positive inside, shape (planes, rows, columns).
 
@@ -76,6 +80,8 @@ def signed_distances_mm(
         Further away the distance is this; nearer it is exact.
     overlap
         What crossing contours mean.
+    needed_mm
+        Points further than this from the contours of every plane are not asked for, and get the reach.
 
     Raises
     ------
@@ -83,9 +89,10 @@ def signed_distances_mm(
         Boundaries of two contours cross, and `overlap` is "error".
     """
     inside = _inside(structure, lattice, overlap)
+    asked = _asked(inside, lattice.step_mm, needed_mm)
     distances = np.empty(inside.shape, dtype=np.float32)
     for k, edges in enumerate(_edges(structure.polygons)):
-        distances[k] = _distance(edges, lattice, reach_mm)
+        distances[k] = _distance(edges, lattice, reach_mm, asked)
         np.negative(distances[k], out=distances[k], where=~inside[k])
     return distances
 
@@ -98,6 +105,17 @@ def _inside(structure: PlanarStructure, lattice: Lattice, overlap: Overlap) -> N
     return combine(rings, shape, is_xor=structure.is_xor, overlap=overlap).runs.region().mask()
 
 
+def _asked(inside: NDArray[np.bool_], step_mm: float, needed_mm: float | None) -> NDArray[np.intp]:
+    """Flat indices of the points at which distances are needed."""
+    from scipy import ndimage
+
+    if needed_mm is None:
+        return np.arange(inside[0].size)
+    # Two steps more, because a contour passes beside the points that it encloses.
+    away = ndimage.distance_transform_edt(~inside.any(axis=0))
+    return np.flatnonzero(away * step_mm <= needed_mm + 2 * step_mm)
+
+
 @dataclass(frozen=True)
 class _Edges:
     """The edges of one plane: both ends of each, and the one before and after it in its polygon."""
@@ -108,24 +126,25 @@ class _Edges:
     after: NDArray[np.intp]
 
 
-def _distance(edges: _Edges, lattice: Lattice, reach_mm: float) -> NDArray[np.float32]:
-    """Unsigned distance to the boundary, capped.
+def _distance(edges: _Edges, lattice: Lattice, reach_mm: float, asked: NDArray[np.intp]) -> NDArray[np.float32]:
+    """Unsigned distance to the boundary at the points asked for, capped.
 
     The nearest sub-pixel that the boundary passes tells an edge near the nearest one; from there the polygon is walked
     as long as it comes nearer.
     """
     from scipy import ndimage
 
+    distance = np.full((lattice.rows, lattice.columns), reach_mm, dtype=np.float32)
     if not len(edges.begin):
-        return np.full((lattice.rows, lattice.columns), reach_mm, dtype=np.float32)
+        return distance
     points, owner = _beads(edges.begin, edges.end, lattice.step_mm)
     column, row = np.rint((points - lattice.first_mm) / lattice.step_mm).astype(np.intp).T
     passed = np.full((lattice.rows, lattice.columns), -1, dtype=np.intp)
     passed[row, column] = owner
     nearest = ndimage.distance_transform_edt(passed < 0, return_distances=False, return_indices=True)
-    first = passed[nearest[0], nearest[1]].reshape(-1)
-    x = np.broadcast_to(lattice.x_mm, passed.shape).reshape(-1)
-    y = np.repeat(lattice.y_mm, lattice.columns)
+    first = passed[nearest[0].ravel()[asked], nearest[1].ravel()[asked]]
+    rows, columns = np.divmod(asked, lattice.columns)
+    x, y = lattice.x_mm[columns], lattice.y_mm[rows]
     best, found = first, _squared(x, y, edges, first)
     still = np.arange(len(first), dtype=np.intp)
     for _ in range(MOST_MOVES):
@@ -139,7 +158,8 @@ def _distance(edges: _Edges, lattice: Lattice, reach_mm: float) -> NDArray[np.fl
         still = still[found[still] < before]
         if not len(still):
             break
-    return np.minimum(np.sqrt(found), reach_mm).astype(np.float32).reshape(passed.shape)
+    distance.reshape(-1)[asked] = np.minimum(np.sqrt(found), reach_mm)
+    return distance
 
 
 def _squared(x: FloatArray, y: FloatArray, edges: _Edges, chosen: NDArray[np.intp]) -> FloatArray:

@@ -145,7 +145,10 @@ def _fields_of(
     usual = structure.usual_step_mm
     rim = usual if caps in {"half", "rounded"} else 0.0
     lattice = lattice_around(structure, steps.in_plane_mm, rim)
-    return lattice, signed_distances_mm(structure, lattice, REACH_STEPS * usual, overlap)
+    needed = lattice.step_mm + OVERSHOOT_SHARE * usual
+    # Twice the step: the same distances serve sub-voxels of twice the size.
+    needed += lattice.step_mm
+    return lattice, signed_distances_mm(structure, lattice, REACH_STEPS * usual, overlap, needed)
 
 
 def _cut(

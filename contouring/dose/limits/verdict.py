@@ -113,7 +113,7 @@ def _histogram(chosen: LimitSet, judged: Judged) -> tuple[Dvh | None, Literal["p
     if chosen.kind == "physical" or (chosen.kind == "conventional" and not misfit):
         return judged.physical, "physical", misfit
     if judged.eqd2 is None:
-        return None, "EQD2", "the fractions are not known, so there is no EQD2"
+        return None, "EQD2", "there is no EQD2: the fractions are not known, or it was not asked for"
     return judged.eqd2, "EQD2", ""
 
 
