@@ -13,6 +13,7 @@ import typer
 
 if TYPE_CHECKING:
     from contouring.dose.limits import LimitSet
+    from contouring.names import NameTable
     from imaging.series import Stack
 
 __all__ = ["app"]
@@ -31,7 +32,9 @@ Site = Annotated[str, typer.Option(help="Site whose limits apply, as nasopharynx
 Limits = Annotated[
     list[Path] | None, typer.Option(help="The clinic's own limits; those of the site replace the shipped ones.")
 ]
-Config = Annotated[Path | None, typer.Option(help="Settings, for the clinic's own limits.", exists=True)]
+Config = Annotated[
+    Path | None, typer.Option(help="Settings, for the clinic's own limits and names of structures.", exists=True)
+]
 Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Number to print, as V20Gy; may be repeated.")]
 
 
@@ -56,7 +59,7 @@ def dvh(
     metrics = (*USUAL_METRICS, *(metric or ()))
     sets = _limit_sets(site, limits, config)
     table = histograms(rtstruct, rtdose, caps=caps)
-    verdicts = verdicts_of(table, sets, fractions, prescription)
+    verdicts = verdicts_of(table, sets, fractions, prescription, _names(config))
     rows = [
         {
             "structure": name,
@@ -125,6 +128,7 @@ def sum_doses(
         site=site,
         limits=_limit_sets(site, limits, config),
         caps=caps,
+        names=_names(config),
     )
     found = assess(
         rtstruct,
@@ -201,6 +205,14 @@ def _limit_sets(site: str, files: Sequence[Path] | None, config: Path | None) ->
     paths = [*(files or ()), *(load_settings(config).dose.limits if config is not None else ())]
     own = [load_limits(path) for path in paths]
     return limits_for(site, own) if site or own else ()
+
+
+def _names(config: Path | None) -> "NameTable":
+    """Names of structures, with the aliases of the settings file."""
+    from contouring.names import load_aliases
+    from dicom_gateway.settings import load_settings
+
+    return load_aliases(None if config is None else load_settings(config).contour.aliases)
 
 
 def _ratios(given: Sequence[str] | None) -> dict[str, float]:

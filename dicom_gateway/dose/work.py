@@ -12,6 +12,7 @@ from sqlalchemy import Engine, select
 from contouring.dose.assess import AssessOptions, assess
 from contouring.dose.assessment_json import assessment_report
 from contouring.dose.limits import limits_for, load_limits
+from contouring.names import load_aliases
 from dicom_gateway.dose.candidates import doses_of
 from dicom_gateway.dose.page_data import keep_page_data
 from dicom_gateway.dose.record import DoseRow
@@ -141,6 +142,7 @@ def _assessed(job: DoseJob) -> DoseReport:
             register=choice.register or None,
             site=choice.site,
             limits=limits_for(choice.site, own) if choice.site else tuple(s for s in own if not s.site),
+            names=load_aliases(job.settings.contour.aliases),
         ),
         progress=progress,
     )

@@ -267,7 +267,8 @@ class Contour:
     aliases: Path | None = setting(  # noqa: RUF009 - a frozen default
         None,
         'TOML file with the site\'s names of structures, one a line (`"GTV-1" = "GTVp"`), relative to this file. '
-        "`radgate contour --config` reads foreign structures by it.",
+        "Labels of bundles and structures of RTSTRUCT files get their TG-263 names by it: in the service, in "
+        "`radgate run`, and in `radgate contour` and `radgate dose` with `--config`.",
     )
 
 
