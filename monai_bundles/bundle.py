@@ -141,11 +141,14 @@ class BundleInput:
         Images that become its channels, in order; the first image of the first input is the series of the route.
     zeros
         Instead of an image: zeros on the same grid, for a mask or clicks that nobody gave.
+    repeat
+        How often the channels follow one another: 3 gives a grey image to a network that was made for colours.
     """
 
     key: str
     channels: tuple[Channel, ...] = ()
     zeros: bool = False
+    repeat: int = 1
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from monai_bundles.adding.labels import is_background
 from monai_bundles.bundle import Accepts, BundleInput, BundleStructure, Channel, OutputForm
 from monai_bundles.errors import BadMetadata, UnlabelledOutput
 
@@ -149,7 +150,8 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
             channels = tuple(Channel(**channel) for channel in entry.get("channels", ()))
             for channel in channels:
                 re.compile(channel.description)
-            inputs.append(BundleInput(str(entry["key"]), channels, bool(entry.get("zeros", False))))
+            repeat = int(entry.get("repeat", 1))
+            inputs.append(BundleInput(str(entry["key"]), channels, bool(entry.get("zeros", False)), repeat))
     except (TypeError, KeyError, AttributeError, re.error) as error:
         raise BadMetadata(
             "`inputs` in configs/radgate.json needs a key and channels with name and modality; correct it.",
@@ -222,7 +224,7 @@ def _declared_names(metadata: Mapping[str, Any]) -> list[str]:
     outputs: Mapping[str, Any] = metadata["network_data_format"].get("outputs", {})
     for output in outputs.values():
         names = output.get("channel_def", {}).values() if isinstance(output, dict) else ()
-        return [str(name) for name in names if str(name).lower() != "background"]
+        return [str(name) for name in names if not is_background(str(name))]
     return []
 
 

@@ -176,4 +176,4 @@ def _input_json(entry: Any) -> dict[str, Any]:
     """An input without what is left at its default."""
     content = asdict(entry)
     content["channels"] = [{k: v for k, v in channel.items() if v or k == "name"} for channel in content["channels"]]
-    return {k: v for k, v in content.items() if v or k == "key"}
+    return {k: v for k, v in content.items() if k == "key" or (v and not (k == "repeat" and v == 1))}

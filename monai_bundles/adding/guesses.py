@@ -11,6 +11,7 @@ from monai_bundles.errors import WrongDimensions
 __all__ = ["guessed_inputs", "guessed_modalities", "network_dimensions", "output_form"]
 
 DIMENSIONS = (2, 3)
+COLOURS = 3
 
 SERIES_WORDS = {
     "flair": "flair", "t1c": "t1.*(gd|ce|post|contrast|\\+c|c\\+)|t1c", "t1gd": "t1.*(gd|ce|post|contrast)|t1c",
@@ -133,7 +134,12 @@ def guessed_inputs(
             names = [f"channel {n + 1}" for n in range(channels_in)]
             notes.append(f"Which {channels_in} series become the channels cannot be told; name them under `inputs`.")
         several = len(names) > 1 or len(wanted) > 1
-        inputs.append(BundleInput(key, tuple(_channel(n, modality, several=several) for n in names)))
+        repeat = COLOURS if not stacked and not several and channels_in == COLOURS else 1
+        inputs.append(BundleInput(key, tuple(_channel(n, modality, several=several) for n in names), repeat=repeat))
+        if repeat > 1:
+            notes.append(
+                "The network was made for colours; it gets the grey image three times: check that it bears it."
+            )
     if any(len(i.channels) > 1 for i in inputs) or len(inputs) > 1:
         notes.append("Each channel's series is found by SeriesDescription; check the patterns under `inputs`.")
     inputs += [BundleInput(key, zeros=True) for key in keys if key in MASK_KEYS]

@@ -20,6 +20,8 @@ TARGET_NEEDS = {
 }
 """What networks and readers of MONAI need beside MONAI itself."""
 
+TORCHVISION_NAMES = ("torchvision.", "resnet_fpn_feature_extractor", "TorchVisionFCModel")
+
 
 def missing_packages(root: Path, config: dict[str, Any], *, with_code: bool) -> tuple[str, ...]:
     """Names of packages that the configuration, or the bundle's own code where it is trusted, imports in vain."""
@@ -30,7 +32,7 @@ def missing_packages(root: Path, config: dict[str, Any], *, with_code: bool) -> 
         if name.startswith("torchvision."):
             wanted.add("torchvision")
     for _, _, value in walk(config):
-        if isinstance(value, str) and value.startswith("$") and "torchvision." in value:
+        if isinstance(value, str) and value.startswith("$") and any(name in value for name in TORCHVISION_NAMES):
             wanted.add("torchvision")
     if with_code:
         wanted |= _imports_of_code(root, config)

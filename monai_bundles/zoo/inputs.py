@@ -51,8 +51,8 @@ def source_tensors(
             primary = False
         if entry.zeros or not arrays:
             arrays = [np.zeros(volume.array.shape, dtype=np.float32)]
-        stacked = np.stack([a.transpose(2, 1, 0) for a in arrays])
-        if len(arrays) == 1 and not channel_first:
+        stacked = np.stack([a.transpose(2, 1, 0) for a in arrays * entry.repeat])
+        if len(stacked) == 1 and not channel_first:
             stacked = stacked[0]
         result[entry.key] = MetaTensor(
             torch.from_numpy(np.ascontiguousarray(stacked)), affine=affine.clone(), meta=_meta(volume)

@@ -22,6 +22,9 @@ from monai_bundles.zoo.workflow import Workflow, forget_workflows, load_workflow
 
 __all__ = ["run_workflow"]
 
+OUTPUT_KEYS = ("pred", "type_map", "seg", "label_map", "instance_map")
+"""Under which postprocessing leaves its labels, the usual one first."""
+
 
 def run_workflow(
     bundle: Bundle, volume: Volume, companions: Mapping[str, Volume], tell: Progress, device: str
@@ -175,36 +178,49 @@ def _check_memory(bundle: Bundle, workflow: Workflow, image: MetaTensor, volume:
 
 
 def _segment(workflow: Workflow, data: dict[str, Any], key: str, device: str) -> Any:
-    """The output after postprocessing, channels in front, with its affine where it knows it.
-
-    Raises
-    ------
-    WrongOutput
-        The network gave no image.
-    """
+    """The output after postprocessing, channels in front, with its affine where it knows it."""
     image = data[key]
     plain = image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)
     with torch.inference_mode():
         output = workflow.inferer(plain[None].to(device, torch.float32), workflow.network)
-    if isinstance(output, dict):
-        output = next(iter(output.values()))
     if isinstance(output, tuple | list):
         output = output[0]
+    if isinstance(output, dict):
+        return _finished(workflow, data, key, {name: _placed(value, image) for name, value in output.items()})
+    return _finished(workflow, data, key, _placed(output, image))
+
+
+def _placed(output: Any, image: Any) -> Any:
+    """An output (1, C, ...) without its batch, where the image is.
+
+    Raises
+    ------
+    WrongOutput
+        It is no tensor.
+    """
     if not isinstance(output, torch.Tensor):
         raise WrongOutput("The network gave no image; check the form of the output in configs/radgate.json.")
     prediction = output[0].float().cpu().clone()
-    if isinstance(image, MetaTensor):
-        prediction = MetaTensor(prediction, affine=image.affine.clone())
-    return _finished(workflow, data, key, prediction)
+    return MetaTensor(prediction, affine=image.affine.clone()) if isinstance(image, MetaTensor) else prediction
 
 
 def _finished(workflow: Workflow, data: dict[str, Any], key: str, prediction: Any) -> Any:
-    """The prediction after the bundle's postprocessing."""
+    """The prediction after the bundle's postprocessing.
+
+    Raises
+    ------
+    WrongOutput
+        Nothing that is known is left of it.
+    """
     if workflow.postprocessing is None:
-        return prediction
+        return next(iter(prediction.values())) if isinstance(prediction, dict) else prediction
     if not workflow.by_key and not _works_by_key(workflow.postprocessing):
         return workflow.postprocessing(prediction)
-    return workflow.postprocessing({**data, key: data[key], "pred": prediction})["pred"]
+    done = workflow.postprocessing({**data, key: data[key], "pred": prediction})
+    for name in OUTPUT_KEYS:
+        if name in done:
+            return done[name]
+    raise WrongOutput(f"The bundle's postprocessing leaves none of {', '.join(OUTPUT_KEYS)}; it cannot be read.")
 
 
 def _works_by_key(postprocessing: Any) -> bool:

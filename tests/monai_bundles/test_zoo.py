@@ -394,7 +394,9 @@ def test_windows_become_smaller_before_memory_runs_out(
     config = {"inferer": {"_target_": "SlidingWindowInferer", "roi_size": [64, 64, 64], "overlap": 0.25}}
     bundle = added(tmp_path, config=config)
     needed = [memory.network_bytes(_network(), (1, 1, n, n, n)) for n in (64, 32)]
-    monkeypatch.setattr("monai_bundles.zoo.run.available_bytes", lambda _device: int(needed[0] * 0.9))
+    monkeypatch.setattr(
+        "monai_bundles.zoo.run.available_bytes", lambda _device: memory.WORKSPACE_BYTES + int(needed[0] * 0.9)
+    )
 
     output = mb.run_bundle(bundle, volume, device="cpu")
 
@@ -484,3 +486,56 @@ def test_a_classifier_gives_scores_and_where_they_come_from(tmp_path: Path) -> N
     assert overlap(where, array > 0) > 0.7
     assert where[5].any()
     assert not where[4].any()
+
+
+def test_a_grey_image_is_given_three_times_to_a_network_made_for_colours(tmp_path: Path, volume: Volume) -> None:
+    import torch
+
+    weight = torch.tensor([0.0, 0.05, -0.05]).reshape(3, 1, 1, 1).repeat(1, 3, 1, 1) / 3
+    state = {"weight": weight, "bias": torch.tensor([0.0, -0.05 * HIGH, 0.05 * LOW])}
+    config = {
+        "network_def": {"_target_": "torch.nn.Conv2d", "in_channels": 3, "out_channels": 3, "kernel_size": 1},
+        "preprocessing": {
+            "_target_": "Compose",
+            "transforms": [
+                {"_target_": "LoadImaged", "keys": "image"},
+                {"_target_": "AsChannelFirstd", "keys": "image"},
+            ],
+        },
+        "inferer": {"_target_": "SimpleInferer"},
+    }
+
+    addition = add(str(make_zoo_bundle(tmp_path, config=config, state=state)), tmp_path / "library")
+
+    assert any("colours" in note for note in addition.notes)
+    assert np.array_equal(masks(addition.bundle, volume)["Spleen"], volume.array > HIGH)
+
+
+def test_labels_under_another_key_and_outputs_in_a_dictionary_are_read(tmp_path: Path, volume: Volume) -> None:
+    root = make_zoo_bundle(
+        tmp_path,
+        config={
+            "network_def": {"_target_": "scripts.branches.Branches"},
+            "preprocessing": pre(),
+            "postprocessing": post(
+                {"_target_": "FlattenSubKeysd", "keys": "pred", "sub_keys": ["kind", "edge"], "delete_keys": True},
+                {"_target_": "AsDiscreted", "keys": "kind", "argmax": True},
+                {"_target_": "CopyItemsd", "keys": "kind", "names": "type_map"},
+            ),
+        },
+        state={f"convolution.{k}": v for k, v in threshold_state().items()},
+    )
+    (root / "scripts").mkdir()
+    (root / "scripts" / "__init__.py").write_text("", encoding="utf-8")
+    (root / "scripts" / "branches.py").write_text(
+        "import torch\n\n\nclass Branches(torch.nn.Module):\n"
+        "    def __init__(self):\n        super().__init__()\n        self.convolution = torch.nn.Conv3d(1, 3, 1)\n\n"
+        "    def forward(self, x):\n        y = self.convolution(x)\n        return {'kind': y, 'edge': y[:, :1]}\n",
+        encoding="utf-8",
+    )
+    bundle = add(str(root), tmp_path / "library", trust=True).bundle
+
+    found = masks(bundle, volume)
+
+    assert bundle.trusted
+    assert np.array_equal(found["Spleen"], volume.array > HIGH)
