@@ -86,19 +86,20 @@ def _plane_image(scene: Scene) -> Image.Image:
         image = Image.fromarray(_grey(values.astype(np.float64), (0.0, float(max(1, values.max())))))
     else:
         image = Image.fromarray(_grey(values.astype(np.float64), _window(scene))).convert("RGB")
-    return _fitted(image, values.shape[0] * scene.spacing_mm[0], values.shape[1] * scene.spacing_mm[1])
-
-
-def _fitted(image: Image.Image, height_mm: float, width_mm: float) -> Image.Image:
-    """The picture in its true proportions, as high as the sheet or as wide as may be."""
-    width = max(24, round(HEIGHT_PX * width_mm / max(height_mm, 1e-6)))
-    height = HEIGHT_PX
-    if width > MOST_WIDTH_PX:
-        width, height = MOST_WIDTH_PX, max(24, round(HEIGHT_PX * MOST_WIDTH_PX / width))
-    scaled = image.resize((width, height), Image.Resampling.BILINEAR)
-    sheet = Image.new("RGB", (width, HEIGHT_PX), (16, 20, 24))
-    sheet.paste(scaled, (0, (HEIGHT_PX - height) // 2))
+    scaled = image.resize(_size_px(scene), Image.Resampling.BILINEAR)
+    sheet = Image.new("RGB", (scaled.width, HEIGHT_PX), (16, 20, 24))
+    sheet.paste(scaled, (0, (HEIGHT_PX - scaled.height) // 2))
     return sheet
+
+
+def _size_px(scene: Scene) -> tuple[int, int]:
+    """(width, height) of the plane in its true proportions, as high as the sheet or as wide as may be."""
+    height_mm = scene.plane.shape[0] * scene.spacing_mm[0]
+    width_mm = scene.plane.shape[1] * scene.spacing_mm[1]
+    width = max(24, round(HEIGHT_PX * width_mm / max(height_mm, 1e-6)))
+    if width <= MOST_WIDTH_PX:
+        return width, HEIGHT_PX
+    return MOST_WIDTH_PX, max(24, round(HEIGHT_PX * MOST_WIDTH_PX / width))
 
 
 def _window(scene: Scene) -> tuple[float, float]:
@@ -120,23 +121,26 @@ def _mark_plane(image: Image.Image, scene: Scene, where: Sequence[Mapping[str, A
     """A bar along the side that a location names; the rectangle of a box in pixels."""
     draw = ImageDraw.Draw(image)
     rows, columns = scene.plane.shape[:2]
+    width, height = _size_px(scene)
+    margin = (HEIGHT_PX - height) // 2
     for location in where:
         if location.get("kind") == "side" and scene.directions is not None:
             edge = _edge_of(str(location.get("side", "")), scene.directions)
-            w, h = image.width - 1, image.height - 1
+            w, first, last = width - 1, margin, margin + height - 1
             lines = {
-                "left": (2, 0, 2, h),
-                "right": (w - 2, 0, w - 2, h),
-                "top": (0, 2, w, 2),
-                "bottom": (0, h - 2, w, h - 2),
+                "left": (2, first, 2, last),
+                "right": (w - 2, first, w - 2, last),
+                "top": (0, first + 2, w, first + 2),
+                "bottom": (0, last - 2, w, last - 2),
             }
             if edge:
                 draw.line(lines[edge], fill=GAP, width=6)
-        box = location.get("box") or location.get("px")
-        if location.get("kind") == "box_px" and isinstance(box, list) and len(box) == 4:
-            scale = (image.width / columns, image.height / rows)
-            top, left, bottom, right = (float(v) for v in box)
-            draw.rectangle((left * scale[0], top * scale[1], right * scale[0], bottom * scale[1]), outline=GAP, width=2)
+        if location.get("kind") == "box_px":
+            top, bottom = location.get("rows") or (0, rows)
+            left, right = location.get("columns") or (0, columns)
+            across, down = width / columns, height / rows
+            corners = (left * across, margin + top * down, right * across - 1, margin + bottom * down - 1)
+            draw.rectangle(corners, outline=GAP, width=3)
 
 
 def _edge_of(side: str, directions: tuple[NDArray[np.float64], NDArray[np.float64]]) -> str:

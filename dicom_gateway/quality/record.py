@@ -104,7 +104,7 @@ def _keep_alerts(connection: Connection, answer: Mapping[str, Any], now: float) 
 def _is_alarming(result: Mapping[str, Any]) -> bool:
     """Whether a person has to hear of a finding: it counts for the series, or can be put right only now."""
     role = (result["limits"] or {}).get("role")
-    return role == "gate" or bool(result["action"] and result["action"]["now"] and result["grade"] == "FAIL")
+    return role == "gate" or bool(result["action"] and result["action"]["now"])
 
 
 def _finding(result: Mapping[str, Any], pictures: Mapping[str, str]) -> dict[str, Any]:

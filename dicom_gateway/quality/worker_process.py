@@ -28,6 +28,7 @@ from imaging.series import scan
 from qc.image.inputs import text_of
 from qc.image.monitor import SeriesMonitor
 from qc.image.phantom import analyse_phantom, phantom_verdict, recognise_stack
+from qc.image.planar import read_planar
 from qc.image.registry import MODALITIES, discover
 from qc.image.result import CheckResult, SeriesVerdict
 
@@ -167,6 +168,8 @@ def _time_of(header: Dataset) -> float | None:
 def _picture(monitor: SeriesMonitor, result: CheckResult) -> bytes | None:
     where = [{"kind": w.kind, **w.data} for w in result.where]
     positions = [float(p) for w in where if w["kind"] == "slices" for p in w.get("p_mm", ())]
+    if not monitor.planes:
+        return _planar_picture(monitor.files[-1], where, result.check_id)
     if not where:
         return None
     scout = monitor.scout()
@@ -176,6 +179,16 @@ def _picture(monitor: SeriesMonitor, result: CheckResult) -> bytes | None:
         return None
     scene = _scene(*nearest, scout)
     return None if scene is None else place_picture(scene, where, result.check_id)
+
+
+def _planar_picture(file: Path, where: list[dict[str, Any]], check_id: str) -> bytes | None:
+    """A radiograph or a photograph itself, with the place marked where the finding names one."""
+    series = read_planar([file])
+    if not series.pictures:
+        return None
+    picture, header = series.pictures[0], series.headers[0]
+    scene = Scene(picture.array, picture.spacing_mm or (1.0, 1.0), text_of(header, "Modality"))
+    return place_picture(scene, where, check_id)
 
 
 def _scene(file: Path, frame: int | None, scout: Any) -> Scene | None:

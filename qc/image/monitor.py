@@ -21,7 +21,7 @@ from imaging.frames import ENHANCED, SINGLE_FRAME, Plane, planes_of
 from imaging.headers import Header, read_header, text
 from qc.image.arrived import ArrivedPlane, SlimHeaders, is_in_order, joined, scout_row
 from qc.image.folder import check_files
-from qc.image.inputs import Inputs
+from qc.image.inputs import PLANAR, Inputs
 from qc.image.match import Choice, choose_profile
 from qc.image.profile import Profile, load_profiles
 from qc.image.registry import CheckSpec, Measured, NotEvaluable, discover
@@ -30,6 +30,9 @@ from qc.image.run import graded, is_given, run_check, with_expectations
 from qc.image.singly import has_near, plane_volume, specs_by_plane
 
 __all__ = ["SeriesMonitor"]
+
+MOST_PICTURES = 4
+"""Pictures that are looked at again when one more has come."""
 
 FEWEST_IN_ORDER = 5
 """Planes that came one after the other, before a leap between two of them is taken for a gap."""
@@ -63,6 +66,7 @@ class SeriesMonitor:
         self._seen: set[tuple[str, int | None]] = set()
         self._planes: list[ArrivedPlane] = []
         self._others: list[Dataset] = []
+        self._pictures: list[Path] = []
         self._choice: Choice | None = None
 
     @property
@@ -95,6 +99,8 @@ class SeriesMonitor:
             return True
         if not planes:
             self._others.append(self._slim.of(header.dataset))
+            if text(header.dataset, "Modality") in PLANAR:
+                self._pictures.append(file)
             return True
         new = [p for p in planes if (p.source.sop_instance_uid, p.source.frame_number) not in self._seen]
         for plane in new:
@@ -104,6 +110,8 @@ class SeriesMonitor:
 
     def provisional(self) -> SeriesVerdict | None:
         """What can be said so far; None before the first image. Every result says that it is provisional."""
+        if self._pictures and not self._planes:
+            return self._of_pictures()
         headers = tuple(p.header for p in self._planes) or tuple(self._others)
         if not headers:
             return None
@@ -119,6 +127,19 @@ class SeriesMonitor:
             required=profile.required,
             provisional=True,
         )
+
+    def _of_pictures(self) -> SeriesVerdict:
+        """Each picture of a radiograph or a photograph is whole in itself: the newest are judged as they are."""
+        verdicts = check_files(
+            self._pictures[-MOST_PICTURES:],
+            self._profile,
+            intent=self._intent,
+            order=self._order,
+            today=self._today,
+            profile_folders=self._folders,
+        )
+        verdict = max(verdicts, key=lambda v: len(v.results))
+        return replace(verdict, provisional=True, results=tuple(replace(r, provisional=True) for r in verdict.results))
 
     def close(self) -> SeriesVerdict:
         """The final verdict: every check at full resolution on all files; equal for every order of arrival.

@@ -26,6 +26,7 @@ from dicom_gateway.store import Store, tables
 from dicom_gateway.store.quality_tables import alert, judged_series, point
 from tests.e2e.peers import wait_for
 from tests.qc.bodies import TRUNK, Body
+from tests.synthetic.phantoms import Phantom, phantom_description
 from tests.synthetic.series import CHINESE_NAME, SeriesDescription, series_datasets
 
 
@@ -331,10 +332,46 @@ def test_pictures_are_drawn_for_every_kind_of_place(tmp_path: Path) -> None:
     missing = Image.open(BytesIO(place_picture(scene, gap, "gen.geometry.missing")))
     plain = Image.open(BytesIO(place_picture(Scene(plane, (1.2, 0.8), "MR"), [], "mr.x")))
     side = Image.open(BytesIO(place_picture(scene, [{"kind": "side", "side": "L"}], "ct.truncation")))
-    box = Image.open(BytesIO(place_picture(scene, [{"kind": "box_px", "box": [5, 5, 20, 30]}], "gen.pixel.x")))
+    box = Image.open(
+        BytesIO(place_picture(scene, [{"kind": "box_px", "rows": [5, 20], "columns": [5, 30]}], "gen.pixel.x"))
+    )
 
     assert missing.size[1] == plain.size[1] == 300 and missing.size[0] > plain.size[0]
     red = np.array(missing)[:, -20, :].astype(int)
     assert ((red[:, 0] > 180) & (red[:, 1] < 80)).any()
     assert np.array(side)[150, missing.size[0] - 430 : missing.size[0] - 424].size  # drawn without an error
     assert box.size == missing.size
+
+
+def test_the_box_of_a_finding_lies_on_its_pixels_in_a_wide_picture_too() -> None:
+    import numpy as np
+    from PIL import Image
+
+    from dicom_gateway.quality.place import Scene, place_picture
+
+    plane = np.zeros((40, 200))
+    plane[10:20, 50:80] = 100.0
+    where = [{"kind": "box_px", "rows": [10, 20], "columns": [50, 80]}]
+
+    picture = np.array(Image.open(BytesIO(place_picture(Scene(plane, (1.5, 0.5), "DX"), where, "dx.x")))).astype(int)
+
+    bright = np.argwhere(picture.min(axis=2) > 150)
+    red = np.argwhere((picture[:, :, 0] > 180) & (picture[:, :, 1] < 80))
+    assert picture.shape[1] == 420 or picture.shape[0] == 300
+    assert (red.min(axis=0) <= bright.min(axis=0)).all() and (red.max(axis=0) >= bright.max(axis=0)).all()
+    assert (bright.min(axis=0) - red.min(axis=0)).max() < 12
+
+
+def test_a_phantom_that_arrives_is_measured_followed_and_not_judged_as_a_patient(
+    settings: Settings, engine: Engine, store: Store
+) -> None:
+    datasets = series_datasets(phantom_description(Phantom(hu_shift=9.0), step_mm=12.0))
+    with observing(settings, engine, store) as observer:
+        stored(store, datasets)
+        observer.completed(datasets[0].StudyInstanceUID)
+        final = wait_for("the verdict", series_of(engine, lambda r: r.closed is not None), 60)
+
+    assert (final.profile, final.grade) == ("phantom_water", "FAIL")
+    assert {p.check_id: p.profile for p in rows(engine, point)}["phantom.water.noise"] == "phantom_water"
+    [found] = [a for a in rows(engine, alert) if a.state == "confirmed"]
+    assert (found.cause, found.findings[0]["action"]["operator"]) == ("phantom", "physicist")

@@ -228,3 +228,19 @@ def test_a_cut_body_stays_cut_in_the_final_verdict_where_a_gap_leaves_no_volume(
     graded = {r.check_id: r.grade for r in final.results}
     assert graded["ct.truncation"] is Grade.FAIL and graded["gen.geometry.missing"] is Grade.FAIL
     assert not final.provisional
+
+
+def test_an_over_exposed_radiograph_is_seen_with_its_only_instance(tmp_path: Path) -> None:
+    dataset = series_datasets(replace(SMALL, rows=120, columns=96, planes=1))[0]
+    for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "KVP"):
+        delattr(dataset, keyword)
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
+    dataset.Modality, dataset.BodyPartExamined = "DX", "CHEST"
+    dataset.ExposureIndex, dataset.TargetExposureIndex, dataset.DeviationIndex = "1600", "400", "6.02"
+    monitor = arrived(write_datasets(tmp_path, [dataset]))
+
+    early, final = monitor.provisional(), monitor.close()
+
+    assert alarms(early)["dx.di"] is Grade.WARN  # a note of the shipped profile, which a site may make a gate
+    assert early is not None and early.grade is final.grade
+    assert [r.grade for r in final.results if r.check_id == "dx.di"] == [Grade.WARN]
