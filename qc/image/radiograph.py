@@ -4,6 +4,7 @@ Pictures are upright here: dense is bright. All masks lie on the coarse picture.
 """
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +39,10 @@ ROWS_USED = (0.25, 0.75)
 def is_chest(header: Dataset) -> bool:
     """Whether a header says so, or says nothing of the body part."""
     return text_of(header, "BodyPartExamined").upper().replace(" ", "") in CHEST_PARTS
+
+
+FILMS: WeakKeyDictionary[Picture, "ChestFilm | None"] = WeakKeyDictionary()
+"""What was found, for as long as its picture lives: six checks ask for the same."""
 
 
 @dataclass(frozen=True)
@@ -132,6 +137,13 @@ def otsu(values: NDArray[np.float32], bins: int = 128) -> float:
 
 
 def chest_film(picture: Picture) -> ChestFilm | None:
+    """Lungs of a frontal chest radiograph, found once for each picture; None where there are not two."""
+    if picture not in FILMS:
+        FILMS[picture] = _chest_film(picture)
+    return FILMS[picture]
+
+
+def _chest_film(picture: Picture) -> ChestFilm | None:
     """Lungs of a frontal chest radiograph: the largest valley on either side of the body; None without two."""
     found = dark_valleys(picture)
     if found is None:

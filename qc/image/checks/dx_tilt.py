@@ -15,7 +15,7 @@ from qc.image.worst import worst_picture
 
 ANGLES_DEG = np.arange(-24.0, 24.5, 1.0)
 MOST_POINTS = 4000
-POINTS_ACROSS = 60
+POINTS_ACROSS = 40
 
 
 @check(

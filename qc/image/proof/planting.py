@@ -64,7 +64,7 @@ def pixels(function: Callable[[Volume, float, np.random.Generator], NDArray[Any]
 
 
 def _noise(volume: Volume, sigma: float, rng: np.random.Generator) -> NDArray[Any]:
-    return volume.array + rng.normal(0, sigma, volume.array.shape).astype(np.float32)
+    return volume.array + np.float32(sigma) * rng.standard_normal(volume.array.shape, dtype=np.float32)
 
 
 def _rician(volume: Volume, share: float, rng: np.random.Generator) -> NDArray[Any]:
@@ -76,7 +76,7 @@ def _rician(volume: Volume, share: float, rng: np.random.Generator) -> NDArray[A
 def _blur(volume: Volume, sigma_mm: float, rng: np.random.Generator) -> NDArray[Any]:
     sigma = [0.0, *(sigma_mm / mm for mm in volume.grid.pixel_spacing_mm)]
     blurred = ndimage.gaussian_filter(volume.array.astype(np.float32), sigma)
-    return np.asarray(blurred + rng.normal(0, 1, blurred.shape))
+    return np.asarray(blurred)
 
 
 def _moved(array: NDArray[Any], pixels_across: float) -> NDArray[np.float32]:
@@ -165,8 +165,8 @@ def _saturated(inputs: Inputs, percent: float, seed: int) -> Inputs | None:
         return None
     top = (2 ** (bits - 1) - 1 if sign else 2**bits - 1) * (slope or 1.0) + (intercept or 0.0)
     array = inputs.volume.array.astype(np.float32)
-    hit = np.random.default_rng(seed).choice(array.size, round(array.size * percent / 100), replace=False)
-    array.flat[hit] = min(top, 32767.0)
+    hit = np.random.default_rng(seed).random(array.shape, dtype=np.float32) < percent / 100
+    array[hit] = min(top, 32767.0)
     return with_array(inputs, array)
 
 
