@@ -142,7 +142,7 @@ def _found(bundle: Bundle, output: BundleOutput, case: Case) -> dict[str, BoolAr
 def _methods(case: Case, counted: BoolArray) -> dict[str, dict[str, float]]:
     """Scores of every way to set the threshold; PERCIST only where the CT shows a liver."""
     truth = next(iter(case.truth.values())) & counted
-    results = {}
+    results: dict[str, dict[str, float]] = {}
     for method in METHODS:
         found = LesionFinder(method=method)(case.volume, case.companions)
         if method == "percist" and not any(note.startswith("PERCIST") for note in found.notes):
