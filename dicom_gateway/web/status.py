@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from dicom_gateway.cli.sources import bundle_folders
 from dicom_gateway.store.tables import delivery, instance
 from dicom_gateway.web.health import disk_state
 from dicom_gateway.web.site import Site
@@ -28,7 +29,7 @@ def status_values(site: Site) -> dict[str, Any]:
     with site.engine.connect() as connection:
         ledger = _ledger(connection)
         objects = connection.execute(select(func.count()).select_from(instance)).scalar_one()
-    found = _bundles(site.settings.bundles.folders)
+    found = _bundles(bundle_folders(site.settings))
     return {
         "settings": site.settings,
         "routes": site.settings.routes,
