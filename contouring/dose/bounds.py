@@ -214,9 +214,11 @@ def _searched(
         anywhere[part] = np.where(known, values, -np.inf).max(axis=1)
         if mask is None:
             continue
-        own = known & mask.contains(flat).reshape(shape)
+        organ = mask.contains(flat).reshape(shape)
+        # Where the organ lies outside the dose grid it still lies on itself: its dose is unknown, and told as such.
+        is_aligned[part] = organ.any(axis=1)
+        own = known & organ
         found = own.any(axis=1)
-        is_aligned[part] = found
         low[part] = np.where(found, np.where(own, values, np.inf).min(axis=1), nominal[part])
         high[part] = np.where(found, np.where(own, values, -np.inf).max(axis=1), nominal[part])
     return _Extremes(low, high, np.maximum(anywhere, nominal), is_aligned)

@@ -1,8 +1,11 @@
 """Bounds of a sum: exact for linear doses, clipped at the organ's border, silent where organs are not aligned."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+from contouring.dose import DoseVolume
 from contouring.dose.accumulate import MappedDose, map_dose, sum_on_structure
 from contouring.dose.assessment import Bounds
 from contouring.dose.bounds import bounds_of, is_above
@@ -105,6 +108,19 @@ def test_an_organ_that_does_not_lie_on_itself_has_no_bounds(by: float, is_aligne
     assert ("not aligned" in bounds.reason) == (not is_aligned)
     # The slab that is further than the radius from the other organ.
     assert bounds.not_aligned_share == pytest.approx(max(0.0, by - 3) / HEIGHT, abs=0.02)
+
+
+def test_an_organ_partly_outside_a_dose_still_lies_on_itself() -> None:
+    organ = structure(cylinder(9, HEIGHT), 2.0)
+    first, second = courses(organ, 0.8)
+    grid = second.dose.grid
+    part = replace(grid, positions_lps=grid.positions_lps[: grid.shape[0] // 2])
+    cut = map_dose(DoseVolume(second.dose.dose_gy[: grid.shape[0] // 2], part), FRAME, moved())
+
+    bounds = found_bounds(organ, [first, cut], there(organ, moved()))
+
+    assert bounds.not_aligned_share == 0 and bounds.high is not None
+    assert 0.2 < bounds.high.curve.outside_share < 0.8
 
 
 def test_an_organ_on_one_image_alone_has_a_band_and_no_bounds() -> None:
