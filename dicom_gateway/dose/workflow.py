@@ -167,6 +167,11 @@ class DoseFlow(DBOSConfiguredInstance):
         """
         objects: list[dict[str, Any]] = kept_json(folder / "objects.json")
         for item in objects:
+            # UIDs follow from the content: what an earlier sum has made of the same doses is there, with its date.
+            there = self._store.instances(sop_uid=item["sop_uid"], origin="result")
+            if there:
+                item.update(sha256=there[0].sha256, size_bytes=there[0].size_bytes)
+                continue
             receipt = self._store.receive((folder / item["file"]).read_bytes(), peer="radgate", origin="result")
             if receipt.kind not in {"stored", "duplicate"}:
                 raise StoreError(f"An object of the sum was not stored: {receipt.reason}", outlet=item["outlet"])

@@ -11,7 +11,7 @@ from pydicom.dataset import Dataset
 
 from contouring.dose.assessment import DoseAssessment
 from contouring.rtstruct_read import read_rtstruct
-from imaging.provenance import Algorithm, deterministic_uid
+from imaging.provenance import Algorithm, deterministic_uid, digest
 from imaging.volume import Volume
 from reports.dose.picture import Outline
 from reports.dose.table import DoseTable, colour_of, dose_table
@@ -65,12 +65,14 @@ class DoseReport:
         content = hashlib.sha256(np.ascontiguousarray(found.grids.physical.volume.dose_gy, dtype="<f4").tobytes())
         return [
             found.reference.study_instance_uid,
-            [[c.dose_uid, c.fractions, c.prescription_gy, c.registration_uid] for c in found.courses],
-            found.structure_set_uid,
-            [[s.name, s.alpha_beta.gy] for s in found.structures],
-            [[s.name, len(s.limits)] for s in found.limit_sets],
+            [
+                [c.dose_uid, c.label, c.fractions, c.fractions_source, c.prescription_gy, c.registration_uid]
+                for c in found.courses
+            ],
+            [found.structure_set_uid, found.site, list(found.warnings), sorted(found.refused)],
+            digest(self.table.to_json()),
             content.hexdigest(),
-            ENCODER_VERSION,
+            [radgate_version(), ENCODER_VERSION],
         ]
 
     def uid(self, kind: str, *parts: str) -> str:

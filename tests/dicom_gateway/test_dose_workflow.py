@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import OperationalError
 
 from dicom_gateway.dose import DoseFlow, record, workflow
@@ -107,6 +107,26 @@ def test_a_sum_is_made_stored_and_in_the_ledger(site: DoseSite, flow: DoseFlow, 
     assert not (site.settings.store.root / "work" / f"dose-{sum_id}").exists()
     site.sum_id = sum_id
     assert (site.pages / "page.json").is_file()
+
+
+def test_the_same_doses_with_other_limits_make_a_second_sum_beside_the_first(site: DoseSite, flow: DoseFlow) -> None:
+    choice = propose(site.patient)
+    assert choice is not None
+    for limits in ("", "conventional"):
+        sum_id = record.ask(site.engine, replace(choice, site=limits))
+        with site.engine.begin() as connection:
+            earlier = tables.dose_sum.c.created - (1000.0 if limits else 0.0)
+            connection.execute(update(tables.dose_sum).where(tables.dose_sum.c.id == sum_id).values(created=earlier))
+        flow.start(sum_id)
+        wait_for("the sum", lambda made=sum_id: state(site, made) == "DELIVERING", 120)
+
+    uids = [i.sop_uid for i in site.store.instances(origin="result")]
+    with site.engine.connect() as connection:
+        outlets = list(connection.execute(select(tables.encoded_object.c.outlet)).scalars())
+    assert len(uids) == len(set(uids)) == len(outlets)
+    assert outlets.count("sr") == outlets.count("pdf") == 2, "the reports differ"
+    assert outlets.count("rtstruct") == 1, "the isodose lines are the same object"
+    assert site.store.quarantined() == []
 
 
 def test_a_refused_sum_is_tried_again_when_a_person_asks_again(
