@@ -66,23 +66,32 @@ def read_planar(files: Sequence[Path]) -> PlanarSeries:
     pictures: list[Picture] = []
     waveform, refusal = None, None
     for file in files:
+        found: list[Picture] = []
         try:
             dataset = read_whole(file)
+        except FAULTS as fault:
+            refusal = _unreadable(fault)
+            continue
+        try:
             with quiet_pydicom():
                 found = _pictures(dataset, len(headers)) if PIXEL_DATA in dataset else []
                 waveform = waveform or _waveform(dataset)
         except FAULTS as fault:
-            refusal = UndecodablePixels(
-                "The pixels or samples of an instance cannot be read; export it again from its source.",
-                reason=type(fault).__name__,
-            )
-            continue
+            # The header stays: what it says is judged, and what needs pixels is not evaluable.
+            refusal = _unreadable(fault)
         for tag in (PIXEL_DATA, (0x5400, 0x0100)):
             if tag in dataset:
                 del dataset[tag]
         headers.append(dataset)
         pictures += found
     return PlanarSeries(tuple(headers), tuple(pictures), waveform, refusal)
+
+
+def _unreadable(fault: BaseException) -> UndecodablePixels:
+    return UndecodablePixels(
+        "The pixels or samples of an instance cannot be read; export it again from its source.",
+        reason=type(fault).__name__,
+    )
 
 
 def _pictures(dataset: Dataset, header: int) -> list[Picture]:

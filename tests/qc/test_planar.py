@@ -1,0 +1,85 @@
+"""Files that are no stack: read as pictures and signals, and judged; what cannot be read is said."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
+
+from imaging.provenance import deterministic_uid
+from qc.image import check_pictures
+from qc.image.folder import check_files
+from qc.image.planar import read_planar
+from qc.image.registry import discover
+from qc.image.result import Grade
+from tests.conftest import data_folder
+from tests.qc.chest import chest_inputs
+from tests.qc.radiographs import FILM_MM, chest_film
+
+
+def film_file(folder: Path, photometric: str = "MONOCHROME2", keep_pixels: bool = True) -> Path:
+    """A chest radiograph as a file; its stored values are those of the given photometric interpretation."""
+    inputs = chest_film()
+    array = inputs.pictures[0].array
+    ds = FileDataset("", {}, preamble=b"\0" * 128, file_meta=FileMetaDataset())
+    ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
+    header: Dataset = inputs.headers[0]
+    for keyword in ("Modality", "BodyPartExamined", "ViewPosition", "PatientName", "PatientID", "SpecificCharacterSet"):
+        setattr(ds, keyword, getattr(header, keyword))
+    ds.SOPClassUID, ds.SOPInstanceUID = ComputedRadiographyImageStorage, deterministic_uid("test film", photometric)
+    ds.StudyInstanceUID, ds.SeriesInstanceUID = header.StudyInstanceUID, header.SeriesInstanceUID
+    ds.Rows, ds.Columns = array.shape
+    ds.SamplesPerPixel, ds.PhotometricInterpretation = 1, photometric
+    ds.BitsAllocated, ds.BitsStored, ds.HighBit, ds.PixelRepresentation = 16, 12, 11, 0
+    ds.ImagerPixelSpacing, ds.PatientOrientation = [str(mm) for mm in FILM_MM], ["L", "F"]
+    stored = 4095 - array if photometric == "MONOCHROME1" else array
+    ds.PixelData = stored.astype("<u2").tobytes() if keep_pixels else b""
+    path = folder / "film.dcm"
+    ds.save_as(path, enforce_file_format=True)
+    return path
+
+
+@pytest.mark.parametrize("photometric", ["MONOCHROME1", "MONOCHROME2"])
+def test_film_reads_the_same_in_both_photometric_interpretations(tmp_path: Path, photometric: str) -> None:
+    series = read_planar([film_file(tmp_path, photometric)])
+
+    picture = series.pictures[0]
+    assert np.array_equal(picture.array, chest_film().pictures[0].array)
+    assert picture.spacing_mm == FILM_MM
+    assert (picture.bottom, picture.top) == (0, 4095)
+
+
+def test_folder_of_a_film_gets_the_profile_of_the_chest_and_passes(tmp_path: Path) -> None:
+    film_file(tmp_path)
+
+    (verdict,) = check_files([tmp_path])
+
+    assert verdict.profile_id == "dx_chest"
+    assert not verdict.findings()
+    assert not [r for r in verdict.results if r.check_id.startswith("gen.geometry")]
+
+
+def test_film_of_which_the_pixels_are_missing_is_not_evaluable_and_never_passes(tmp_path: Path) -> None:
+    series = read_planar([film_file(tmp_path, keep_pixels=False)])
+
+    verdict = check_pictures(series)
+
+    assert {r.grade for r in verdict.results if r.check_id in {"dx.inversion", "dx.rotation"}} == {Grade.NOT_EVALUABLE}
+    assert verdict.grade is not Grade.PASS
+
+
+def test_step_of_the_diaphragm_is_told_as_breathing() -> None:
+    found = discover()["ct.motion"].run(chest_inputs(dome_mm=24))
+
+    assert getattr(found, "advice", "") == "breath"
+
+
+@pytest.mark.data
+def test_twelve_lead_recording_of_the_zoo_is_read_in_millivolt() -> None:
+    series = read_planar(sorted((data_folder("dicom_zoo") / "waveform").glob("*.dcm")))
+
+    assert series.waveform is not None
+    assert series.waveform.leads[:3] == ("I", "II", "III")
+    assert 0.2 < float(np.ptp(series.waveform.values_mv[1])) < 10
+    assert check_pictures(series).profile_id == "ecg"
