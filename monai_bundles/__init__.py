@@ -1,6 +1,18 @@
 """Bundles: found, checked, and run on a volume. Importing this loads neither torch nor MONAI."""
 
-from monai_bundles.bundle import Accepts, Bundle, BundleOutput, BundleStructure, QualityGate, SegmentedStructure
+from monai_bundles.bundle import (
+    Accepts,
+    Box,
+    Bundle,
+    BundleInput,
+    BundleOutput,
+    BundleStructure,
+    Channel,
+    Finding,
+    QualityGate,
+    Score,
+    SegmentedStructure,
+)
 from monai_bundles.errors import BundleError
 from monai_bundles.fit import misfits
 from monai_bundles.registry import RefusedBundle, Survey, discover, find, survey, verify
@@ -9,12 +21,17 @@ from monai_bundles.worker import Worker
 
 __all__ = [
     "Accepts",
+    "Box",
     "Bundle",
     "BundleError",
+    "BundleInput",
     "BundleOutput",
     "BundleStructure",
+    "Channel",
+    "Finding",
     "QualityGate",
     "RefusedBundle",
+    "Score",
     "SegmentedStructure",
     "Survey",
     "Worker",
