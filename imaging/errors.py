@@ -8,6 +8,7 @@
         ├── TruncatedFile
         ├── DuplicateInstance
         ├── MissingAttribute
+        ├── MixedPatients
         ├── UndecodablePixels
         └── GeometryRefused
             ├── NotAnImageStack
@@ -39,6 +40,7 @@ __all__ = [
     "MixedFrameOfReference",
     "MixedGrid",
     "MixedOrientation",
+    "MixedPatients",
     "NotAnImageStack",
     "NotDicom",
     "RadgateError",
@@ -95,6 +97,10 @@ class DuplicateInstance(ImagingError):
 
 class MissingAttribute(ImagingError):
     """An attribute that geometry or pixels need is absent or empty."""
+
+
+class MixedPatients(ImagingError):
+    """The slices of one series name several patients."""
 
 
 class UndecodablePixels(ImagingError):

@@ -14,7 +14,14 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 
 from imaging.attributes import text
-from imaging.errors import DuplicateInstance, Localiser, MissingAttribute, NotAnImageStack, RadgateError
+from imaging.errors import (
+    DuplicateInstance,
+    Localiser,
+    MissingAttribute,
+    MixedPatients,
+    NotAnImageStack,
+    RadgateError,
+)
 from imaging.frames import ENHANCED, SINGLE_FRAME, Plane, planes_of
 from imaging.geometry import Grid
 from imaging.headers import Header, PixelLocation, read_header
@@ -278,6 +285,7 @@ def _stack_of_series(headers: Sequence[Header], leftovers: list[Leftover]) -> St
     if not images:
         return None
     try:
+        _check_one_patient(images)
         _check_instance_uids(images)
         planes = [plane for h in images for plane in planes_of(h)]
         grid, ordered = stack_planes(planes)
@@ -311,6 +319,34 @@ def _is_screen_capture(header: Header) -> bool:
     return is_secondary and not any(
         text(header.dataset, k) for k in ("ImagePositionPatient", "ImageOrientationPatient")
     )
+
+
+def _check_one_patient(headers: Sequence[Header]) -> None:
+    """Refuse a series whose slices name several patients; the name counts where no slice has an id.
+
+    Raises
+    ------
+    MixedPatients
+        The slices differ in it.
+    """
+    for keyword in ("PatientID", "PatientName"):
+        named = {_stated(h, keyword) for h in headers}
+        if len(named) > 1:
+            raise MixedPatients(
+                f"The slices of one series differ in {keyword}; settle in the archive which patient each belongs to, "
+                "and send the series again.",
+                keyword=keyword,
+                patients=len(named),
+            )
+        if named != {b""}:
+            return
+
+
+def _stated(header: Header, keyword: str) -> bytes:
+    """What stands in the file, undecoded: names in characters that nobody can decode still differ."""
+    element = header.dataset.get_item(keyword)
+    value = b"" if element is None or element.value is None else element.value
+    return (value if isinstance(value, bytes) else str(value).encode()).strip(b" \0")
 
 
 def _check_instance_uids(headers: Sequence[Header]) -> None:

@@ -24,6 +24,7 @@ from imaging.errors import (
     MixedFrameOfReference,
     MixedGrid,
     MixedOrientation,
+    MixedPatients,
     NotAnImageStack,
     NotDicom,
     RadgateError,
@@ -175,6 +176,38 @@ def test_file_named_twice_is_read_once(tmp_path: Path) -> None:
 def test_path_that_does_not_exist_is_the_callers_mistake(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         scan([tmp_path / "nothing"])
+
+
+@pytest.mark.parametrize(
+    ("first", "others"),
+    [
+        ({"PatientID": "ID210"}, {"PatientID": "OTHER"}),
+        ({"PatientID": "ID210"}, {"PatientID": ""}),
+        ({"PatientID": "", "PatientName": "王^小东"}, {"PatientID": "", "PatientName": "李^小东"}),
+    ],
+)
+def test_slices_of_two_patients_are_no_series(tmp_path: Path, first: dict[str, str], others: dict[str, str]) -> None:
+    datasets = series_datasets(SMALL)
+    for number, dataset in enumerate(datasets):
+        for keyword, value in (first if number < 2 else others).items():
+            setattr(dataset, keyword, value)
+    files = write_datasets(tmp_path, datasets)
+
+    found = scan([tmp_path])
+
+    assert not found.stacks
+    assert [type(item.reason) for item in found.leftovers] == [MixedPatients]
+    assert "ID210" not in str(found.leftovers[0].reason)
+    assert partition(found) == sorted(files)
+
+
+def test_slices_without_id_and_name_are_a_series(tmp_path: Path) -> None:
+    datasets = series_datasets(SMALL)
+    for dataset in datasets:
+        dataset.PatientID, dataset.PatientName = "", ""
+    write_datasets(tmp_path, datasets)
+
+    assert len(scan([tmp_path]).stacks) == 1
 
 
 def test_localiser_in_the_series_does_not_stop_the_rest(tmp_path: Path) -> None:
