@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 __all__ = ["came_back_table", "steps_table"]
@@ -26,7 +27,7 @@ def steps_table(
     for row in sorted(steps, key=lambda r: (r["started"], r["id"])):
         seconds = "" if row["ended"] is None else f"{row['ended'] - row['started']:.1f}"
         colour = COLOURS.get(row["state"], "white")
-        table.add_row(row["step"], f"[{colour}]{row['state']}[/]", seconds, outcome_of(row))
+        table.add_row(row["step"], f"[{colour}]{row['state']}[/]", seconds, escape(outcome_of(row)))
     counted = Counter(states.values())
     table.caption = "studies: " + ", ".join(f"{number} {state}" for state, number in counted.items())
     return table
@@ -68,9 +69,9 @@ def came_back_table(
         table.add_section()
         for run in document["runs"]:
             algorithm = run["algorithm"]
-            table.add_row(f"{algorithm['name']} {algorithm['version']}", run["status"], "", "")
+            table.add_row(escape(f"{algorithm['name']} {algorithm['version']}"), run["status"], "", "")
         for structure in document["structures"]:
             name = structure["name"]["tg263"]
             score = f"{dice[name]:.3f}" if name in dice else ""
-            table.add_row(f"  {name}", "", f"{structure['volume']['value']:.1f}", score)
+            table.add_row(f"  {escape(name)}", "", f"{structure['volume']['value']:.1f}", score)
     return table

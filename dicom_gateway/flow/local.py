@@ -224,7 +224,7 @@ def _one_job(plan: JobPlan, files: StudyFiles, out: Path, tools: Tools, journal:
             outcome.result = kept_json(job.folder / "result.json")
         if not outcome.reason and outcome.result is not None:
             outcome.status = outcome.result["status"]
-            outcome.reason = " ".join(r["reason"] for r in outcome.result["runs"] if r.get("reason"))
+            outcome.reason = " ".join(dict.fromkeys(r["reason"] for r in outcome.result["runs"] if r.get("reason")))
             outcome.warnings = list(dict.fromkeys(w for r in outcome.result["runs"] for w in r["warnings"]))
         for item in kept_json(job.folder / "objects.json") if (job.folder / "objects.json").exists() else []:
             name = f"{item['outlet']}{suffix}.dcm"

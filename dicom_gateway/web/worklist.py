@@ -266,7 +266,7 @@ def _reason_of(document: Any) -> str:
     """Why runs of a result did not end well, from its JSON; empty where all did."""
     runs = document.get("runs") if isinstance(document, Mapping) else None
     bad = [r for r in runs or [] if isinstance(r, Mapping) and r.get("status", "ok") != "ok"]
-    return " ".join(str(r.get("reason") or "") for r in bad).strip()
+    return " ".join(dict.fromkeys(str(r.get("reason") or "") for r in bad)).strip()
 
 
 def _add_quarantine(connection: Connection, rows: dict[str, WorklistRow]) -> None:

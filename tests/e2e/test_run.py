@@ -6,14 +6,17 @@ import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from pydicom import dcmread
+from rich.console import Console
 
 from contouring.seg_read import read_seg
+from dicom_gateway.cli.run import outcome_table
 from dicom_gateway.errors import NothingToDo, OutputRefused
 from dicom_gateway.flow.journal import Journal
 from dicom_gateway.flow.local import FolderOutcome, process_folder
@@ -27,7 +30,7 @@ from imaging.volume import Volume
 from monai_bundles import Bundle, BundleError, BundleOutput, discover, run_bundle
 from reports import encode_all
 from tests.reports.making import set_raw
-from tests.synthetic.series import write_series
+from tests.synthetic.series import SeriesDescription, series_datasets, write_datasets, write_series
 
 Runner = Callable[[Bundle, Volume, Callable[[float, str], None]], BundleOutput]
 
@@ -114,6 +117,28 @@ def test_a_series_without_a_route_says_which_was_nearest(mixed: tuple[Path, Path
 
     assert unrouted.nearest == "ct_body"
     assert not any(j.plan.stack == unrouted.stack for j in outcome.jobs)
+
+
+def test_words_of_a_header_are_no_markup_of_the_table(tmp_path: Path) -> None:
+    """A stray "[/X]" would end the whole table with a traceback, and "[bold]" would vanish from it."""
+    datasets = series_datasets(SeriesDescription(rows=11, columns=7, planes=5))
+    (tmp_path / "study").mkdir()
+    with quiet_pydicom():
+        for dataset in datasets:
+            dataset.Modality = "[/X][B]"
+        write_datasets(tmp_path / "study", datasets)
+
+    console = Console(width=300, record=True, file=StringIO())
+    console.print(outcome_table(process(tmp_path / "study", tmp_path / "out")))
+
+    row = next(line for line in console.export_text().splitlines() if "not routed" in line)
+    assert row.count("[/X][B]") == 2
+
+
+def test_a_reason_that_two_bundles_share_is_said_once(mixed: tuple[Path, Path, FolderOutcome]) -> None:
+    refused = [job.reason for job in mixed[2].jobs if job.status == "refused"]
+    assert refused
+    assert all(reason.count(reason.split(". ")[0]) == 1 for reason in refused)
 
 
 def test_result_json_and_report_are_there(mixed: tuple[Path, Path, FolderOutcome]) -> None:
