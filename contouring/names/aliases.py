@@ -3,7 +3,7 @@
 import tomllib
 from pathlib import Path
 
-from contouring.errors import AliasesRefused
+from contouring.errors import AliasesRefused, UnknownStructure
 from contouring.names.table import NameTable
 
 __all__ = ["load_aliases"]
@@ -32,7 +32,13 @@ def load_aliases(path: Path | None) -> NameTable:
         raise AliasesRefused(f"The file of names is no valid TOML: {fault}.") from fault
     if not all(isinstance(target, str) for target in aliases.values()):
         raise AliasesRefused('The file of names needs one line a name, as "foreign" = "TG-263".')
+    table = NameTable.default()
+    for foreign, name in aliases.items():
+        try:
+            table.lookup(name)
+        except UnknownStructure as fault:
+            raise UnknownStructure(f"{foreign!r} = {name!r}: {fault.message}", **fault.fields) from fault
     try:
-        return NameTable.default().with_aliases(aliases)
+        return table.with_aliases(aliases)
     except ValueError as fault:
         raise AliasesRefused(f"The file of names contradicts TG-263: {fault}.") from fault

@@ -79,13 +79,13 @@ class Renaming:
 
 def match_name(original: str, table: NameTable) -> Renaming:
     """The structure that a foreign name means."""
+    if original not in table.entries and table.aliases.get(fold(original), original) != original:
+        return Renaming(original, table.lookup(original), "alias")
     if original in table.entries or _pattern_matches(original, table):
         return Renaming(original, table.lookup(original), "exact")
     by_rule = _words_index(table).get(_words(original), frozenset())
     if len(by_rule) == 1:
         return Renaming(original, table.lookup(next(iter(by_rule))), "rule")
-    if fold(original) in table.aliases:
-        return Renaming(original, table.lookup(table.aliases[fold(original)]), "alias")
     chinese = _chinese_index(table)
     found = chinese.get(_chinese_key(original)) or chinese.get(("initials", fold(original)), frozenset())
     if len(found) == 1:

@@ -79,17 +79,18 @@ class NameTable:
         return replace(self, aliases=MappingProxyType(folded))
 
     def lookup(self, name: str) -> StructureName:
-        """The structure of this name: TG-263 as written, a pattern of TG-263, or an alias of the site.
+        """The structure of this name: in the table as written, an alias of the site, or a pattern of TG-263.
 
         Raises
         ------
         UnknownStructure
             None of these; the error names the nearest entries and never takes one of them by itself.
         """
-        found = self.entries.get(name) or self._pattern(name)
-        if found is None and fold(name) in self.aliases:
-            found = self.lookup(self.aliases[fold(name)])
-        found = found or _from_tg263(name)
+        # A site's word for a name goes before the patterns, which fit many names of targets: "GTV_Mass_CT" is one.
+        found = self.entries.get(name)
+        if found is None and self.aliases.get(fold(name), name) != name:
+            found = self._known(self.aliases[fold(name)])
+        found = found or self._pattern(name) or _from_tg263(name)
         if found is None:
             near = self.suggestions(name)
             hint = f"; the nearest are {', '.join(near)}" if near else ""

@@ -187,6 +187,18 @@ def test_a_little_beyond_the_midline_is_a_turned_head() -> None:
         check_side(lookup("OpticNrv_L"), -6.0, 0.0)
 
 
+def test_an_alias_goes_before_the_pattern_of_targets_which_fits_many_names() -> None:
+    table = TABLE.with_aliases({"GTV_Mass_CT": "GTVp", "GTVp1": "GTVp2", "GTVp2": "GTVp1"})
+
+    assert lookup("GTV_Mass_CT").tg263 == "GTV_Mass_CT"
+    assert table.lookup("GTV_Mass_CT").tg263 == "GTVp"
+    assert (table.lookup("GTVp1").tg263, table.lookup("GTVp2").tg263) == ("GTVp2", "GTVp1")
+    renaming = match_name("GTV_Mass_CT", table)
+    assert renaming.name is not None
+    assert (renaming.name.tg263, renaming.how) == ("GTVp", "alias")
+    assert match_name("GTVp", table).how == "exact"
+
+
 def test_aliases_of_a_site_come_from_its_file(tmp_path: Path) -> None:
     path = tmp_path / "aliases.toml"
     path.write_text('"腮腺左" = "Parotid_L"\n"RM" = "SpinalCord"\n', encoding="utf-8")
