@@ -8,7 +8,7 @@ from reports.codes import code
 from reports.encode.encoded import EncodedObject, encoding, finished
 from reports.encode.identity import source_warnings
 from reports.errors import NotForSending
-from reports.quality.verdict import JudgedSeries, concept, describe, evidence_of, identified, object_uid
+from reports.quality.verdict import JudgedSeries, concept, described, evidence_of, identified, object_uid
 
 __all__ = ["ISSUES", "encode_quality_kos"]
 
@@ -74,7 +74,7 @@ def encode_quality_kos(series: JudgedSeries) -> EncodedObject:
         manufacturer="radgate",
     )
     identified(ds, series)
-    describe(ds, "质控问题图像", "Images with a quality issue", series.language)
+    described(ds, "质控问题图像", "Images with a quality issue", series)
     return finished("quality_kos", ds, warnings=source_warnings(series.headers[0]))
 
 

@@ -7,7 +7,7 @@ from qc.image.result import Grade
 from reports.codes import code
 from reports.encode.encoded import EncodedObject, encoding, finished
 from reports.encode.identity import MANUFACTURER, declare_private_scheme, source_warnings
-from reports.quality.verdict import JudgedSeries, concept, describe, evidence_of, identified, object_uid
+from reports.quality.verdict import JudgedSeries, concept, described, evidence_of, identified, object_uid
 from reports.wording import radgate_version
 
 __all__ = ["encode_quality_sr"]
@@ -50,8 +50,8 @@ def encode_quality_sr(series: JudgedSeries) -> EncodedObject:
         is_verified=False,
     )
     identified(ds, series)
-    describe(ds, "影像质控", "Image quality", series.language)
     declare_private_scheme(ds)
+    described(ds, "影像质控", "Image quality", series)
     return finished("quality_sr", ds, warnings=source_warnings(series.headers[0]))
 
 

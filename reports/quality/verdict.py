@@ -13,10 +13,16 @@ from imaging.provenance import deterministic_uid, digest
 from imaging.volume import SourceInstance
 from qc.image.result import CheckResult, SeriesVerdict
 from reports.codes import code
-from reports.encode.identity import MANUFACTURER, coded, source_identity
+from reports.encode.identity import (
+    MANUFACTURER,
+    carry_as_bytes,
+    coded,
+    is_carried_as_bytes,
+    source_identity,
+)
 from reports.wording import radgate_version
 
-__all__ = ["JudgedSeries", "concept", "describe", "evidence_of", "identified", "object_uid"]
+__all__ = ["JudgedSeries", "concept", "described", "evidence_of", "identified", "object_uid"]
 
 SAME_PLACE_MM = 0.01
 
@@ -120,6 +126,7 @@ def evidence_of(series: JudgedSeries, uids: tuple[str, ...]) -> list[Dataset]:
 
 def identified(ds: Dataset, series: JudgedSeries) -> Dataset:
     """The object with patient and study of its images, and with radgate as its equipment."""
+    ds.pop("SpecificCharacterSet", None)  # the source's may be that of a header which states none
     ds.update(source_identity(series.headers[0]))
     ds.Manufacturer, ds.ManufacturerModelName = MANUFACTURER, "radgate"
     ds.SoftwareVersions = radgate_version()
@@ -143,9 +150,12 @@ def _equipment(made_at: datetime) -> Dataset:
     return item
 
 
-def describe(ds: Dataset, zh: str, en: str, language: str) -> None:
-    """The series description of an object."""
-    ds.SeriesDescription = zh if language == "zh" else en
+def described(ds: Dataset, zh: str, en: str, series: JudgedSeries) -> None:
+    """The series description; an object that carries its images' bytes and character set gets the plain English one."""
+    as_bytes = is_carried_as_bytes(series.headers[0])
+    ds.SeriesDescription = zh if series.language == "zh" and not as_bytes else en
+    if as_bytes:
+        carry_as_bytes(ds)
 
 
 def concept(key: str) -> Any:

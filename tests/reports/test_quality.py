@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from copy import deepcopy
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from io import BytesIO
@@ -138,6 +139,23 @@ def test_instances_named_by_uid_are_taken_as_they_are() -> None:
     result = replace(series.verdict.results[0], where=(Location("instances", {"sop_instance_uids": [uid]}),))
 
     assert series.instances_of(result) == (uid,)
+
+
+def test_a_name_that_does_not_decode_goes_through_byte_for_byte() -> None:
+    name = "张^三".encode("gb18030")
+    headers = []
+    for header in CUT.headers:
+        buffer = BytesIO()
+        copy = deepcopy(header)
+        copy.PatientName = "XXXX"
+        copy.save_as(buffer, enforce_file_format=True)
+        data = buffer.getvalue().replace(b"XXXX", name[:4])
+        headers.append(dcmread(BytesIO(data)))
+    series = replace(CUT, headers=tuple(headers))
+
+    for encoded in (encode_quality_sr(series), encode_quality_kos(series)):
+        assert name[:4] in encoded.data
+        assert dcmread(BytesIO(encoded.data)).SeriesDescription.isascii()
 
 
 @pytest.mark.interop
