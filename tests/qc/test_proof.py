@@ -14,6 +14,7 @@ from qc.image.proof.ratings import auc, rated_benchmark
 from qc.image.proof.study import prove, wilson
 from qc.image.registry import discover
 from tests.conftest import data_folder
+from tests.qc.chest import chest_inputs
 from tests.qc.radiographs import forearm
 
 
@@ -80,3 +81,17 @@ def test_clean_series_of_the_data_folder_are_read() -> None:
 
     assert [s.kind for s in found].count("DX") == 3
     assert all(s.inputs.pictures or s.inputs.volume is not None for s in found)
+
+
+def test_planting_leaves_the_clean_series_as_it_was() -> None:
+    inputs = chest_inputs()
+    before = [str(h.ImagePositionPatient) for h in inputs.headers]
+    pixels = inputs.volume.array.copy() if inputs.volume is not None else np.empty(0)
+
+    for defect in DEFECTS:
+        if defect.kind == "CT":
+            defect.plant(inputs, defect.severities[-1], 1)
+
+    assert [str(h.ImagePositionPatient) for h in inputs.headers] == before
+    assert inputs.volume is not None
+    assert np.array_equal(inputs.volume.array, pixels)

@@ -1,12 +1,12 @@
 """Defects of known severity, planted into the inputs of a clean series; equal seeds give equal results."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom.dataset import Dataset
 from scipy import ndimage
 
 from imaging.volume import Volume
@@ -150,7 +150,7 @@ def _jitter(inputs: Inputs, percent: float, seed: int) -> Inputs | None:
     headers = []
     late = set(inputs.planes.order[len(inputs.headers) // 2 + seed % 3 :].tolist())
     for number, header in enumerate(inputs.headers):
-        copy = Dataset(header)
+        copy = deepcopy(header)
         if number in late:
             position = np.array([float(v) for v in header.ImagePositionPatient]) + step * inputs.planes.normal
             copy.ImagePositionPatient = [f"{v:.5f}" for v in position]
@@ -246,7 +246,7 @@ def _wide_film(inputs: Inputs, percent: float, seed: int) -> Inputs | None:
 
 
 def _exposed_film(inputs: Inputs, deviation: float, seed: int) -> Inputs | None:
-    header = Dataset(inputs.headers[0])
+    header = deepcopy(inputs.headers[0])
     header.TargetExposureIndex = 300.0 + seed
     header.ExposureIndex = (300.0 + seed) * 10 ** (deviation / 10)
     return replace(inputs, headers=(header,))

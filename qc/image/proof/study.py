@@ -30,10 +30,16 @@ Z95 = 1.959964
 
 LISTED: dict[str, dict[str, str]] = {
     "noise": {
+        "ct.hu.air": "noise widens the peak of air",
         "ct.ring": "noise raises the mean of circles with few pixels",
         "ct.motion": "noise lowers the likeness of neighbouring slices",
         "ct.hu.fat": "noise takes the peak of fat away",
         "ct.truncation": "noise above -300 HU in air looks like matter at the border",
+    },
+    "blur": {
+        "ct.ring": "blur lowers the noise that rings are measured against",
+        "ct.hu.air": "blur mixes air with skin",
+        "ct.hu.fat": "blur mixes fat with skin and muscle",
     },
     "scale offset": {"ct.hu.fat": "an offset moves both", "ct.noise.gni": "tissue leaves its window"},
     "scale offset (fat)": {"ct.hu.air": "an offset moves both", "ct.noise.gni": "tissue leaves its window"},
