@@ -52,6 +52,8 @@ WEB_BACKLOG = 256
 UNSENT_S = 7 * 24 * 3600.0
 """How old a verdict may be that a crash kept from being sent and that the next start sends."""
 
+CARE_EVERY_S = 60.0
+
 EXECUTOR = "radgate"
 """Name of the one worker of an embedded installation: recovery after a crash looks for its own name."""
 
@@ -138,7 +140,9 @@ class Service:
         app = create_app(
             settings, engine, store, resend=courier.resend, reject=reject, decide=decide, start_dose=doses.start
         )
-        tools = Tools(bundles_of(settings), runner(worker), capabilities_of(settings), load_aliases(settings.contour.aliases))
+        tools = Tools(
+            bundles_of(settings), runner(worker), capabilities_of(settings), load_aliases(settings.contour.aliases)
+        )
         threading.Thread(target=warm, args=(worker, settings, tools), name="warm worker", daemon=True).start()
         flow = launch(
             engine,
@@ -156,6 +160,7 @@ class Service:
             quality.start(send_first=unsent(settings, engine, since=time.time() - UNSENT_S))
             closing.callback(quality.stop)
         resume(engine, flow)
+        closing.callback(caretaker(flow))
         doses.resume()
         listener.start()
         closing.callback(listener.stop)  # before the parts that it tells; the call above is for a start that fails
@@ -202,6 +207,21 @@ def warm(worker: Worker, settings: Settings, tools: Tools) -> None:
         log.info("rehearsed in %.1f s", rehearse(settings, tools))
     except Exception as error:  # noqa: BLE001 - a rehearsal that fails must not stop the service; studies show the fault
         log.warning("the rehearsal failed: %s at %s", type(error).__name__, places(error))
+
+
+def caretaker(flow: StudyFlow) -> Callable[[], None]:
+    """Look after studies that stand still, every minute, in a thread; returns what ends it."""
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(CARE_EVERY_S):
+            try:
+                flow.care()
+            except Exception as error:  # noqa: BLE001 - the next round may find the database again
+                log.warning("looking after the studies failed: %s at %s", type(error).__name__, places(error))
+
+    threading.Thread(target=look, name="caretaker", daemon=True).start()
+    return ended.set
 
 
 def settle(engine: "Engine", study_uid: str) -> None:

@@ -5,12 +5,14 @@ which then runs a second time: steps write the same files and rows again, and se
 What passes between steps is small JSON; arrays lie in the job's folder.
 """
 
+import errno
 import json
 import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -44,12 +46,18 @@ QUEUE = "studies"
 BROKEN_OFF = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
 PASSING = (OperationalError, InterfaceError, StoreUnavailable, StoreFull)
+PASSING_NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE})
 """What a restarted database or an emptied disk puts right: the step is tried again."""
 
 AGAIN = StepOptions(retries_allowed=True, interval_seconds=1.0, max_attempts=10, backoff_rate=2.0)
 """Nine waits of 1, 2, 4 ... 256 s: about eight and a half minutes in all."""
 
 JOB_STATES = {"qc": "QC", "run": "RUN", "measure": "MEASURED", "encode": "ENCODED", "validate": "VALIDATED"}
+
+
+def is_passing(error: Exception) -> bool:
+    """Whether an error is of the kind that goes away by itself or by a person's hand, so that trying again helps."""
+    return isinstance(error, PASSING) or (isinstance(error, OSError) and error.errno in PASSING_NUMBERS)
 
 
 def _workflow_id(study_uid: str, version: int, attempt: int) -> str:
@@ -107,6 +115,8 @@ class StudyFlow(DBOSConfiguredInstance):
         self._on_sendable = on_sendable
         self._lock = threading.Lock()
         self._files: dict[str, StudyFiles] = {}
+        self._running: set[str] = set()
+        self._stalled: set[str] = set()
 
     def start(self, study_uid: str, version: int) -> None:
         """Enqueue the workflow of a study version; a second call changes nothing, unless the first broke off."""
@@ -118,16 +128,50 @@ class StudyFlow(DBOSConfiguredInstance):
         with SetWorkflowID(_workflow_id(study_uid, version, attempt)):
             DBOS.enqueue_workflow(QUEUE, self.process, study_uid, version)
 
+    def care(self) -> None:
+        """Take up again what ended or stands still without an outcome; called every minute or so.
+
+        A disk that stays full for longer than a step is tried again ends a workflow. One that is full just while the
+        outcome of a step is recorded leaves it waiting in the database, with nobody working on it: that is believed
+        when it is found so twice.
+        """
+        stalled = set()
+        for study_uid, version in record.unfinished_studies(self._engine):
+            for status in DBOS.list_workflows(workflow_id_prefix=_workflow_id(study_uid, version, 1), status="PENDING"):
+                if status.workflow_id not in self._running:
+                    stalled.add(status.workflow_id)
+            self.start(study_uid, version)
+        for workflow_id in stalled & self._stalled:
+            log.warning("a workflow stood still and goes on")
+            DBOS.resume_workflow(workflow_id, queue_name=QUEUE)
+        self._stalled = stalled
+
+    @property
+    def at_work(self) -> int:
+        """Workflows that a thread of this process works on."""
+        return len(self._running)
+
+    @contextmanager
+    def _at_work(self) -> Iterator[None]:
+        """Remember that a thread works on the present workflow."""
+        workflow_id = str(DBOS.workflow_id)
+        self._running.add(workflow_id)
+        try:
+            yield
+        finally:
+            self._running.discard(workflow_id)
+
     @DBOS.workflow()
     def process(self, study_uid: str, version: int) -> str:
         """Take one study version from its files to the delivery ledger; returns its state."""
-        inputs = DBOS.run_step({"name": "freeze", **AGAIN}, self._freeze, study_uid)
-        jobs = DBOS.run_step({"name": "route", **AGAIN}, self._route, study_uid, version, inputs)
-        for job in jobs:
-            self._work(job, inputs)
-        return DBOS.run_step(
-            {"name": "finish", **AGAIN}, self._finish, study_uid, version, [job["id"] for job in jobs], inputs
-        )
+        with self._at_work():
+            inputs = DBOS.run_step({"name": "freeze", **AGAIN}, self._freeze, study_uid)
+            jobs = DBOS.run_step({"name": "route", **AGAIN}, self._route, study_uid, version, inputs)
+            for job in jobs:
+                self._work(job, inputs)
+            return DBOS.run_step(
+                {"name": "finish", **AGAIN}, self._finish, study_uid, version, [job["id"] for job in jobs], inputs
+            )
 
     @DBOS.workflow()
     def go_on(self, job_id: str) -> str:
@@ -204,9 +248,9 @@ class StudyFlow(DBOSConfiguredInstance):
                     ),
                 )
                 step.detail = decision.to_json()
-        except PASSING:
-            raise
-        except Exception as error:  # noqa: BLE001 - the boundary of the step: counted, logged by code, shown as a state
+        except Exception as error:  # the boundary of the step: counted, logged by code, shown as a state
+            if is_passing(error):
+                raise
             log.error("routing failed: %s", type(error).__name__)
             record.study_state(self._engine, study_uid, version, "FAILED", reason_of(error))
             return []
@@ -232,9 +276,9 @@ class StudyFlow(DBOSConfiguredInstance):
                 dict(STEPS)[name](job, step)
             if name == "run" and held_reasons(job.folder):
                 return HELD
-        except PASSING:
-            raise
-        except Exception as error:  # noqa: BLE001 - the boundary of the step: counted, logged by code, shown as a state
+        except Exception as error:  # the boundary of the step: counted, logged by code, shown as a state
+            if is_passing(error):
+                raise
             log.error("step %s failed: %s", name, type(error).__name__)
             return reason_of(error)
         return ""
@@ -257,9 +301,9 @@ class StudyFlow(DBOSConfiguredInstance):
                 rows = publish(plan, self._folder(plan), self._store, self._engine, wanted)
                 step.detail = {"objects": rows}
                 record.job_state(self._engine, plan.id, "DELIVERING")
-        except PASSING:
-            raise
-        except Exception as error:  # noqa: BLE001 - the boundary of the step: counted, logged by code, shown as a state
+        except Exception as error:  # the boundary of the step: counted, logged by code, shown as a state
+            if is_passing(error):
+                raise
             log.error("delivery failed: %s", type(error).__name__)
             return reason_of(error)
         self._on_sendable()

@@ -1,5 +1,6 @@
 """What is happening, step by step: written to the database by the service, shown on the terminal by the commands."""
 
+import errno
 import logging
 import time
 import traceback
@@ -50,6 +51,8 @@ def reason_of(error: Exception) -> str:
     """The sentence of one of our errors; of any other its type, because its text may hold patient data."""
     if isinstance(error, RadgateError):
         return error.message
+    if isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return "The disk is full; free some space on it."
     return f"Internal error ({type(error).__name__}); see the log."
 
 

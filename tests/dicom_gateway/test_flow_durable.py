@@ -1,5 +1,8 @@
 """The durable workflow waits for outages, ends faults as visible failures, and starts anew what broke off."""
 
+import errno
+import sqlite3
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +108,78 @@ def test_a_database_that_restarts_in_a_step_is_waited_for(
     with engine.connect() as connection:
         attempts = connection.execute(select(tables.step_log.c.attempt).where(tables.step_log.c.step == "qc")).scalars()
         assert sorted(attempts) == [1, 2, 3]
+
+
+def test_a_full_disk_in_a_step_is_waited_for(
+    flow: StudyFlow, engine: Engine, study_uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = [OSError(errno.ENOSPC, "No space left on device", "/patients/Zhang")]
+
+    def planted(job: Job, step: Step) -> None:
+        if left:
+            raise left.pop()
+
+    monkeypatch.setattr(durable, "STEPS", steps_with(planted))
+
+    flow.start(study_uid, 1)
+
+    wait_for("the study", lambda: state_of(engine) == "DELIVERED", 120)
+    with engine.connect() as connection:
+        log = tables.step_log.c
+        messages = list(connection.execute(select(log.message).where(log.step == "qc").order_by(log.id)).scalars())
+    assert messages[0] == "The disk is full; free some space on it."
+    assert len(messages) == 2
+
+
+def test_a_disk_that_is_full_while_an_outcome_is_recorded_stops_a_study_only_until_someone_looks(
+    flow: StudyFlow, engine: Engine, study_uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread of the workflow ends, and its row stays PENDING: only `care` finds out."""
+    from dbos import DBOS
+    from dbos._sys_db import SystemDatabase
+
+    refused = threading.Event()
+
+    def full(*_: Any, **__: Any) -> None:
+        refused.set()
+        raise OperationalError("insert", {}, sqlite3.OperationalError("database or disk is full"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SystemDatabase, "record_operation_result", full)
+        patch.setattr(SystemDatabase, "update_workflow_outcome", full)
+        flow.start(study_uid, 1)
+        assert refused.wait(60)
+        wait_for("the thread to end", lambda: flow.at_work == 0, 60)
+    status = DBOS.get_workflow_status(f"{study_uid}:1")
+    assert status is not None
+    assert status.status == "PENDING"
+
+    flow.care()
+    flow.care()
+
+    wait_for("the study", lambda: state_of(engine) == "DELIVERED", 120)
+
+
+def test_care_leaves_alone_what_a_thread_works_on(
+    flow: StudyFlow, engine: Engine, study_uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked = threading.Event()
+    begun: list[str] = []
+
+    def planted(job: Job, step: Step) -> None:
+        begun.append(job.plan.id)
+        looked.wait(60)
+
+    monkeypatch.setattr(durable, "STEPS", steps_with(planted))
+    flow.start(study_uid, 1)
+    wait_for("the first step", lambda: len(begun) == 1, 60)
+
+    flow.care()
+    flow.care()
+    looked.set()
+
+    wait_for("the study", lambda: state_of(engine) == "DELIVERED", 120)
+    assert len(begun) == 1
 
 
 def test_a_fault_of_the_program_ends_the_job_with_its_type_and_no_text(
