@@ -2,12 +2,18 @@
 
 Grown is every point x with a point y of the structure so that sum(((x_i - y_i) / m_i)^2) <= 1, m_i being the margin on
 the side to which x lies of y. Margins follow the patient's axes on oblique grids too.
+
+Voxels at the new surface are taken by how much of them lies within it, from about a half on, so that they fill its
+volume. Taking those whose
+centre lies within would miss the volume of a sphere of 15 mm on slices of 3 mm by up to 1 %, however exact its surface.
 """
 
 from dataclasses import astuple, dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 from scipy.spatial import cKDTree
 
 from contouring.min_plus import reach
@@ -18,6 +24,19 @@ from imaging.volume import Region
 __all__ = ["Margin", "grow", "margin_mm", "shrink"]
 
 FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+SAMPLING_MM = 0.5
+"""Distance of the points by which the share of a voxel within the surface is found."""
+
+RAMP_MM = 0.6
+"""Width over which such a point counts in part, so that shares have no steps; it adds 0.1 % to a sphere of 10 mm."""
+
+THRESHOLDS = np.linspace(0.4, 0.6, 41)
+"""From which share on a voxel is taken: the threshold that comes nearest to the volume, and near a half in any case."""
+
+CHUNK = 20_000
+"""Voxels whose shares are found together, which bounds the memory."""
 
 SMALLEST_SCALED_MM = 1.0
 """Margins below this are no scale for distances between surface points a pixel apart; the lattice serves them."""
@@ -94,8 +113,7 @@ def grow(region: Region, grid: Grid, margin: Margin) -> Region:
     own = tuple(slice(r.start - b.start, r.stop - b.start) for r, b in zip(region.box, box, strict=True))
     inside[own] = region.crop
     open_voxels = np.flatnonzero(~inside.ravel())
-    centres = _centres_lps(box, grid, open_voxels)
-    inside.ravel()[open_voxels] = _within(solid, centres, margin)
+    inside.ravel()[open_voxels] = _taken(_Reach(solid, margin), box, grid, open_voxels)
     return _cropped(inside, box, grid)
 
 
@@ -117,10 +135,9 @@ def shrink(region: Region, grid: Grid, margin: Margin) -> Region:
     if not any(astuple(margin)):
         return region
     voxels = np.flatnonzero(region.crop.ravel())
-    centres = _centres_lps(region.box, grid, voxels)
     inside = np.zeros(region.crop.shape, dtype=np.bool_)
     # What lies outside grows inwards: off the left side, towards the right.
-    inside.ravel()[voxels] = ~_within(solid, centres, margin.mirrored, from_outside=True)
+    inside.ravel()[voxels] = ~_taken(_Reach(solid, margin.mirrored, from_outside=True), region.box, grid, voxels)
     return _cropped(inside, region.box, grid)
 
 
@@ -135,14 +152,98 @@ def margin_mm(systematic_mm: float, random_mm: float) -> float:
     return 2.5 * systematic_mm + 0.7 * random_mm
 
 
-def _within(solid: Solid, centres_lps: FloatArray, margin: Margin, *, from_outside: bool = False) -> NDArray[np.bool_]:
-    """Which points lie within the margin of the solid's surface, for points on the other side of it."""
-    positive, negative = margin.positive_lps, margin.negative_lps
-    if np.array_equal(positive, negative) and positive.min() >= SMALLEST_SCALED_MM:
-        tree = cKDTree(solid.surface_points_lps() / positive)
-        distances, _ = tree.query(centres_lps / positive, distance_upper_bound=1.0 + 1e-9)
-        return np.asarray(distances <= 1.0)
-    return reach(solid, centres_lps, positive, negative, from_outside=from_outside)
+@dataclass(frozen=True, eq=False)
+class _Reach:
+    """How far the margins of a solid's surface reach, asked for points on the other side of it."""
+
+    solid: Solid
+    margin: Margin
+    from_outside: bool = False
+
+    @cached_property
+    def is_symmetric(self) -> bool:
+        """Whether opposite sides have the same margin, large enough to scale distances by."""
+        positive = self.margin.positive_lps
+        return bool(np.array_equal(positive, self.margin.negative_lps) and positive.min() >= SMALLEST_SCALED_MM)
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        """Points of the surface in units of the margins."""
+        return cKDTree(self.solid.surface_points_lps() / self.margin.positive_lps)
+
+    def within(self, points_lps: FloatArray) -> FloatArray:
+        """How much a point lies within the margins: 0, 1, or between beside the surface."""
+        scale_mm = self.scale_mm
+        return np.clip(0.5 + (1.0 - self.distances(points_lps, 1.0 + RAMP_MM / scale_mm)) * scale_mm / RAMP_MM, 0, 1)
+
+    @property
+    def scale_mm(self) -> float:
+        """The smallest margin that is one."""
+        sides = np.array(astuple(self.margin))
+        return float(sides[sides > 0].min())
+
+    def distances(self, points_lps: FloatArray, largest: float) -> FloatArray:
+        """Distance to the surface in units of the margins; as good as infinite above the largest that is asked for."""
+        if not self.is_symmetric:
+            positive, negative = self.margin.positive_lps, self.margin.negative_lps
+            return reach(self.solid, points_lps, positive, negative, from_outside=self.from_outside)
+        found, _ = self.tree.query(points_lps / self.margin.positive_lps, distance_upper_bound=largest + 1e-9)
+        return np.minimum(found, 1e3)
+
+
+def _taken(around: _Reach, box: tuple[slice, slice, slice], grid: Grid, voxels: NDArray[np.intp]) -> BoolArray:
+    """Which voxels of a box lie within reach: those with the largest shares within, about as many as fill it."""
+    centres = _centres_lps(box, grid, voxels)
+    planes = box[0].start + voxels // ((box[1].stop - box[1].start) * (box[2].stop - box[2].start))
+    below, above = _half_steps_mm(grid)
+    dy, dx = grid.pixel_spacing_mm
+    heights = (below + above)[planes]
+    if around.is_symmetric:
+        corner_mm = float(np.linalg.norm([np.maximum(below, above).max(), dy / 2, dx / 2])) + RAMP_MM
+        room = corner_mm / float(around.margin.positive_lps.min())
+        distances = around.distances(centres, 1.0 + room)
+        share = (distances <= 1.0).astype(np.float64)
+        cut = np.flatnonzero(np.abs(distances - 1.0) <= room)
+    else:
+        share = (around.distances(centres, 1.0) <= 1.0).astype(np.float64)
+        cut = _beside_change(share > 0, box, voxels)
+    # Shares of the voxels that the surface may cut, by points all over them.
+    count = [max(1, int(np.ceil(float(s) / SAMPLING_MM - 0.1))) for s in (heights.max(initial=0.0), dy, dx)]
+    k, j, i = (
+        np.ravel(a) for a in np.meshgrid(*((np.arange(n) + 0.5) / n for n in count), indexing="ij", sparse=False)
+    )
+    offsets = np.outer(j - 0.5, dy * grid.column_direction) + np.outer(i - 0.5, dx * grid.row_direction)
+    for some in np.array_split(cut, len(cut) // CHUNK + 1):
+        along = k * heights[some, None] - below[planes[some], None]
+        points = centres[some, None] + offsets + along[..., None] * grid.normal
+        share[some] = around.within(points.reshape(-1, 3)).reshape(len(some), -1).mean(axis=1)
+    # One threshold for all, so that a flat side is taken as a whole or not at all.
+    order = np.argsort(share)
+    volume = float(heights.sum()) - np.concatenate([[0.0], np.cumsum(heights[order])])
+    kept = volume[np.searchsorted(share[order], THRESHOLDS)]
+    return np.asarray(share >= THRESHOLDS[int(np.abs(kept - float((share * heights).sum())).argmin())])
+
+
+def _half_steps_mm(grid: Grid) -> tuple[FloatArray, FloatArray]:
+    """How far each plane's voxels reach down and up along the normal: half way to the neighbours."""
+    steps = grid.slice_steps_mm
+    if not len(steps):
+        half = np.array([(grid.slice_thickness_mm or 0.0) / 2])
+        return half, half
+    return np.concatenate([steps[:1], steps]) / 2, np.concatenate([steps, steps[-1:]]) / 2
+
+
+def _beside_change(inside: BoolArray, box: tuple[slice, slice, slice], voxels: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Places in `voxels` of those with another kind among their neighbours."""
+    shape = [s.stop - s.start for s in box]
+    kind = np.zeros(int(np.prod(shape)), dtype=np.int8)
+    kind[voxels] = np.where(inside, 2, 1)
+    kind = kind.reshape(shape)
+    body = np.ones((3, 3, 3), dtype=np.bool_)
+    near = ndimage.binary_dilation(kind == 1, body) & (kind == 2) | ndimage.binary_dilation(kind == 2, body) & (
+        kind == 1
+    )
+    return np.flatnonzero(near.ravel()[voxels])
 
 
 def _box_around(region: Region, grid: Grid, margin: Margin) -> tuple[slice, slice, slice]:

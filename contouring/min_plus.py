@@ -27,22 +27,22 @@ FAR = np.float32(4.0)
 
 def reach(
     solid: Solid, points_lps: FloatArray, positive_mm: FloatArray, negative_mm: FloatArray, *, from_outside: bool
-) -> NDArray[np.bool_]:
-    """Which points lie within margins of the solid, or of its complement (`from_outside`).
+) -> FloatArray:
+    """Distance of points from the solid, or from its complement (`from_outside`), in units of the margins; 2 at most.
 
     Parameters
     ----------
     solid
         What reaches out.
     points_lps
-        Points to decide on, shape (N, 3).
+        Shape (N, 3).
     positive_mm, negative_mm
         Margins towards +x, +y, +z and towards -x, -y, -z.
     from_outside
         Whether the complement of the solid reaches in.
     """
     if not len(points_lps):
-        return np.zeros(0, dtype=np.bool_)
+        return np.zeros(0)
     room = np.maximum(positive_mm, negative_mm) + 2 * LATTICE_MM
     surface = solid.surface_points_lps()
     low = np.maximum(points_lps.min(axis=0), surface.min(axis=0) - room) - LATTICE_MM
@@ -57,7 +57,7 @@ def reach(
     start = np.where(inside != from_outside, np.float32(0), FAR)
     field = min_plus_passes(start, positive_mm, negative_mm)
     index = (points_lps - low) / LATTICE_MM
-    return np.asarray(ndimage.map_coordinates(field, index.T, order=1, mode="nearest") <= 1.0)
+    return np.sqrt(ndimage.map_coordinates(field, index.T, order=1, mode="nearest").astype(np.float64))
 
 
 def min_plus_passes(
