@@ -1,6 +1,6 @@
 """A structure set's ROIs and contours as arrays, before any image is looked at."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from contouring.errors import ContouringError, CorruptContourData, DuplicateRoiN
 from contouring.rtstruct_items import ContourItem, contour_items
 from imaging.headers import PARSER_FAULTS, read_header, text
 
-__all__ = ["ParsedRoi", "ParsedStructureSet", "open_structure_set", "parse_structure_set"]
+__all__ = ["ParsedRoi", "ParsedStructureSet", "coordinate_texts", "open_structure_set", "parse_structure_set"]
 
 CONTOUR_SEQUENCE = 0x30060040
 CONTOUR_DATA = 0x30060050
@@ -137,6 +137,12 @@ def parse_structure_set(source: Dataset | Path) -> ParsedStructureSet:
         raise NotAStructureSet(
             "The sequences of the structure set cannot be read; export it again.", reason=type(fault).__name__
         ) from fault
+
+
+def coordinate_texts(dataset: Dataset) -> Iterator[tuple[int, bytes]]:
+    """ROI number and ContourData as written, contour after contour, of each item of ROIContourSequence."""
+    for item in _items(dataset, "ROIContourSequence"):
+        yield _whole(item, "ReferencedROINumber"), b"\\".join(c.data for c in _contour_items([item]))
 
 
 def _items(dataset: Dataset, keyword: str) -> list[Dataset]:

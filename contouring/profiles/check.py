@@ -1,7 +1,6 @@
 """Holding a structure set, ours or a foreign one, against an export profile."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +10,17 @@ from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from contouring.contours import Contours
+from contouring.profiles.drawing import check_drawing
+from contouring.profiles.finding import Finding, broken
+from contouring.profiles.image_match import check_image_match
 from contouring.profiles.load import Profile, load_profile
+from contouring.profiles.sequences import check_sequences
 from contouring.rings import Rings
 from contouring.rtstruct_parse import ParsedRoi, ParsedStructureSet, open_structure_set, parse_structure_set
 from contouring.rtstruct_planes import grid_of
 from imaging.geometry import Grid
 from imaging.headers import text
+from imaging.volume import SourceInstance
 
 __all__ = ["Finding", "check_profile", "findings_of"]
 
@@ -26,32 +30,12 @@ RETIRED = ("ROIObservationLabel", "ROIObservationDescription")
 STUDY_VALUES = ("StudyDate", "StudyTime", "StudyID", "AccessionNumber")
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One rule that an object breaks.
-
-    Parameters
-    ----------
-    tag
-        Attribute, as "(gggg,eeee)".
-    value
-        What was found, without text that could identify a patient: a length, a count, a type.
-    rule
-        Name of the rule and its limit; "DICOM" for a rule of the standard.
-    fix
-        What to do.
-    verified
-        Whether the rule is verified for the system, or a conservative default.
-    """
-
-    tag: str
-    value: str
-    rule: str
-    fix: str
-    verified: bool
-
-
-def check_profile(source: Dataset | Path, profile: str | Profile, grid: Grid | None = None) -> tuple[Finding, ...]:
+def check_profile(
+    source: Dataset | Path,
+    profile: str | Profile,
+    grid: Grid | None = None,
+    images: Sequence[SourceInstance] = (),
+) -> tuple[Finding, ...]:
     """Every rule of a profile, and of DICOM itself, that a structure set breaks; empty where it keeps them all.
 
     Parameters
@@ -62,6 +46,8 @@ def check_profile(source: Dataset | Path, profile: str | Profile, grid: Grid | N
         Profile or its name.
     grid
         The image's planes, for rules about planes and pixels; else what the object itself says of them.
+    images
+        The image of each plane, for whether the structure set names this series.
 
     Raises
     ------
@@ -74,11 +60,20 @@ def check_profile(source: Dataset | Path, profile: str | Profile, grid: Grid | N
     """
     dataset = open_structure_set(source)
     rules = profile if isinstance(profile, Profile) else load_profile(profile)
-    return findings_of(dataset, parse_structure_set(dataset), rules, grid or grid_of(dataset))
+    parsed, planes = parse_structure_set(dataset), grid or grid_of(dataset)
+    return (
+        *check_sequences(dataset, parsed),
+        *(check_image_match(parsed, rules, planes, images) if planes is not None else ()),
+        *check_drawing(dataset, parsed, rules),
+        *findings_of(dataset, parsed, rules, planes),
+    )
 
 
 def findings_of(ds: Dataset, parsed: ParsedStructureSet, rules: Profile, grid: Grid | None) -> tuple[Finding, ...]:
-    """`check_profile` of an object that is parsed already."""
+    """What the writer holds its own object against: all but the rules that it keeps by its making.
+
+    It has written the sequences, the form of holes and the decimals itself, for the image at hand.
+    """
     rois = parsed.rois
     return (
         *_head(ds, rules),
@@ -92,14 +87,14 @@ def _head(ds: Dataset, rules: Profile) -> Iterator[Finding]:
     label = text(ds, "StructureSetLabel")
     limit = rules.value("label_max")
     if not 1 <= len(label) <= limit:
-        yield _finding(rules, "label_max", "(3006,0002)", f"{len(label)} characters", f"use 1 to {limit} characters")
+        yield broken(rules, "label_max", "(3006,0002)", f"{len(label)} characters", f"use 1 to {limit} characters")
     syntax = text(ds.file_meta, "TransferSyntaxUID") if hasattr(ds, "file_meta") else ""
     wanted = {"implicit": {ImplicitVRLittleEndian}, "explicit": {ImplicitVRLittleEndian, ExplicitVRLittleEndian}}
     if syntax and syntax not in wanted[rules.value("transfer_syntax")]:
-        yield _finding(rules, "transfer_syntax", "(0002,0010)", syntax, "write Implicit VR Little Endian")
+        yield broken(rules, "transfer_syntax", "(0002,0010)", syntax, "write Implicit VR Little Endian")
     charset = text(ds, "SpecificCharacterSet")
     if rules.value("charset") != "source" and charset != rules.value("charset"):
-        yield _finding(rules, "charset", "(0008,0005)", charset or "none", f"write {rules.value('charset')}")
+        yield broken(rules, "charset", "(0008,0005)", charset or "none", f"write {rules.value('charset')}")
     try:
         convert_encodings(charset.split("\\") if charset else None)
     except LookupError:
@@ -108,33 +103,33 @@ def _head(ds: Dataset, rules: Profile) -> Iterator[Finding]:
         for keyword in STUDY_VALUES:
             if not text(ds, keyword):
                 tag = str(ds[keyword].tag) if keyword in ds else keyword
-                yield _finding(rules, "need_study_values", tag, "empty", f"fill {keyword} in the image series")
+                yield broken(rules, "need_study_values", tag, "empty", f"fill {keyword} in the image series")
 
 
 def _names(rois: Sequence[ParsedRoi], rules: Profile) -> Iterator[Finding]:
     limit = rules.value("name_max")
     for roi in rois:
         if not 1 <= len(roi.name) <= limit:
-            yield _finding(
+            yield broken(
                 rules, "name_max", "(3006,0026)", f"ROI {roi.number}: {len(roi.name)} characters", f"use 1 to {limit}"
             )
     folded = [r.name.casefold() for r in rois]
     if rules.value("names_unique_ignoring_case") and len(set(folded)) < len(folded):
         twice = [str(r.number) for r, f in zip(rois, folded, strict=True) if folded.count(f) > 1]
-        yield _finding(
+        yield broken(
             rules, "names_unique_ignoring_case", "(3006,0026)", f"ROIs {', '.join(twice)}", "rename them apart"
         )
     numbers = [r.number for r in rois]
     if len(set(numbers)) < len(numbers):
         yield Finding("(3006,0022)", "a number twice", "DICOM: ROINumber is unique", "number the ROIs apart", True)
     if rules.value("need_external") and not any(r.interpreted_type == "EXTERNAL" for r in rois):
-        yield _finding(rules, "need_external", "(3006,00A4)", "no EXTERNAL", "add the outline of the body")
+        yield broken(rules, "need_external", "(3006,00A4)", "no EXTERNAL", "add the outline of the body")
     if sum(r.interpreted_type == "EXTERNAL" for r in rois) > 1:
         yield Finding("(3006,00A4)", "several EXTERNAL", "one EXTERNAL at most", "keep one", False)
     for roi in rois:
         mapped = rules.value("type_map").get(roi.interpreted_type)
         if mapped and mapped != roi.interpreted_type:
-            yield _finding(rules, "type_map", "(3006,00A4)", f"ROI {roi.number}", f"write {mapped}")
+            yield broken(rules, "type_map", "(3006,00A4)", f"ROI {roi.number}", f"write {mapped}")
 
 
 def _contours(rois: Sequence[ParsedRoi], rules: Profile, grid: Grid | None) -> Iterator[Finding]:
@@ -156,7 +151,7 @@ def _contours(rois: Sequence[ParsedRoi], rules: Profile, grid: Grid | None) -> I
             )
         if rules.value("need_contour_image") and not all(roi.contours.referenced_uids):
             missing = sum(not u for u in roi.contours.referenced_uids)
-            yield _finding(
+            yield broken(
                 rules, "need_contour_image", "(3006,0016)", f"ROI {roi.number}: {missing} contours", "name the images"
             )
         if roi.longest_number > LONGEST_DS:
@@ -169,7 +164,7 @@ def _sizes(roi: ParsedRoi, rules: Profile, grid: Grid | None) -> Iterator[Findin
     contours = roi.contours
     most = int(contours.counts.max(initial=0))
     if rules.value("max_points") and most > rules.value("max_points"):
-        yield _finding(
+        yield broken(
             rules,
             "max_points",
             "(3006,0046)",
@@ -197,13 +192,13 @@ def _sizes(roi: ParsedRoi, rules: Profile, grid: Grid | None) -> Iterator[Findin
         shift = np.abs(grid.plane_positions_mm[:, None] - position).min(axis=0)
         off = int((shift > ON_PLANE_MM).sum())
     if near:
-        yield _finding(
+        yield broken(
             rules, "min_spacing_px", "(3006,0050)", f"ROI {roi.number}: {near} contours", "drop points that lie close"
         )
     if small and len(contours) > 1:
-        yield _finding(rules, "min_area_px", "(3006,0050)", f"ROI {roi.number}: {small} contours", "drop the specks")
+        yield broken(rules, "min_area_px", "(3006,0050)", f"ROI {roi.number}: {small} contours", "drop the specks")
     if off:
-        yield _finding(
+        yield broken(
             rules, "one_plane_per_slice", "(3006,0050)", f"ROI {roi.number}: {off} contours", "draw on the slices"
         )
 
@@ -215,9 +210,11 @@ def _following(contours: Contours) -> NDArray[np.float64]:
 
 def _presentation(ds: Dataset, rois: Sequence[ParsedRoi], rules: Profile) -> Iterator[Finding]:
     if rules.value("colour"):
+        # The colour stands with the contours: an ROI without an item there has no place for one.
+        drawn = {text(i, "ReferencedROINumber") for i in ds.get("ROIContourSequence") or ()}
         for roi in rois:
-            if roi.colour_rgb is None:
-                yield _finding(rules, "colour", "(3006,002A)", f"ROI {roi.number}: none", "give each ROI a colour")
+            if roi.colour_rgb is None and str(roi.number) in drawn:
+                yield broken(rules, "colour", "(3006,002A)", f"ROI {roi.number}: none", "give each ROI a colour")
     for observation in ds.get("RTROIObservationsSequence") or ():
         for keyword in RETIRED:
             if text(observation, keyword):
@@ -226,9 +223,4 @@ def _presentation(ds: Dataset, rois: Sequence[ParsedRoi], rules: Profile) -> Ite
             for code in observation.get(sequence) or ():
                 has_group = text(code, "ContextIdentifier")
                 if rules.value("need_code_version") and has_group and not text(code, "ContextGroupVersion"):
-                    yield _finding(rules, "need_code_version", "(0008,0106)", "absent", "add ContextGroupVersion")
-
-
-def _finding(rules: Profile, rule: str, tag: str, value: str, fix: str) -> Finding:
-    limit = rules.value(rule)
-    return Finding(tag, value, f"{rules.name}: {rule} = {limit}", fix, rules.rules[rule].verified)
+                    yield broken(rules, "need_code_version", "(0008,0106)", "absent", "add ContextGroupVersion")

@@ -25,6 +25,7 @@ RULES: Mapping[str, type | tuple[type, ...]] = {
     "need_code_version": bool,
     "need_study_values": bool,
     "one_plane_per_slice": bool,
+    "same_frame_of_reference": bool,
     "type_map": dict,
     "colour": bool,
 }

@@ -112,8 +112,9 @@ def check(
 
     from contouring.profiles import check_profile
 
-    grid = _stack(series, rtstruct).grid if series is not None else None
-    findings = check_profile(rtstruct, profile, grid)
+    stack = _stack(series, rtstruct) if series is not None else None
+    grid, images = (stack.grid, stack.sources) if stack is not None else (None, ())
+    findings = check_profile(rtstruct, profile, grid, images)
     if as_json:
         print_json({"profile": profile, "findings": [asdict(f) for f in findings]})
     elif not findings:

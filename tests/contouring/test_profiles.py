@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset
+from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 import contouring.profiles.load
@@ -108,3 +111,110 @@ def test_the_validator_agrees_with_the_writer_about_specks() -> None:
     findings = written(rois=[roi(knotty_mask(GRID))], profile="monaco", mode="smooth").report.findings
 
     assert any("min_area_px" in f.rule for f in findings) or findings == ()
+
+
+def _ring(side: float, corner: float, plane: int = 5) -> NDArray[np.float64]:
+    return square(GRID, plane, column=corner, row=corner, side=side)
+
+
+def test_holes_in_another_form_than_the_profile_writes_are_told() -> None:
+    outer, hole, island = _ring(20, 8), _ring(9, 12), _ring(3, 14)
+    keyhole = np.concatenate([outer, outer[:1], hole[[0, 3, 2, 1, 0]]])
+    nested = structure_set([(1, "a", [contour(r) for r in (outer, hole, island, _ring(9, 12, plane=6))])], GRID)
+    joined = structure_set([(1, "a", [contour(keyhole)])], GRID)
+    crossed = structure_set([(1, "a", [contour(r, kind="CLOSEDPLANAR_XOR") for r in (outer, hole)])], GRID)
+
+    def holes(ds: Dataset, profile: str) -> list[str]:
+        return [f.value for f in check_profile(ds, profile, GRID) if ": holes = " in f.rule]
+
+    assert holes(nested, "eclipse") == ["ROI 1: 1 contours as nested"], "the island and the other plane are no holes"
+    assert holes(joined, "generic") == ["ROI 1: 1 contours as keyhole"]
+    assert holes(crossed, "eclipse") == holes(crossed, "generic") == ["ROI 1: 2 contours as xor"]
+    assert holes(nested, "generic") == holes(joined, "eclipse") == []
+
+
+@pytest.mark.parametrize("form", ["nested", "keyhole", "xor"])
+@pytest.mark.parametrize("mode", ["crack", "smooth"])
+def test_the_form_of_holes_that_the_writer_gave_is_the_one_that_is_found(form: str, mode: str) -> None:
+    stack = stack_of()
+    mask = np.zeros(stack.grid.shape, dtype=np.bool_)
+    mask[4:9, 10:30, 12:27] = True
+    mask[5, 15:20, 15:22] = False
+    ds = written(stack, [roi(mask)], holes=form, mode=mode).dataset
+
+    for profile, own in (("generic", "nested"), ("eclipse", "keyhole")):
+        found = [f.value.split()[-1] for f in check_profile(ds, profile, GRID) if ": holes = " in f.rule]
+        assert found == ([] if form == own else [form])
+
+
+@pytest.mark.parametrize(
+    ("number", "digits"),
+    [(b"1.1234", 4), (b"-0.12345e1", 4), (b"5e-7", 7), (b"1.1230000", 0), (b"1234.5E1", 0), (b"12", 0)],
+)
+def test_digits_after_the_point_are_counted_as_the_value_has_them(number: bytes, digits: int) -> None:
+    ds = structure_set(
+        [(1, "a", [contour(b"\\".join([b"1", number, b"3", b"4", b"5", b"6", b"7", b"8", b"9"]))])], GRID
+    )
+
+    found = [f.value for f in check_profile(ds, "generic") if "decimals" in f.rule]
+
+    assert found == ([f"ROI 1: {digits} digits after the point"] if digits else [])
+
+
+def test_another_image_is_told() -> None:
+    stack = stack_of()
+    far = square(GRID, 3) + 500 * GRID.row_direction
+    partly = square(GRID, 4, column=-3)
+    above = square(GRID, 2) - 5000 * GRID.normal
+    ds = structure_set(
+        [(1, "a", [contour(p, uid="1.2.9") for p in (far, partly, above, square(GRID, 5))])], GRID, "1.9"
+    )
+    frame, study, series = Dataset(), Dataset(), Dataset()
+    series.SeriesInstanceUID = "1.2.3.9"
+    study.RTReferencedSeriesSequence, frame.RTReferencedStudySequence = Sequence([series]), Sequence([study])
+    ds.ReferencedFrameOfReferenceSequence = Sequence([frame])
+
+    findings = {f.rule: f for f in check_profile(ds, "eclipse", stack.grid, stack.sources)}
+
+    assert findings["eclipse: same_frame_of_reference = True"].verified
+    assert findings["the structure set names the series of the image"].value == "another series"
+    assert findings["contours name images of the series"].value == "ROI 1: 4 contours"
+    assert findings["contours lie within the image"].value == "ROI 1: 3 of 4 contours"
+
+
+def test_what_radgate_writes_belongs_to_its_image_up_to_the_last_pixel() -> None:
+    stack = stack_of()
+
+    result = written(stack, [roi(np.ones(stack.grid.shape, dtype=np.bool_))], mode="crack", profile="eclipse")
+
+    assert check_profile(result.dataset, "eclipse", stack.grid, stack.sources) == ()
+
+
+def test_missing_doubled_and_undefined_parts_are_told_with_their_cause() -> None:
+    ds = structure_set([(1, "a", [contour(square(GRID, 3))]), (2, "b", [contour(square(GRID, 4))])], GRID)
+    kinds = ["", "OPEN_PLANAR", "CLOSED"]
+    ds.ROIContourSequence.append(
+        structure_set([(1, "a", [contour(square(GRID, n), kind=k) for n, k in enumerate(kinds, 5)])], GRID)
+        .ROIContourSequence[0]
+    )  # fmt: skip
+    ds.ROIContourSequence[1].ReferencedROINumber = 99
+
+    findings = [(f.tag, f.value) for f in check_profile(ds, "eclipse", GRID)]
+
+    assert {
+        ("(3006,0039)", "ROI 1: 2 items"),
+        ("(3006,0042)", "ROI 1: 1 contours without it"),
+        ("(3006,0042)", "ROI 1: 1 contours of an undefined type"),
+        ("(3006,0042)", "ROI 1: 1 open contours"),
+        ("(3006,0080)", "absent or empty"),
+        ("(3006,0084)", "contours of ROI 99, which is not defined"),
+    } <= set(findings)
+    assert ("(3006,002A)", "ROI 2: none") not in findings, "the number is the cause, not a colour"
+
+
+def test_a_structure_set_without_any_roi_breaks_the_standard() -> None:
+    findings = check_profile(structure_set([], GRID), "eclipse", GRID)
+
+    assert {"DICOM: StructureSetROISequence is Type 1", "DICOM: ROIContourSequence is Type 1"} <= {
+        f.rule for f in findings
+    }
