@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydicom.uid import UID
 
 from qc.image import SeriesVerdict
 from qc.image.arrived import is_in_order
@@ -234,7 +235,7 @@ def test_an_over_exposed_radiograph_is_seen_with_its_only_instance(tmp_path: Pat
     dataset = series_datasets(replace(SMALL, rows=120, columns=96, planes=1))[0]
     for keyword in ("ImagePositionPatient", "ImageOrientationPatient", "FrameOfReferenceUID", "KVP"):
         delattr(dataset, keyword)
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.1.1"
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.1.1")
     dataset.Modality, dataset.BodyPartExamined = "DX", "CHEST"
     dataset.ExposureIndex, dataset.TargetExposureIndex, dataset.DeviationIndex = "1600", "400", "6.02"
     monitor = arrived(write_datasets(tmp_path, [dataset]))
