@@ -17,7 +17,7 @@ from contouring.names import NameTable, StructureName
 from contouring.nifti import read_names, read_nifti
 from contouring.planes import OffGrid
 from contouring.raster import Interpolate
-from contouring.remarks import remarks_on
+from contouring.remarks import remarks_on, remarks_on_empty_planes
 from contouring.roi import Roi
 from contouring.rtstruct_read import read_rtstruct
 from contouring.seg_read import SEGMENTATION_CLASSES, read_seg, rois_of
@@ -126,7 +126,8 @@ def read_structures(
             return _from_rtstruct(ds, grid, names, images, reading or Reading())
         ds = read_whole(path)
         rois = rois_of(read_seg(ds, grid), names)
-    return Structures("seg", rois, unknown_names=tuple(r.name.tg263 for r in rois if not _is_known(r, names)))
+    unknown = tuple(r.name.tg263 for r in rois if not _is_known(r, names))
+    return Structures("seg", rois, unknown_names=unknown, remarks=remarks_on_empty_planes(rois))
 
 
 def referenced_series(ds: Dataset) -> frozenset[str]:
@@ -174,7 +175,7 @@ def _from_nifti(path: Path, grid: Grid, table: NameTable, labels: Mapping[int, s
         rois.append(Roi(number, name, region, generation="SEMIAUTOMATIC"))
     if not rois:
         raise SegmentationRefused("The NIfTI holds no label above 0; there is nothing to convert.")
-    return Structures("nifti", tuple(rois), unknown_names=tuple(unknown))
+    return Structures("nifti", tuple(rois), (), tuple(unknown), remarks_on_empty_planes(rois))
 
 
 def _foreign(

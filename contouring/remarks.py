@@ -1,10 +1,14 @@
 """What a person should know about structures that were read: moved, cut, skipped or empty, one sentence each."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
+import numpy as np
+
+from contouring.planes import gaps_between
+from contouring.roi import Roi
 from contouring.rtstruct_result import ReadReport, ReadRoi, ReadRtstruct, RoiReadReport
 
-__all__ = ["remarks_on"]
+__all__ = ["remarks_on", "remarks_on_empty_planes"]
 
 TOLD_SHARE = 5e-4
 """Least share of the area outside the image that is worth a word."""
@@ -19,6 +23,24 @@ def remarks_on(read: ReadRtstruct) -> tuple[tuple[str, str], ...]:
         *(("", text) for text in _on_set(read.report)),
         *((roi.name, text) for roi in read.structures for text in _on_structure(roi)),
     )
+
+
+def remarks_on_empty_planes(rois: Sequence[Roi]) -> tuple[tuple[str, str], ...]:
+    """Remarks on structures read from voxels whose first and last slice have empty ones between."""
+    remarks = []
+    for roi in rois:
+        marked = np.flatnonzero(roi.region.crop.any(axis=(1, 2))) + roi.region.start[0]
+        gaps = gaps_between(marked.tolist())
+        if gaps:
+            count, where = _counted(gaps)
+            remarks.append((roi.name.tg263, f"{count} slices without a voxel lie between others: {where}"))
+    return tuple(remarks)
+
+
+def _counted(gaps: Sequence[tuple[int, int]]) -> tuple[int, str]:
+    """How many slices the gaps hold, and which, counted from 1."""
+    where = ", ".join(str(f + 1) if f == last else f"{f + 1} to {last + 1}" for f, last in gaps)
+    return sum(last - first + 1 for first, last in gaps), where
 
 
 def _on_set(report: ReadReport) -> Iterator[str]:
@@ -39,9 +61,7 @@ def _on_structure(roi: ReadRoi) -> Iterator[str]:
         yield f"{report.cut_share:.1%} of its area lies outside the image and was cut"
     empty = [(f, e) for f, e in report.gaps if not set(report.filled_planes).issuperset(range(f, e + 1))]
     if empty:
-        count = sum(last - first + 1 for first, last in empty)
-        where = ", ".join(str(f + 1) if f == last else f"{f + 1} to {last + 1}" for f, last in empty)
-        yield f"{count} slices without a contour between others were left empty: {where}"
+        yield f"{_counted(empty)[0]} slices without a contour between others were left empty: {_counted(empty)[1]}"
     if report.filled_planes:
         yield f"{len(report.filled_planes)} slices were interpolated between contours, as asked"
     if report.through_voxel_centres:

@@ -3,8 +3,9 @@
 Nothing is resampled here: every pixel of a frame must fall onto a voxel centre.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,15 @@ from pydicom.dataset import Dataset
 from contouring.errors import CorruptSegmentation, FrameOfReferenceMismatch, SegmentationOffGrid
 from imaging.geometry import Grid
 
-__all__ = ["FramePlane", "Placement", "check_frame_of_reference", "frame_planes", "place", "seg_grid"]
+__all__ = [
+    "FramePlane",
+    "Placement",
+    "check_frame_of_reference",
+    "check_plane_spacing",
+    "frame_planes",
+    "place",
+    "seg_grid",
+]
 
 VOXEL_TOLERANCE = 0.02
 """Largest distance of a frame's corner from a voxel centre, as a share of the spacing: rounded decimal strings stay far
@@ -22,6 +31,9 @@ below it, and half a voxel is 25 times as much."""
 
 COSINE_TOLERANCE = 1e-3
 """Largest difference of a direction cosine between frame and image; the corners are what is held to account."""
+
+SAME_STEP = 1.5
+"""From this many plane distances on, frames stand for thicker slices than the image's: the next is twice as thick."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +107,59 @@ def check_frame_of_reference(ds: Dataset, grid: Grid) -> None:
             expected=grid.frame_of_reference_uid,
             got=theirs,
         )
+
+
+def check_plane_spacing(ds: Dataset, planes: Collection[int], grid: Grid) -> None:
+    """Refuse a segmentation made on slices some of the image's planes apart: the planes between would stay empty.
+
+    One that leaves out empty frames states the image's own spacing, or has frames on neighbouring planes.
+
+    Parameters
+    ----------
+    ds
+        The segmentation.
+    planes
+        Planes of the grid on which it has frames.
+    grid
+        Grid of the image.
+
+    Raises
+    ------
+    SegmentationOffGrid
+        It states a spacing of slices well above the image's, and no two frames are neighbours.
+    """
+    steps = grid.slice_steps_mm
+    order = sorted(planes)
+    if not len(steps) or any(b - a == 1 for a, b in pairwise(order)):
+        return
+    step = float(np.median(steps))
+    spacing, thickness = _stated_mm(ds, "SpacingBetweenSlices"), _stated_mm(ds, "SliceThickness")
+    if spacing is None and thickness is not None:
+        # Slices may overlap: a thickness that is the image's own says nothing about the distance.
+        spacing = step * thickness / max(step, grid.slice_thickness_mm or step)
+    if spacing is not None and spacing >= SAME_STEP * step:
+        raise SegmentationOffGrid(
+            f"The segmentation's slices are {spacing:.2f} mm apart and the image's {step:.2f} mm, so planes between "
+            "would stay empty; resample it onto the image, or choose the series it was drawn on.",
+            spacing_mm=spacing,
+            image_spacing_mm=step,
+        )
+
+
+def _stated_mm(ds: Dataset, keyword: str) -> float | None:
+    """A length in the first PixelMeasuresSequence; None where there is none above zero."""
+    groups = (
+        *(ds.get("SharedFunctionalGroupsSequence") or ()),
+        *(ds.get("PerFrameFunctionalGroupsSequence") or ())[:1],
+    )
+    for measures in (m for g in groups for m in g.get("PixelMeasuresSequence") or ()):
+        try:
+            value = float(measures.get(keyword) or 0)
+        except (TypeError, ValueError):
+            continue
+        if np.isfinite(value) and value > 0:
+            return value
+    return None
 
 
 def frame_planes(ds: Dataset) -> Iterator[FramePlane]:

@@ -16,7 +16,7 @@ from pydicom.sr.coding import Code
 from contouring.errors import CorruptSegmentation, NotASegmentation, SegmentationOffGrid, UnknownStructure
 from contouring.names import NameTable, StructureName
 from contouring.roi import Generation, Roi
-from contouring.seg_geometry import check_frame_of_reference, frame_planes, place
+from contouring.seg_geometry import check_frame_of_reference, check_plane_spacing, frame_planes, place
 from imaging.geometry import Grid
 from imaging.volume import Region
 
@@ -107,7 +107,8 @@ def read_seg(ds: Dataset, grid: Grid) -> ReadSegmentation:
     FrameOfReferenceMismatch
         Another frame of reference than the image's.
     SegmentationOffGrid
-        A frame's pixels do not fall onto the image's voxels, or something is marked outside the image.
+        A frame's pixels do not fall onto the image's voxels, something is marked outside the image, or the slices
+        are so far apart that planes between would stay empty.
     """
     kind = _kind(ds)
     check_frame_of_reference(ds, grid)
@@ -115,6 +116,7 @@ def read_seg(ds: Dataset, grid: Grid) -> ReadSegmentation:
     numbers = _frame_segments(ds, kind, descriptions)
     collected: dict[int, _Collected] = {n: _Collected() for n in descriptions if n or kind != "LABELMAP"}
     size, shift, ignored = (int(ds.Rows), int(ds.Columns)), 0.0, 0
+    used: set[int] = set()
     for frame, number, pixels in zip(frame_planes(ds), numbers, _frames(ds, kind), strict=True):
         placement = place(frame, size, grid)
         if placement.plane < 0:
@@ -126,12 +128,14 @@ def read_seg(ds: Dataset, grid: Grid) -> ReadSegmentation:
                 )
             ignored += 1
             continue
+        used.add(placement.plane)
         shift = max(shift, placement.shift_mm)
         values, corner = placement.onto(pixels, grid)
         if kind == "LABELMAP":
             _collect_labels(collected, values, placement.plane, corner)
         else:
             _collect(collected[number], values, placement.plane, corner)
+    check_plane_spacing(ds, used, grid)
     scale = int(ds.get("MaximumFractionalValue", 255) or 255) if kind == "FRACTIONAL" else 0
     segments = [_segment(descriptions[n], n, _region(c, grid, scale)) for n, c in sorted(collected.items())]
     return ReadSegmentation(kind, tuple(segments), shift, ignored)

@@ -18,6 +18,7 @@ from contouring.rename_rtstruct import rename_rtstruct
 from contouring.roi import Roi
 from imaging.errors import MissingSlices, NotDicom
 from imaging.ras import affine_ras
+from imaging.volume import Region
 from tests.conftest import require_program
 from tests.contouring.segments import ALGORITHM, MADE_AT, Case, make_case
 
@@ -206,3 +207,15 @@ def test_plastimatch_finds_the_same_voxels(case: Case, tmp_path: Path) -> None:
     expected = case.stack.grid.points_lps(k, np.stack([i, j], axis=1))
     assert len(points) == len(expected)
     assert points.mean(axis=0) == pytest.approx(expected.mean(axis=0), abs=0.1)
+
+
+@pytest.mark.parametrize("form", ["seg", "nifti"])
+def test_empty_planes_within_a_structure_are_told(case: Case, tmp_path: Path, form: str) -> None:
+    mask = case.masks["SpinalCord"].copy()
+    first, last = np.flatnonzero(mask.any(axis=(1, 2)))[[0, -1]].tolist()
+    mask[[first + 2, last - 1]] = False
+    holed = Case(case.stack, {}, (Roi(1, case.rois[1].name, Region.from_mask(mask)),))
+
+    remarks = read_structures(written(holed, tmp_path, form), case.stack.grid).remarks
+
+    assert remarks == (("SpinalCord", f"2 slices without a voxel lie between others: {first + 3}, {last}"),)

@@ -240,6 +240,47 @@ def test_a_frame_without_position_is_refused(case: Case) -> None:
         read_seg(ds, case.stack.grid)
 
 
+def every_second(case: Case, **measures: float | None) -> Dataset:
+    """A segmentation of every second plane, with what it says of its slices."""
+    mask = case.masks["Parotid_L"]
+    ds = highdicom_seg(case, mask[::2], range(0, len(mask), 2))
+    stated = ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    for keyword in ("SpacingBetweenSlices", "SliceThickness"):
+        if keyword in stated:
+            del stated[keyword]
+        if measures.get(keyword):
+            setattr(stated, keyword, measures[keyword])
+    return ds
+
+
+@pytest.mark.parametrize("keyword", ["SpacingBetweenSlices", "SliceThickness"])
+def test_slices_twice_as_far_apart_as_the_image_s_are_refused(case: Case, keyword: str) -> None:
+    step = case.stack.grid.slice_spacing_mm
+
+    with pytest.raises(SegmentationOffGrid, match=r"planes between would stay empty; resample it") as caught:
+        read_seg(every_second(case, **{keyword: 2 * step}), case.stack.grid)
+
+    assert caught.value.fields["spacing_mm"] == pytest.approx(2 * step)
+
+
+def test_frames_left_out_on_purpose_and_overlapping_slices_are_read(case: Case) -> None:
+    step = case.stack.grid.slice_spacing_mm
+    overlapping = replace(case.stack.grid, slice_thickness_mm=2 * step)
+    drawn = np.zeros_like(case.masks["Parotid_L"])
+    drawn[::2] = case.masks["Parotid_L"][::2]
+
+    assert np.array_equal(masks_read(every_second(case, SpacingBetweenSlices=step), case)[0], drawn)
+    found = read_seg(every_second(case, SliceThickness=2 * step), overlapping)
+    assert np.array_equal(found.segments[0].region.mask(), drawn)
+
+
+def test_frames_on_neighbouring_planes_outweigh_a_wrong_spacing(case: Case) -> None:
+    ds = reread(case)
+    ds.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SpacingBetweenSlices = 5.9
+
+    assert equal_masks(masks_read(ds, case), case)
+
+
 def test_missing_functional_groups_are_refused(case: Case) -> None:
     ds = reread(case)
     ds.PerFrameFunctionalGroupsSequence = ds.PerFrameFunctionalGroupsSequence[:-1]
