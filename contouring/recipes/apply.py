@@ -7,12 +7,18 @@ from contouring.booleans import cropped_from_skin, intersection, subtract, union
 from contouring.errors import RecipeRefused
 from contouring.margins import grow, shrink
 from contouring.recipes.load import Recipe, Step
+from contouring.volumes import volume_cc
 from imaging.geometry import Grid
 from imaging.volume import Region
 
 __all__ = ["Derived", "RecipeResult", "apply_recipe"]
 
 BODY = "Body"
+
+TARGETS = ("CTV", "ITV", "PTV")
+
+LEAST_HELD = 0.5
+"""A grown PTV that holds a smaller share of its own target is an error of the structures, not a crop."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,10 +32,21 @@ class Derived:
 
 @dataclass(frozen=True, eq=False)
 class RecipeResult:
-    """What a recipe made, in its order, and the optional steps that were left out, each with the reason."""
+    """What a recipe made, in its order, and what is to be told of it.
+
+    Parameters
+    ----------
+    derived
+        The structures made.
+    left_out
+        (name, reason) of the optional steps that were left out.
+    uncovered
+        (name, sentence) of the targets that do not hold all of what they were made from.
+    """
 
     derived: tuple[Derived, ...]
     left_out: tuple[tuple[str, str], ...]
+    uncovered: tuple[tuple[str, str], ...] = ()
 
 
 def apply_recipe(recipe: Recipe, structures: Mapping[str, Region], grid: Grid) -> RecipeResult:
@@ -47,13 +64,15 @@ def apply_recipe(recipe: Recipe, structures: Mapping[str, Region], grid: Grid) -
     Raises
     ------
     RecipeRefused
-        A structure that a step needs is missing or empty, or nothing is left of its result.
+        A structure that a step needs is missing or empty, nothing is left of its result, or a grown PTV holds less than
+        half of its own target.
     GridMismatch
         A structure lies on another grid.
     """
     known = dict(structures)
     derived: list[Derived] = []
     left_out: list[tuple[str, str]] = []
+    uncovered: list[tuple[str, str]] = []
     for step in recipe.steps:
         needed = [*step.sources, *step.minus, *step.inside, *([BODY] if step.skin_mm else [])]
         missing = [name for name in needed if name not in known or not known[name].voxel_count]
@@ -73,9 +92,38 @@ def apply_recipe(recipe: Recipe, structures: Mapping[str, Region], grid: Grid) -
             continue
         if not region.voxel_count:
             raise RecipeRefused(f"Nothing is left of {step.name}; look at the structures it is made of.")
+        if step.name.startswith(TARGETS):
+            uncovered += _uncovered(step, region, known, grid)
         known[step.name] = region
         derived.append(Derived(step.name, region, step.text))
-    return RecipeResult(tuple(derived), tuple(left_out))
+    return RecipeResult(tuple(derived), tuple(left_out), tuple(uncovered))
+
+
+def _uncovered(step: Step, region: Region, known: Mapping[str, Region], grid: Grid) -> list[tuple[str, str]]:
+    """What a target leaves out of the structures that it was made from.
+
+    Raises
+    ------
+    RecipeRefused
+        A PTV that only grows its target holds less than half of it.
+    """
+    source = union(*(known[name] for name in step.sources))
+    lost = subtract(source, region)
+    if not lost.voxel_count:
+        return []
+    share, of = lost.voxel_count / source.voxel_count, " + ".join(step.sources)
+    told = f"{volume_cc(lost, grid):.2f} cc ({share:.1%}) of {of} are not in it"
+    within = [*step.inside, *([BODY] if step.skin_mm else [])]
+    outside = [name for name in within if subtract(lost, known[name]).voxel_count]
+    told += f"; {', '.join(outside)} does not hold them" if outside else ""
+    if step.name.startswith("PTV") and step.grow is not None and not step.minus and share > 1 - LEAST_HELD:
+        raise RecipeRefused(
+            f"{step.name} cannot be made: {told}. Give a {outside[0] if outside else BODY} that holds the target "
+            "(in a label map structures cannot overlap: use RTSTRUCT or SEG), or a smaller distance to the skin.",
+            step=step.name,
+            share=share,
+        )
+    return [(step.name, told)]
 
 
 def _made(step: Step, known: Mapping[str, Region], grid: Grid) -> Region:

@@ -188,7 +188,10 @@ def margin(
     """Write a structure with a margin, or all structures that a recipe derives."""
     stack = _stack(series, structures)
     read = _read(structures, stack, aliases)
-    rois = _derived(read, stack, recipe) if recipe else (_with_margin(read, stack, roi, mm, name),)
+    if recipe:
+        read, rois = _derived(read, stack, recipe)
+    else:
+        rois = (_with_margin(read, stack, roi, mm, name),)
     if out.name.endswith((".nii", ".nii.gz")):
         _write_mask(rois, stack, out, "binary", structures)
     else:
@@ -430,7 +433,10 @@ def _with_margin(read: "Structures", stack: "Stack", roi: str, mm: float, name: 
     return Roi(1, lookup(result), region, f"{roi} {mm:+g} mm", generation="SEMIAUTOMATIC")
 
 
-def _derived(read: "Structures", stack: "Stack", recipe: str) -> tuple["Roi", ...]:
+def _derived(read: "Structures", stack: "Stack", recipe: str) -> tuple["Structures", tuple["Roi", ...]]:
+    """The structures that a recipe derives; what it left out and what targets do not hold is among the remarks."""
+    from dataclasses import replace
+
     from contouring.errors import RecipeRefused
     from contouring.names import lookup
     from contouring.recipes import apply_recipe, load_recipe, shipped_recipes
@@ -443,10 +449,12 @@ def _derived(read: "Structures", stack: "Stack", recipe: str) -> tuple["Roi", ..
     else:
         raise RecipeRefused(f"There is no recipe of this name; there are {', '.join(sorted(shipped_recipes()))}.")
     result = apply_recipe(chosen_recipe, {r.name.tg263: r.region for r in read.rois}, stack.grid)
-    return tuple(
+    rois = tuple(
         Roi(number, lookup(d.name), d.region, d.description, generation="SEMIAUTOMATIC")
         for number, d in enumerate(result.derived, start=1)
     )
+    left_out = tuple((name, f"left out: {reason}") for name, reason in result.left_out)
+    return replace(read, remarks=(*read.remarks, *result.uncovered, *left_out)), rois
 
 
 def _measured(rois: Sequence["Roi"], read: "Structures", stack: "Stack") -> list[dict[str, Any]]:

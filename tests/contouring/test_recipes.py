@@ -119,3 +119,28 @@ def test_a_step_that_leaves_nothing_is_refused(tmp_path: Path) -> None:
 def test_faults_of_a_recipe_are_found_when_it_is_read(tmp_path: Path, text: str, complaint: str) -> None:
     with pytest.raises(RecipeRefused, match=complaint):
         recipe(tmp_path, text)
+
+
+def test_a_ptv_that_does_not_hold_its_target_is_told_or_refused(tmp_path: Path) -> None:
+    ptv = recipe(tmp_path, '[[step]]\nname = "PTV"\nfrom = "CTV"\ngrow_mm = 3\nskin_mm = 3\n')
+    at_the_skin = box(slice(8, 15), slice(20, 35), slice(3, 25))
+    hollow = box(slice(0, 23), slice(4, 57), slice(3, 64)).mask()
+    hollow[TARGET.mask()] = False
+
+    near = apply_recipe(ptv, {"CTV": at_the_skin, "Body": BODY}, GRID)
+
+    lost = at_the_skin.mask() & ~near.derived[0].region.mask()
+    cc = float(lost.sum()) * 0.9 * 1.1 * 2.5 / 1000
+    share = lost.sum() / at_the_skin.voxel_count
+    assert near.uncovered == (("PTV", f"{cc:.2f} cc ({share:.1%}) of CTV are not in it"),)
+    assert apply_recipe(ptv, {"CTV": TARGET, "Body": BODY}, GRID).uncovered == ()
+    with pytest.raises(RecipeRefused, match=r"Body does not hold them\. Give a Body that holds the target"):
+        apply_recipe(ptv, {"CTV": TARGET, "Body": Region.from_mask(hollow)}, GRID)
+
+
+def test_what_a_step_subtracts_is_told_not_refused(tmp_path: Path) -> None:
+    low = recipe(tmp_path, '[[step]]\nname = "PTV"\nfrom = "CTV"\ngrow_mm = 3\nminus = "Brainstem"\n')
+
+    made = apply_recipe(low, {"CTV": TARGET, "Brainstem": box(slice(8, 15), slice(20, 35), slice(22, 38))}, GRID)
+
+    assert [name for name, _ in made.uncovered] == ["PTV"]

@@ -103,6 +103,16 @@ def test_margin_names_its_result(case: Case, structures: Path, tmp_path: Path) -
     assert rows[0]["volume_cc"] > case.rois[1].region.voxel_count * 2.5 * 0.99 / 1000
 
 
+def test_what_a_recipe_left_out_is_told(case: Case, structures: Path, tmp_path: Path) -> None:
+    recipe = tmp_path / "site.toml"
+    step = '[[step]]\nname = "{}_PRV05"\nfrom = "{}"\ngrow_mm = 5\noptional = true\n'
+    recipe.write_text('site = "x"\n' + step.format("SpinalCord", "SpinalCord") + step.format("Eye_L", "Eye_L"))
+
+    result = run("margin", structures, "--series", series(case), "--recipe", recipe, "--out", tmp_path / "a.nii.gz")
+
+    assert "note: Eye_L_PRV05: left out: Eye_L missing or empty" in result.stdout
+
+
 def test_recipe_of_the_site_is_carried_out(case: Case, structures: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "site.toml"
     recipe.write_text('site = "x"\n[[step]]\nname = "SpinalCord_PRV05"\nfrom = "SpinalCord"\ngrow_mm = 5\n')
