@@ -6,7 +6,7 @@ Names do not fit into NIfTI; they go into a JSON file beside it.
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,9 @@ from imaging.ras import affine_ras
 from imaging.volume import Region
 
 __all__ = ["labels_file", "read_names", "read_nifti", "write_nifti"]
+
+SAME_PLACE_VOXELS = 0.25
+"""The quaternion of qform is of single precision, which moves far corners by hundredths of a voxel."""
 
 Number = TypeVar("Number", np.int64, np.float32)
 Corner = tuple[int, int, int]
@@ -88,7 +91,8 @@ def read_nifti(path: Path, grid: Grid) -> Mapping[int, Region]:
     Raises
     ------
     SegmentationRefused
-        The file is no three-dimensional NIfTI of whole numbers, or of fractions from 0 to 1.
+        The file is no three-dimensional NIfTI of whole numbers, or of fractions from 0 to 1, or its qform and sform
+        place it differently.
     SegmentationOffGrid
         Its voxels are not voxels of the image.
     MissingSlices
@@ -108,6 +112,7 @@ def read_nifti(path: Path, grid: Grid) -> Mapping[int, Region]:
         values = values[..., 0]
     if values.ndim != 3:
         raise SegmentationRefused(f"The NIfTI has {values.ndim} dimensions; a label map has three.")
+    _check_one_place(image)
     labels = np.rint(values).astype(np.int64)
     affine = np.asarray(image.affine, dtype=np.float64)
     if not np.array_equal(labels, values):
@@ -124,6 +129,31 @@ def read_nifti(path: Path, grid: Grid) -> Mapping[int, Region]:
             k, j, i = (s + o for s, o in zip(part.start, start, strict=True))
             regions[int(label)] = Region(part.crop, (k, j, i), grid.shape)
     return regions
+
+
+def _check_one_place(image: Any) -> None:
+    """Refuse a NIfTI that lies at two places: some programs follow its qform (ITK), others its sform (nibabel).
+
+    Raises
+    ------
+    SegmentationRefused
+        Both are set and place a corner differently, or one cannot be read.
+    """
+    try:
+        quaternion, has_quaternion = image.get_qform(coded=True)
+        matrix, has_matrix = image.get_sform(coded=True)
+    except ValueError as fault:
+        raise SegmentationRefused("The NIfTI's qform is no rotation; export it again.") from fault
+    if not (has_quaternion and has_matrix):
+        return
+    corners = np.stack(np.meshgrid(*([0, n - 1] for n in image.shape[:3]), [1]), axis=-1).reshape(-1, 4)
+    apart_mm = float(np.linalg.norm(corners @ (quaternion - matrix).T, axis=1).max())
+    if not apart_mm <= SAME_PLACE_VOXELS * float(np.linalg.norm(matrix[:3, :3], axis=0).min()):
+        raise SegmentationRefused(
+            f"The NIfTI's qform and sform place its voxels up to {apart_mm:.2f} mm apart, so programs disagree on "
+            "where it lies; export it again with both equal, or with one of them switched off (code 0).",
+            apart_mm=apart_mm,
+        )
 
 
 def _probable(values: NDArray[np.float32], start: tuple[int, int, int], grid: Grid) -> Region:

@@ -132,6 +132,22 @@ def test_nifti_of_another_spacing_fractions_or_four_dimensions_is_refused(case: 
         read_nifti(tmp_path / "d.nii.gz", case.stack.grid)
 
 
+def test_a_nifti_that_lies_at_two_places_is_refused(case: Case, tmp_path: Path) -> None:
+    affine = affine_ras(case.stack.grid)
+    image = nibabel.Nifti1Image(case.masks["Parotid_L"].transpose(2, 1, 0).astype(np.uint8), affine)
+    moved = affine.copy()
+    moved[:3, 3] += 5 * affine[:3, 0]
+    image.set_sform(affine, code=1)
+    for name, code in (("both", 1), ("off", 0)):
+        image.set_qform(moved, code=code)
+        nibabel.save(image, tmp_path / f"{name}.nii.gz")
+
+    with pytest.raises(SegmentationRefused, match="qform and sform place its voxels up to") as caught:
+        read_nifti(tmp_path / "both.nii.gz", case.stack.grid)
+    assert caught.value.fields["apart_mm"] == pytest.approx(5 * case.stack.grid.pixel_spacing_mm[1], abs=1e-3)
+    assert np.array_equal(read_nifti(tmp_path / "off.nii.gz", case.stack.grid)[1].mask(), case.masks["Parotid_L"])
+
+
 def test_labels_need_names(case: Case, tmp_path: Path) -> None:
     path = written(case, tmp_path, "nifti")
     labels_file(path).unlink()
