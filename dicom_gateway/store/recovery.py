@@ -152,7 +152,8 @@ def _quarantine_row(path: Path) -> dict[str, Any]:
         "size_bytes": status.st_size,
         "received": status.st_mtime_ns / 1e9,
         "reason": "contradiction",
-        "message": "The object contradicts one in the store; compare the two and choose one.",
+        "message": "The object contradicts one in the store, which stays in use; if this one is right, send it "
+        "again under a UID of its own.",
         "sop_uid": None,
         "study_uid": None,
         "peer": None,

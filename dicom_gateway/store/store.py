@@ -28,7 +28,8 @@ CHUNK_BYTES = 1 << 20
 
 
 _CONFLICTS = {
-    "other_bytes": "An object with this UID is already there with other content; compare the two and choose one.",
+    "other_bytes": "An object with this UID is already there with other content and stays in use; "
+    "if the new one is right, send it again under a UID of its own.",
     "series_in_two_studies": "The series is already there in another study; correct the study at its source.",
     "other_patient": "The study is already there for another patient id; settle which patient it belongs to.",
 }

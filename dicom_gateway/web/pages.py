@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from dicom_gateway.web.study import StudyView
 from dicom_gateway.web.texts import advice, clock_time, decimals, phrased, size_text, translator
-from dicom_gateway.web.worklist import PAGE_ROWS, Filter, Worklist, incomplete_reason, known_states
+from dicom_gateway.web.worklist import PAGE_ROWS, WAITING, Filter, Worklist, incomplete_reason, known_states
 
 __all__ = ["assets_digest", "mark_of", "render", "study_sections", "worklist_pieces"]
 
@@ -153,6 +153,16 @@ def problems(view: StudyView) -> list[dict[str, Any]]:
         for job in view.jobs
         for bundle in job["bundles"]
         if bundle.get("status", "ok") != "ok" and bundle.get("reason") not in {p["text"] for p in found}
+    ]
+    late = {
+        d["destination"]: d
+        for r in view.results
+        for o in r["objects"]
+        for d in o["deliveries"]
+        if d["state"] in WAITING and d["last_error"]
+    }
+    found += [
+        {"title": ("study", "unreached"), "about": name, "text": d["last_error"]} for name, d in sorted(late.items())
     ]
     if view.is_split and not view.stacks:
         found += [

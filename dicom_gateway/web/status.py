@@ -12,6 +12,7 @@ from dicom_gateway.cli.sources import bundle_folders
 from dicom_gateway.store.tables import delivery, instance
 from dicom_gateway.web.health import disk_state
 from dicom_gateway.web.site import Site
+from dicom_gateway.web.worklist import held_up
 from monai_bundles import BundleError, RefusedBundle, Survey, survey
 
 __all__ = ["status_values"]
@@ -61,7 +62,7 @@ def _bundles(folders: Sequence[Path]) -> Survey:
 
 
 def _ledger(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Deliveries of each destination: waiting, delivered, failed, and since when the oldest waits."""
+    """Deliveries of each destination: waiting, delivered, failed, since when the oldest waits, and why it does."""
     found: dict[str, dict[str, Any]] = {}
     rows = connection.execute(
         select(delivery.c.destination, delivery.c.state, func.count(), func.min(delivery.c.created)).group_by(
@@ -75,6 +76,13 @@ def _ledger(connection: Connection) -> dict[str, dict[str, Any]]:
             entry[group] = entry.get(group, 0) + count
         if group == "waiting":
             entry["oldest"] = min(oldest, entry.get("oldest", oldest))
+    late = connection.execute(
+        select(delivery.c.destination, func.max(delivery.c.last_error), func.min(delivery.c.next_try))
+        .where(*held_up())
+        .group_by(delivery.c.destination)
+    )
+    for destination, error, next_try in late:
+        found.setdefault(destination, {}).update(error=error, next_try=next_try)
     return found
 
 

@@ -22,11 +22,12 @@ from dicom_gateway.store.tables import (
     study_version,
 )
 
-__all__ = ["Filter", "Worklist", "WorklistRow", "incomplete_reason", "known_states", "read_worklist"]
+__all__ = ["Filter", "Worklist", "WorklistRow", "held_up", "incomplete_reason", "known_states", "read_worklist"]
 
 PAGE_ROWS = 60
 GOOD = ("ACCEPTED", "WARNED", "COMMITTED", "VERIFIED")
 BAD = ("REJECTED", "DEAD")
+WAITING = ("PENDING", "SENDING")
 PROBLEM_RESULTS = ("partial", "failed", "refused", "held")
 PROBLEM_STATES = ("INCOMPLETE", "UNROUTED", "FAILED", "REFUSED", "PARTLY", "HELD")
 
@@ -70,6 +71,8 @@ class WorklistRow:
     delivered: int = 0
     failed: int = 0
     sends: int = 0
+    unreached: int = 0
+    """Sends that went wrong and are tried again: the destination is down, or refuses for now."""
     quarantined: int = 0
     incomplete: str = ""
     """Why the images were not all there, where work went on with those that were."""
@@ -80,7 +83,7 @@ class WorklistRow:
     def is_problem(self) -> bool:
         """Whether a person should look."""
         unwell = any(s in PROBLEM_RESULTS for s in self.result_states) or bool(self.incomplete)
-        return self.state in PROBLEM_STATES or unwell or self.failed > 0 or self.quarantined > 0
+        return self.state in PROBLEM_STATES or unwell or self.failed + self.unreached + self.quarantined > 0
 
 
 @dataclass(frozen=True)
@@ -172,8 +175,14 @@ def _is_problem(state: ColumnElement[Any]) -> ColumnElement[bool]:
         study_version.c.evidence["state"].as_string() == "INCOMPLETE",
         exists().where(*of_newest, result.c.status.in_(PROBLEM_RESULTS)),
         exists().where(*of_newest, delivery.c.result_id == result.c.id, delivery.c.state.in_(BAD)),
+        exists().where(*of_newest, delivery.c.result_id == result.c.id, *held_up()),
         exists().where(quarantine.c.study_uid == study.c.study_uid, quarantine.c.settled.is_(None)),
     )
+
+
+def held_up() -> tuple[ColumnElement[bool], ...]:
+    """Sends that an attempt went wrong for and that wait for the next."""
+    return (delivery.c.state.in_(WAITING), delivery.c.last_error.is_not(None))
 
 
 def _row(found: Any) -> WorklistRow:
@@ -260,6 +269,14 @@ def _add_results(connection: Connection, rows: dict[str, WorklistRow]) -> None:
         row.sends += count
         row.delivered += count if state in GOOD else 0
         row.failed += count if state in BAD else 0
+    for result_id, destination, error, count in connection.execute(
+        select(delivery.c.result_id, delivery.c.destination, func.max(delivery.c.last_error), func.count())
+        .where(delivery.c.result_id.in_(newest_results), *held_up())
+        .group_by(delivery.c.result_id, delivery.c.destination)
+    ):
+        row = rows[newest_results[result_id]]
+        row.unreached += count
+        row.reason = f"{row.reason} {destination}: {error}".strip()
 
 
 def _reason_of(document: Any) -> str:

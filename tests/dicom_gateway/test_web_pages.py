@@ -197,6 +197,23 @@ def test_the_filter_of_problems_lists_what_is_marked_and_nothing_else(site: Fill
     assert uid not in listed_problems(site)
 
 
+def test_a_destination_that_is_down_is_named_on_every_page(site: FilledSite, client: httpx.Client) -> None:
+    uid = delivered(site)
+    error = "Connection refused at 127.0.0.1; see that it is up."
+    site.change(tables.delivery, tables.delivery.c.position == 3, state="PENDING", attempts=4, last_error=error)
+
+    assert uid in listed_problems(site)
+    with site.engine.connect() as connection:
+        row = next(r for r in read_worklist(connection, Filter()).rows if r.study_uid == uid)
+    assert row.unreached == 2
+    assert row.reason.endswith(error)
+    for page in (f"/study/{uid}", "/status", "/"):
+        assert error in client.get(page).text, page
+
+    site.change(tables.delivery, tables.delivery.c.position == 3, state="ACCEPTED", last_error=None)
+    assert uid not in listed_problems(site)
+
+
 def test_a_failed_result_of_an_earlier_version_is_no_problem_of_the_newest(site: FilledSite) -> None:
     uid = delivered(site)
     site.change(tables.result, tables.result.c.study_uid == uid, status="failed")
