@@ -141,7 +141,7 @@ def _clusters(rings: Rings, overlap: Overlap) -> list[list[int]]:
         if part >= 1 and overlap == "error":
             raise OverlappingContours(
                 f"Two contours in plane {int(rings.planes[a]) + 1} cross and share {shared:.1f} pixels of area; "
-                'say with overlap="union" or overlap="xor" what was meant.',
+                "say with overlap (--overlap) union or xor what was meant.",
                 plane=int(rings.planes[a]),
                 shared_px=shared,
             )

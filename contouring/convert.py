@@ -145,8 +145,11 @@ def _from_rtstruct(
     read = read_rtstruct(
         ds, grid, images=images, offgrid=reading.offgrid, interpolate=reading.interpolate, overlap=reading.overlap
     )
+    if not read.structures and read.refused:
+        roi_number, roi_name, error = read.refused[0]
+        raise type(error)(f"{roi_name or f'ROI {roi_number}'}: {error.message}", **error.fields) from error
     if not read.structures:
-        raise read.refused[0][2] if read.refused else EmptyStructure("The structure set defines no structure.")
+        raise EmptyStructure("The structure set defines no structure.")
     rois, unknown = [], []
     for number, structure in enumerate(read.structures, start=1):
         try:
@@ -165,7 +168,10 @@ def _from_nifti(path: Path, grid: Grid, table: NameTable, labels: Mapping[int, s
     for number, (label, region) in enumerate(sorted(read_nifti(path, grid).items()), start=1):
         if label not in names:
             raise UnknownStructure(
-                f"Label {label} of the NIfTI has no name; give one for each label.", label=label, suggestions=[]
+                f"Label {label} of the NIfTI has no name; give one for each label, with --label {label}=NAME or in a "
+                "JSON file beside it.",
+                label=label,
+                suggestions=[],
             )
         try:
             name = table.lookup(names[label])

@@ -154,7 +154,7 @@ def one_group_per_plane(
         number = sum(len(g.contours) for g in {*between, *behind})
         raise OffGridContours(
             f"{number} contours lie between the slices of the image, by up to {worst:.2f} mm; "
-            'read with offgrid="nearest" or offgrid="resample", or with the image they were drawn on.',
+            "read with offgrid (--offgrid) nearest or resample, or with the image they were drawn on.",
             contours=number,
             largest_shift_mm=worst,
         )

@@ -266,7 +266,15 @@ def _contours(items: Sequence[ContourItem]) -> tuple[Contours, int, int]:
             values=int(counts[uneven[0]]),
         )
     joined = b"\\".join(d for d in data if d)
-    numbers, longest = parse_with_longest(joined)
+    try:
+        numbers, longest = parse_with_longest(joined)
+    except CorruptContourData as fault:
+        number = 1 + next((n for n, d in enumerate(data) if d and not _is_numbers(d)), 0)
+        raise CorruptContourData(
+            f"ContourData of contour {number} holds something that is no finite number; "
+            "export the structure set again.",
+            contour=number,
+        ) from fault
     contours = Contours(
         points_lps=numbers.reshape(-1, 3),
         starts=np.concatenate([[0], np.cumsum(counts // 3)]).astype(np.intp),
@@ -278,6 +286,15 @@ def _contours(items: Sequence[ContourItem]) -> tuple[Contours, int, int]:
     )
     miscounted = sum(item.stated_points != str(n // 3) for item, n in zip(items, counts.tolist(), strict=True))
     return contours, miscounted, longest
+
+
+def _is_numbers(data: bytes) -> bool:
+    """Whether all values of one contour are finite numbers."""
+    try:
+        parse_with_longest(data)
+    except CorruptContourData:
+        return False
+    return True
 
 
 def _bytes(element: Any) -> bytes:

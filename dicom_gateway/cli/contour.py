@@ -26,10 +26,11 @@ from dicom_gateway.cli.contour_options import (
     StrictNames,
     StructureFile,
 )
+from dicom_gateway.cli.contour_reading import image_stack, read_file, reading_of
 from dicom_gateway.cli.contour_report import exit_where_refused, noticed, print_json, print_table, tell_noticed
 
 if TYPE_CHECKING:
-    from contouring.convert import Reading, Structures
+    from contouring.convert import Structures
     from contouring.roi import Roi
     from imaging.provenance import Algorithm
     from imaging.series import Stack
@@ -64,9 +65,9 @@ def to_mask(
     """Write structures as voxels: a NIfTI label map with its names beside it, or a DICOM SEG."""
     from contouring.convert import chosen
 
-    stack = _stack(series, structures)
-    reading = _reading(offgrid, fill_gaps, overlap)
-    read = _read(structures, stack, aliases, label, reading=reading, strict_names=strict_names)
+    stack = image_stack(series, structures)
+    reading = reading_of(offgrid, fill_gaps, overlap)
+    read = read_file(structures, stack, aliases, label, reading=reading, strict_names=strict_names)
     read, rois = _without_small_parts(read, chosen(read.rois, roi or []), stack, drop_parts_below_cc)
     _write_mask(rois, stack, out, kind, structures)
     _report(read, rois, stack, out, aliases, as_json)
@@ -92,9 +93,9 @@ def to_rtstruct(
     """Write voxels as contours; the result reads back as the same voxels."""
     from contouring.convert import chosen
 
-    stack = _stack(series, mask)
-    reading = _reading(offgrid, fill_gaps, overlap)
-    read = _read(mask, stack, aliases, label, reading=reading, strict_names=strict_names)
+    stack = image_stack(series, mask)
+    reading = reading_of(offgrid, fill_gaps, overlap)
+    read = read_file(mask, stack, aliases, label, reading=reading, strict_names=strict_names)
     read, rois = _without_small_parts(read, chosen(read.rois, roi or []), stack, drop_parts_below_cc)
     _write_contours(rois, stack, out, mask, profile=profile, mode=mode)
     _report(read, rois, stack, out, aliases, as_json)
@@ -112,7 +113,7 @@ def check(
 
     from contouring.profiles import check_profile
 
-    stack = _stack(series, rtstruct) if series is not None else None
+    stack = image_stack(series, rtstruct) if series is not None else None
     grid, images = (stack.grid, stack.sources) if stack is not None else (None, ())
     findings = check_profile(rtstruct, profile, grid, images)
     if as_json:
@@ -132,19 +133,29 @@ def compare(
     series: Series,
     picture: Annotated[Path | None, typer.Option(help="PNG of where the worst structure differs most.")] = None,
     aliases: Aliases = None,
+    offgrid: OffGrid = "error",
+    fill_gaps: FillGaps = False,
+    overlap: Overlap = "error",
+    label: Labels = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare the structures of equal name; the first file is taken as right."""
     from dataclasses import asdict
 
     from contouring.compare import compare_structures, draw_difference
+    from contouring.errors import UnknownStructure
 
-    stack = _stack(series, reference)
-    first, second = _read(reference, stack, aliases), _read(other, stack, aliases)
+    stack = image_stack(series, reference)
+    reading = reading_of(offgrid, fill_gaps, overlap)
+    first, second = (read_file(path, stack, aliases, label, reading=reading) for path in (reference, other))
     comparison = compare_structures(first.rois, second.rois, stack.grid)
-    if picture is not None and not comparison.agreements:
-        typer.echo("no picture: no structure is in both files; give --aliases where names differ.", err=True)
-    elif picture is not None:
+    if not comparison.agreements:
+        raise UnknownStructure(
+            f"No structure is in both files: the first holds {', '.join(comparison.only_in_reference)}, the second "
+            f"{', '.join(comparison.only_in_other)}; give --aliases where names differ.",
+            suggestions=[],
+        )
+    if picture is not None:
         from imaging.series import load_volume
 
         agreements = comparison.agreements
@@ -183,11 +194,15 @@ def margin(
     recipe: Annotated[str, typer.Option(help="Site template or TOML file instead of --roi and --mm.")] = "",
     profile: ProfileName = "generic",
     aliases: Aliases = None,
+    offgrid: OffGrid = "error",
+    fill_gaps: FillGaps = False,
+    overlap: Overlap = "error",
+    label: Labels = None,
     as_json: AsJson = False,
 ) -> None:
     """Write a structure with a margin, or all structures that a recipe derives."""
-    stack = _stack(series, structures)
-    read = _read(structures, stack, aliases)
+    stack = image_stack(series, structures)
+    read = read_file(structures, stack, aliases, label, reading=reading_of(offgrid, fill_gaps, overlap))
     if recipe:
         read, rois = _derived(read, stack, recipe)
     else:
@@ -205,13 +220,17 @@ def measure(
     series: Series,
     roi: RoiNames = None,
     aliases: Aliases = None,
+    offgrid: OffGrid = "error",
+    fill_gaps: FillGaps = False,
+    overlap: Overlap = "error",
+    label: Labels = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure structures: volume, axes, density, side, neighbours; uptake where the series is PET."""
     from contouring.convert import chosen
 
-    stack = _stack(series, structures)
-    read = _read(structures, stack, aliases)
+    stack = image_stack(series, structures)
+    read = read_file(structures, stack, aliases, label, reading=reading_of(offgrid, fill_gaps, overlap))
     rows = _measured(chosen(read.rois, roi or []), read, stack)
     if as_json:
         print_json({"structures": rows, **noticed(read, name_table(aliases))})
@@ -244,7 +263,7 @@ def rename(
     """Say what each name means in TG-263; exit code 1 where a name has no match, which then stays as it is."""
     from contouring.rename_rtstruct import rename_rtstruct
 
-    stack = _stack(series, rtstruct) if series is not None else None
+    stack = image_stack(series, rtstruct) if series is not None else None
     renamed = rename_rtstruct(rtstruct, name_table(aliases), grid=None if stack is None else stack.grid)
     if out is not None:
         renamed.dataset.save_as(out, enforce_file_format=True)
@@ -264,77 +283,6 @@ def rename(
         raise typer.Exit(FOUND_SOMETHING)
 
 
-def _stack(series: Path, structures: Path) -> "Stack":
-    """The one image series of a folder, or the one among several that the structures name.
-
-    Raises
-    ------
-    NotAnImageStack
-        There is none, or it stays open which.
-    """
-    from imaging.errors import NotAnImageStack
-    from imaging.series import scan
-
-    scanned = scan([series])
-    if not scanned.stacks:
-        for left in scanned.leftovers:
-            if left.series_instance_uid:
-                raise left.reason
-        raise NotAnImageStack("The folder holds no image series; give the folder of the images.")
-    if len(scanned.stacks) == 1:
-        return scanned.stacks[0]
-    named = _named_series(structures)
-    fitting = [s for s in scanned.stacks if s.series_instance_uid in named]
-    if len(fitting) != 1:
-        raise NotAnImageStack(
-            f"The folder holds {len(scanned.stacks)} series, and the structures name {len(fitting)} of them; "
-            "give the folder of one.",
-            stacks=len(scanned.stacks),
-        )
-    return fitting[0]
-
-
-def _named_series(structures: Path) -> frozenset[str]:
-    import pydicom
-    from pydicom.errors import InvalidDicomError
-
-    from contouring.convert import referenced_series
-
-    try:
-        return referenced_series(pydicom.dcmread(structures, stop_before_pixels=True))
-    except InvalidDicomError:
-        return frozenset()
-
-
-def _reading(offgrid: str, fill_gaps: bool, overlap: str) -> "Reading":
-    from contouring.convert import Reading
-
-    return Reading(offgrid, "shape" if fill_gaps else "none", overlap)  # type: ignore[arg-type]
-
-
-def _read(
-    path: Path,
-    stack: "Stack",
-    aliases: Path | None,
-    labels: Sequence[str] | None = None,
-    *,
-    reading: "Reading | None" = None,
-    strict_names: bool = False,
-) -> "Structures":
-    """The structures of a file; names without an entry stay as they are, unless they are refused."""
-    from contouring.convert import read_structures
-
-    table = name_table(aliases)
-    named = _label_names(labels)
-    for name in (named or {}).values():
-        table.lookup(name)
-    read = read_structures(path, stack.grid, table=table, labels=named, images=stack.sources, reading=reading)
-    if strict_names:
-        for name in read.unknown_names:
-            table.lookup(name)
-    return read
-
-
 def _without_small_parts(
     read: "Structures", rois: Sequence["Roi"], stack: "Stack", smallest_cc: float
 ) -> tuple["Structures", tuple["Roi", ...]]:
@@ -350,16 +298,6 @@ def _without_small_parts(
         if dropped:
             remarks.append((roi.name.tg263, f"{dropped} parts below {smallest_cc:g} cc were left out, as asked"))
     return replace(read, remarks=tuple(remarks)), tuple(kept)
-
-
-def _label_names(labels: Sequence[str] | None) -> dict[int, str] | None:
-    names = {}
-    for text in labels or ():
-        number, _, name = text.partition("=")
-        if not number.strip().isdigit() or not name.strip():
-            raise typer.BadParameter("a label is named as 1=Parotid_L", param_hint="--label")
-        names[int(number)] = name.strip()
-    return names or None
 
 
 def _algorithm() -> "Algorithm":

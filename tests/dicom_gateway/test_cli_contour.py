@@ -267,7 +267,55 @@ def test_a_bad_structure_set_is_one_line_and_exit_code_two(
     told = one_line(["to-mask", bad, "--series", series(case), "--out", tmp_path / "m.nii.gz"], capsys, monkeypatch)
 
     assert word in told
+    assert told.startswith("SpinalCord: ")
     assert not (tmp_path / "m.nii.gz").exists()
+
+
+def test_an_error_names_the_option_and_every_reading_command_has_it(
+    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bad = spoiled(case, tmp_path / "bad.dcm", *(contour(square(case.stack.grid, p)) for p in (3.4, 4.4)))
+    place = ["--series", series(case)]
+    out = ["--roi", "SpinalCord", "--mm", "2", "--out", tmp_path / "m.nii.gz"]
+
+    for command in (["compare", bad, bad, *place], ["measure", bad, *place], ["margin", bad, *place, *out]):
+        assert "--offgrid" in one_line(command, capsys, monkeypatch)
+        assert run(*command, "--offgrid", "nearest").exit_code == 0
+
+
+def test_corrupt_data_name_their_contour(
+    case: Case, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = [b"1\\2\\3\\4\\5\\6\\7\\8\\9 ", b"1\\2\\x\\4\\5\\6\\7\\8\\9 "]
+    bad = spoiled(case, tmp_path / "bad.dcm", *(contour(d) for d in data))
+
+    assert "contour 2" in one_line(["measure", bad, "--series", series(case)], capsys, monkeypatch)
+
+
+def test_a_nifti_without_names_is_measured_with_labels(case: Case, structures: Path, tmp_path: Path) -> None:
+    run("to-mask", structures, "--series", series(case), "--out", tmp_path / "map.nii.gz")
+    (tmp_path / "map.labels.json").unlink()
+    named = ["--label", "1=Parotid_L", "--label", "2=SpinalCord", "--json"]
+
+    rows = json.loads(run("measure", tmp_path / "map.nii.gz", "--series", series(case), *named).stdout)["structures"]
+    both = json.loads(run("compare", structures, tmp_path / "map.nii.gz", "--series", series(case), *named).stdout)
+
+    assert [r["name"] for r in rows] == ["Parotid_L", "SpinalCord"]
+    assert all(a["dice"] == 1 for a in both["agreements"].values())
+
+
+def test_two_files_without_a_common_structure_are_an_error(
+    case: Case, structures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = spoiled(case, tmp_path / "other.dcm", contour(square(case.stack.grid, 4)))
+    run("to-mask", structures, "--series", series(case), "--out", tmp_path / "one.dcm", "--roi", "Parotid_L")
+
+    told = one_line(["compare", tmp_path / "one.dcm", other, "--series", series(case)], capsys, monkeypatch)
+
+    assert told == (
+        "No structure is in both files: the first holds Parotid_L, the second SpinalCord; give --aliases where names "
+        "differ.\n"
+    )
 
 
 def test_files_that_are_cut_or_foreign_are_one_line(
@@ -319,7 +367,7 @@ def test_one_bad_structure_does_not_lose_the_others(case: Case, tmp_path: Path) 
     result = run("to-mask", tmp_path / "both.dcm", "--series", series(case), "--out", tmp_path / "m.dcm")
 
     assert result.exit_code == 1
-    assert "not read: Parotid_L: ContourData holds something" in result.stdout
+    assert "not read: Parotid_L: ContourData of contour 1 holds something" in result.stdout
     assert (tmp_path / "m.dcm").exists()
 
 
