@@ -175,8 +175,7 @@ def test_frames_are_never_related_by_guess(cases: list[ExportedCase], stacks: li
 
 @pytest.mark.data
 @pytest.mark.slow
-@pytest.mark.parametrize("register", ["rigid", "deformable"])
-def test_a_real_case_moved_by_a_known_shift_is_registered(tmp_path: Path, register: str) -> None:
+def test_a_real_case_moved_by_a_known_shift_is_registered(tmp_path: Path) -> None:
     from tests.conftest import data_folder
 
     folder = data_folder("openkbp")
@@ -187,7 +186,7 @@ def test_a_real_case_moved_by_a_known_shift_is_registered(tmp_path: Path, regist
     stacks = [scan([c.ct[0].parent]).stacks[0] for c in cases]
 
     found = assessed(
-        cases, stacks, registration=None, register=register, site="nasopharynx", limits=limits_for("nasopharynx")
+        cases, stacks, registration=None, register="rigid", site="nasopharynx", limits=limits_for("nasopharynx")
     )
 
     facts = found.courses[1]
@@ -200,12 +199,11 @@ def test_a_real_case_moved_by_a_known_shift_is_registered(tmp_path: Path, regist
     truth = read_rtdose(cases[0].rtdose)
     cord = found.structure("SpinalCord")
     assert cord is not None
-    assert cord.physical.metric("Dmean") == pytest.approx(2 * cord.courses[0].metric("Dmean"), abs=0.3)
+    # Of the cord 8 % lie below the dose grid, so it has no mean; its hot part is inside.
+    assert cord.physical.metric("D2%") == pytest.approx(2 * cord.courses[0].metric("D2%"), rel=0.02)
+    parotid = found.structure("Parotid_L")
+    assert parotid is not None
+    assert parotid.physical.metric("Dmean") == pytest.approx(2 * parotid.courses[0].metric("Dmean"), abs=0.3)
     assert found.grids.physical.volume.dose_gy.max() == pytest.approx(2 * truth.dose_gy.max(), rel=0.01)
-    is_deformable = register == "deformable"
-    assert found.is_qualitative == is_deformable
-    assert ("qualitative" in cord.flags) == is_deformable
-    if is_deformable:
-        assert {v.status for s in found.structures for v in s.verdicts} == {"not_evaluable"}
-        assert min(facts.quality.least_jacobian.values()) > 0
+    assert not found.is_qualitative
     assert set(found.registrations) == {facts.registration_uid}
