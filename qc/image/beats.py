@@ -1,10 +1,19 @@
 """Heart beats in an electrocardiogram, and power in bands of its spectrum."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import signal
 
-__all__ = ["band_power", "beat_times", "usable_rows"]
+from qc.image.inputs import Inputs
+from qc.image.registry import Measured, NotEvaluable
+from qc.image.result import Location
+
+__all__ = ["SHORTEST_S", "band_power", "beat_times", "lowest_lead", "usable_rows"]
+
+SHORTEST_S = 4.0
+"""A recording shorter than this holds too few beats to be judged."""
 
 QRS_HZ = (5.0, 15.0)
 REFRACTORY_S = 0.3
@@ -36,3 +45,21 @@ def band_power(values: NDArray[np.float64], rate_hz: float, low_hz: float, high_
 def usable_rows(values: NDArray[np.float64]) -> list[int]:
     """Indices of the channels that are not flat from end to end."""
     return [n for n, row in enumerate(values) if float(np.ptp(row)) > 0]
+
+
+def lowest_lead(inputs: Inputs, value: Callable[[NDArray[np.float64], float], float]) -> Measured | NotEvaluable:
+    """The lead with the lowest value, and the median of all; `value` takes one lead in mV and its rate in Hz."""
+    waveform = inputs.waveform
+    if waveform is None:
+        return NotEvaluable("no_volume")
+    rows = usable_rows(waveform.values_mv)
+    if not rows or waveform.seconds < SHORTEST_S:
+        return NotEvaluable("too_few_pixels", {"seconds": waveform.seconds})
+    each = {waveform.leads[n]: value(waveform.values_mv[n], waveform.rate_hz) for n in rows}
+    lead = min(sorted(each), key=each.__getitem__)
+    return Measured(
+        each[lead],
+        where=(Location("time", {"leads": [lead]}),),
+        params={"lead": lead},
+        evidence={"lead": lead, "median": float(np.median(list(each.values())))},
+    )

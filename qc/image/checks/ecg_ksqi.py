@@ -3,12 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from qc.image.beats import usable_rows
+from qc.image.beats import lowest_lead
 from qc.image.inputs import Inputs
 from qc.image.registry import Advice, Measured, NotEvaluable, check
-from qc.image.result import Location
-
-SHORTEST_S = 4.0
 
 
 @check(
@@ -36,21 +33,7 @@ SHORTEST_S = 4.0
 )
 def ksqi(inputs: Inputs) -> Measured | NotEvaluable:
     """Of the worst lead."""
-    waveform = inputs.waveform
-    if waveform is None:
-        return NotEvaluable("no_volume")
-    rows = usable_rows(waveform.values_mv)
-    if not rows or waveform.seconds < SHORTEST_S:
-        return NotEvaluable("too_few_pixels", {"seconds": waveform.seconds})
-    each = {waveform.leads[n]: _value(waveform.values_mv[n], waveform.rate_hz) for n in rows}
-    lead = min(sorted(each), key=each.__getitem__)
-    where = (Location("time", {"leads": [lead]}),)
-    return Measured(
-        each[lead],
-        where=where,
-        params={"lead": lead},
-        evidence={"lead": lead, "median": float(np.median(list(each.values())))},
-    )
+    return lowest_lead(inputs, _value)
 
 
 def _value(values: NDArray[np.float64], rate_hz: float) -> float:

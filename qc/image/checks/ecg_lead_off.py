@@ -3,12 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from qc.image.beats import usable_rows
+from qc.image.beats import SHORTEST_S, usable_rows
 from qc.image.inputs import Inputs
 from qc.image.registry import Advice, Measured, NotEvaluable, check
 from qc.image.result import Location
 
-SHORTEST_S = 4.0
 FLAT_SHARE = 0.002
 
 

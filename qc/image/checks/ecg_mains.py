@@ -3,12 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from qc.image.beats import band_power, usable_rows
+from qc.image.beats import SHORTEST_S, band_power, usable_rows
 from qc.image.inputs import Inputs
 from qc.image.registry import Advice, Measured, NotEvaluable, check
 from qc.image.result import Location
 
-SHORTEST_S = 4.0
 MAINS_HZ = (50.0, 60.0)
 
 

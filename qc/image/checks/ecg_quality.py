@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from qc.image.beats import band_power, beat_times, usable_rows
+from qc.image.beats import SHORTEST_S, band_power, beat_times, usable_rows
 from qc.image.inputs import Inputs
 from qc.image.registry import Advice, Measured, NotEvaluable, check
 
-SHORTEST_S = 4.0
 FAST_BPM = 130.0
 
 
