@@ -20,6 +20,10 @@ ROUND_MM = 1e-3
 MOST_MOVES = 24
 """How far along a polygon the nearest edge is looked for, in edges: far points start some mm beside it."""
 
+OTHER_SIDE = 3
+"""Points beside each other whose nearest edges are further apart than this, in edges, lie on a ridge between two parts
+of the boundary, and either may have the edge that is nearer to the other."""
+
 
 @dataclass(frozen=True)
 class Lattice:
@@ -92,7 +96,7 @@ def signed_distances_mm(
     asked = _asked(inside, lattice.step_mm, needed_mm)
     distances = np.empty(inside.shape, dtype=np.float32)
     for k, edges in enumerate(_edges(structure.polygons)):
-        distances[k] = _distance(edges, lattice, reach_mm, asked)
+        distances[k] = _distance(edges, lattice, reach_mm, asked, inside[k])
         np.negative(distances[k], out=distances[k], where=~inside[k])
     return distances
 
@@ -126,11 +130,13 @@ class _Edges:
     after: NDArray[np.intp]
 
 
-def _distance(edges: _Edges, lattice: Lattice, reach_mm: float, asked: NDArray[np.intp]) -> NDArray[np.float32]:
+def _distance(
+    edges: _Edges, lattice: Lattice, reach_mm: float, asked: NDArray[np.intp], inside: NDArray[np.bool_]
+) -> NDArray[np.float32]:
     """Unsigned distance to the boundary at the points asked for, capped.
 
     The nearest sub-pixel that the boundary passes tells an edge near the nearest one; from there the polygon is walked
-    as long as it comes nearer.
+    as long as it comes nearer. On ridges inside, the edges of the points beside are tried too.
     """
     from scipy import ndimage
 
@@ -158,8 +164,31 @@ def _distance(edges: _Edges, lattice: Lattice, reach_mm: float, asked: NDArray[n
         still = still[found[still] < before]
         if not len(still):
             break
+    _settle_ridges((x, y, edges), (best, found), asked, inside)
     distance.reshape(-1)[asked] = np.minimum(np.sqrt(found), reach_mm)
     return distance
+
+
+def _settle_ridges(
+    places: tuple[FloatArray, FloatArray, _Edges],
+    nearest: tuple[NDArray[np.intp], FloatArray],
+    asked: NDArray[np.intp],
+    inside: NDArray[np.bool_],
+) -> None:
+    """Take the edge of a point beside where it is nearer, in place."""
+    (x, y, edges), (best, found) = places, nearest
+    chosen = np.full(inside.size, -1, dtype=np.intp)
+    chosen[asked] = best
+    within = np.flatnonzero(inside.reshape(-1)[asked])
+    at, own = asked[within], best[within]
+    for shift in (1, -1, inside.shape[1], -inside.shape[1]):
+        other = chosen.take(at + shift, mode="clip")
+        ridge = np.flatnonzero((np.abs(other - own) > OTHER_SIDE) & (other >= 0))
+        if not len(ridge):
+            continue
+        here = within[ridge]
+        squared = _squared(x[here], y[here], edges, other[ridge])
+        found[here] = np.minimum(found[here], squared)
 
 
 def _squared(x: FloatArray, y: FloatArray, edges: _Edges, chosen: NDArray[np.intp]) -> FloatArray:

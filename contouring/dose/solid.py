@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from contouring.combine import Overlap
 from contouring.dose.distance import Lattice, lattice_around, signed_distances_mm
 from contouring.dose.places import LatticePlaces, turned
+from contouring.dose.round_end import RoundEnd, half_widths_mm
 from contouring.dose.structure import PlanarStructure
 
 __all__ = ["Caps", "Steps", "SubVoxelSource", "SubVoxels", "steps_for", "sub_voxels"]
@@ -26,7 +27,7 @@ Caps = Literal["half", "flat", "none", "rounded"]
 """How a structure ends beyond its first and last plane: half a slice with the slope of the last planes; half a slice
 unchanged; not at all; or until it closes, at most one slice."""
 
-REACH_STEPS = 4.0
+REACH_STEPS = 8.0
 """Distances are exact up to this many plane distances: what a spline between planes can bring to the surface."""
 
 PARABOLA_SHARE = 1 / 3
@@ -288,8 +289,17 @@ class _Block:
             slope += PARABOLA_SHARE * (self._parabola_slope(plane, side) - slope)
         if caps == "flat":
             slope = np.zeros_like(slope)
+        end = self._round_end(plane, side) if caps != "flat" and len(self.positions) > 2 else None
         for offset, dz in _centres(h if caps == "rounded" else h / 2, across_mm):
-            yield float(self.positions[plane]) + side * offset, dz, self.fields[plane] + slope * offset
+            straight = self.fields[plane] + slope * offset
+            field = straight if end is None else end.bent(straight, offset)
+            yield float(self.positions[plane]) + side * offset, dz, field
+
+    def _round_end(self, plane: int, side: int) -> RoundEnd:
+        planes = [plane, plane - side, plane - 2 * side]
+        near, far = (abs(float(self.positions[plane] - self.positions[k])) for k in planes[1:])
+        widths = [half_widths_mm(self.full[k]).reshape(-1)[self.pixels] for k in planes]
+        return RoundEnd([self.fields[k] for k in planes], widths, (near, far), near / 2)
 
     def _parabola_slope(self, plane: int, side: int) -> FloatArray:
         """Slope outwards of the parabola through the three planes of an end.

@@ -1,9 +1,10 @@
 """The analytic suite as a whole: every shape, two gradient axes, three plane distances, several sub-voxel phases.
 
-`python -m tests.contouring.dose.suite` prints the statistic that the test asserts.
+`python -m tests.contouring.dose.suite` prints the table of the manual, which the test asserts.
 """
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,15 +14,18 @@ from contouring.shapes import Shape, cone, cylinder, ellipsoid, hollow_sphere, s
 from tests.contouring.dose import truth
 from tests.contouring.dose.making import CENTRE, HFS, dose_of, grid_around, linear, structure
 
-__all__ = ["SHAPES", "Statistic", "run_suite"]
+__all__ = ["SHAPES", "Statistic", "joined", "run_suite", "table"]
 
 D0 = 30.0
 SHARES = (99.0, 95.0, 50.0, 5.0, 1.0)
 STEPS_MM = (1.0, 2.0, 3.0)
+HEAD = """\
+| shape | endpoints | > 3 % | > 1 % | median | volume, mean | volume, most | D95 and D5, most |
+|---|---|---|---|---|---|---|---|"""
 PHASES_MM = ((0.0, 0.0, 0.0), (0.13, 0.31, 0.07), (0.24, 0.11, 0.19))
 """How far everything is moved against the lattice of the sub-voxels and the grid of the dose."""
 
-Volumes = tuple[truth.HeightVolume, truth.HeightVolume | None]
+Volumes = tuple[truth.HeightVolume, truth.HeightVolume]
 
 
 def _ellipsoid(a: float, b: float, c: float) -> Volumes:
@@ -30,7 +34,6 @@ def _ellipsoid(a: float, b: float, c: float) -> Volumes:
 
 
 def _difference(outer: Volumes, inner: Volumes) -> Volumes:
-    assert outer[1] is not None and inner[1] is not None
     return truth.difference(outer[0], inner[0]), truth.difference(outer[1], inner[1])
 
 
@@ -50,8 +53,7 @@ SHAPES: dict[str, tuple[Shape, Volumes]] = {
             (truth.cylinder_along(6, 24), truth.cylinder_across(6, 24)),
         ),
     ),
-    # Closed form along the axis alone.
-    "torus": (torus(14, 6), (truth.torus_along(14, 6), None)),
+    "torus": (torus(14, 6), (truth.torus_along(14, 6), truth.torus_across(14, 6))),
 }
 
 
@@ -72,31 +74,43 @@ class Statistic:
     volume_percent: np.ndarray
     d95_d5_gy: np.ndarray
 
-    def lines(self) -> str:
-        """The statistic as people read it."""
+    def row(self, name: str) -> str:
+        """The statistic as a row of the manual's table."""
         relative = self.relative_percent
         return (
-            f"{len(relative)} endpoints: {100 * np.mean(relative > 3):.2f} % off by more than 3 %, "
-            f"{100 * np.mean(relative > 1):.2f} % by more than 1 %, median {np.median(relative):.3f} %; "
-            f"volume off by {self.volume_percent.mean():.3f} % in the mean and {self.volume_percent.max():.3f} % at "
-            f"most; D95 and D5 off by {self.d95_d5_gy.max():.3f} Gy at most"
+            f"| {name} | {len(relative)} | {100 * np.mean(relative > 3):.2f} % | {100 * np.mean(relative > 1):.2f} % | "
+            f"{np.median(relative):.3f} % | {self.volume_percent.mean():.3f} % | {self.volume_percent.max():.3f} % | "
+            f"{self.d95_d5_gy.max():.3f} Gy |"
         )
 
 
-def run_suite(names: tuple[str, ...] = tuple(SHAPES)) -> Statistic:
-    """All endpoints of some shapes."""
+def joined(statistics: Iterable[Statistic]) -> Statistic:
+    """The statistic of several shapes together."""
+    all_of = list(statistics)
+    return Statistic(*(
+        np.concatenate([getattr(s, name) for s in all_of])
+        for name in ("relative_percent", "volume_percent", "d95_d5_gy")
+    ))  # fmt: skip
+
+
+def run_suite(name: str) -> Statistic:
+    """All endpoints of a shape."""
     relative, volumes, doses = [], [], []
-    for shape, both in (SHAPES[name] for name in names):
-        for direction, volume in zip(((0.0, 0.0, 1.0), (1.0, 0.0, 0.0)), both, strict=True):
-            if volume is None:
-                continue
-            for step_mm in STEPS_MM:
-                for phase in PHASES_MM:
-                    found, off = _errors(shape, volume, direction, step_mm, np.array(phase))
-                    volumes.append(100 * abs(found / shape.volume_mm3 - 1))
-                    doses += [abs(off[95.0][0]), abs(off[5.0][0])]
-                    relative += [volumes[-1], *(100 * abs(e) / max(t, 4.0) for e, t in off.values())]
+    shape, both = SHAPES[name]
+    for direction, volume in zip(((0.0, 0.0, 1.0), (1.0, 0.0, 0.0)), both, strict=True):
+        for step_mm in STEPS_MM:
+            for phase in PHASES_MM:
+                found, off = _errors(shape, volume, direction, step_mm, np.array(phase))
+                volumes.append(100 * abs(found / shape.volume_mm3 - 1))
+                doses += [abs(off[95.0][0]), abs(off[5.0][0])]
+                relative += [volumes[-1], *(100 * abs(e) / max(t, 4.0) for e, t in off.values())]
     return Statistic(np.array(relative), np.array(volumes), np.array(doses))
+
+
+def table(statistics: Mapping[str, Statistic]) -> str:
+    """The table of the manual: a row for each shape, and one for all of them."""
+    rows = [s.row(name) for name, s in statistics.items()]
+    return "\n".join([HEAD, *rows, joined(statistics.values()).row("**all**")])
 
 
 def _errors(
@@ -115,4 +129,4 @@ def _errors(
 
 
 if __name__ == "__main__":
-    print(run_suite().lines())  # noqa: T201
+    print(table({name: run_suite(name) for name in SHAPES}))  # noqa: T201
