@@ -13,6 +13,7 @@
         │   └── UnknownObject
         ├── ListenError
         ├── NothingToDo
+        ├── NotReceiving
         ├── DoseChoiceRefused
         ├── OutputRefused
         ├── QualityWorkerFailed
@@ -34,6 +35,7 @@ __all__ = [
     "DoseChoiceRefused",
     "GatewayError",
     "ListenError",
+    "NotReceiving",
     "NothingToDo",
     "OutputRefused",
     "PermanentDelivery",
@@ -127,6 +129,10 @@ class DoseChoiceRefused(GatewayError):
 
 class NothingToDo(GatewayError):
     """A folder that was named holds no file."""
+
+
+class NotReceiving(GatewayError):
+    """A study that is unknown or decided cannot be taken as complete."""
 
 
 class OutputRefused(GatewayError):

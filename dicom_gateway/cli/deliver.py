@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
-
     from dicom_gateway.deliver import DeliveryRow
     from dicom_gateway.settings import Settings
 
@@ -32,9 +30,10 @@ def list_deliveries(
     """List the deliveries: number, state, attempts, destination, object, and the last error."""
     from dataclasses import asdict
 
+    from dicom_gateway.cli.sources import index_of
     from dicom_gateway.deliver import rows
 
-    _, engine = _ledger(config)
+    _, engine = index_of(config)
     try:
         found = [r for r in rows(engine, destination=destination or None) if r.state == (state.upper() or r.state)]
     finally:
@@ -59,8 +58,9 @@ def resend(
     import time
 
     from dicom_gateway import deliver
+    from dicom_gateway.cli.sources import index_of
 
-    settings, engine = _ledger(config)
+    settings, engine = index_of(config)
     try:
         chosen = _chosen(deliver.rows(engine), numbers or [], settings, dead=dead)
         sent = [row.id for row in chosen if deliver.resend(engine, row.id, time.time())]
@@ -97,23 +97,3 @@ def _chosen(found: "list[DeliveryRow]", numbers: list[int], settings: "Settings"
             "[[destination]], or name other deliveries."
         )
     return chosen
-
-
-def _ledger(config: Path) -> "tuple[Settings, Engine]":
-    """Settings, and the database that the service of these settings uses.
-
-    Raises
-    ------
-    SettingsError
-        The settings are wrong.
-    StoreUnavailable
-        There is no database yet, or it does not answer.
-    """
-    from dicom_gateway.errors import StoreUnavailable
-    from dicom_gateway.settings import load_settings
-    from dicom_gateway.store import open_engine
-
-    settings = load_settings(config)
-    if settings.database.url == "sqlite" and not (settings.store.root / "radgate.sqlite").is_file():
-        raise StoreUnavailable("There is no database in the store yet; check [store] root, or start the service once.")
-    return settings, open_engine(settings)

@@ -1,13 +1,17 @@
 """Where commands get their settings and bundles from."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dicom_gateway.errors import SettingsError
 from dicom_gateway.route.rules import check_routes, default_routes
 from dicom_gateway.settings import Settings, load_settings, with_line
 from monai_bundles import Bundle, discover
 
-__all__ = ["bundle_folders", "bundles_of", "library_of", "settings_of"]
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+__all__ = ["bundle_folders", "bundles_of", "index_of", "library_of", "settings_of"]
 
 
 def settings_of(config: Path | None) -> Settings:
@@ -50,3 +54,22 @@ def bundle_folders(settings: Settings) -> tuple[Path, ...]:
 def bundles_of(settings: Settings) -> dict[str, Bundle]:
     """The registered bundles by name: those that ship and those of the site."""
     return {bundle.name: bundle for bundle in discover(*bundle_folders(settings))}
+
+
+def index_of(config: Path) -> "tuple[Settings, Engine]":
+    """Settings, and the database that the service of these settings uses.
+
+    Raises
+    ------
+    SettingsError
+        The settings are wrong.
+    StoreUnavailable
+        There is no database yet, or it does not answer.
+    """
+    from dicom_gateway.errors import StoreUnavailable
+    from dicom_gateway.store import open_engine
+
+    settings = load_settings(config)
+    if settings.database.url == "sqlite" and not (settings.store.root / "radgate.sqlite").is_file():
+        raise StoreUnavailable("There is no database in the store yet; check [store] root, or start the service once.")
+    return settings, open_engine(settings)

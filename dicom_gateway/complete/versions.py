@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, exists, insert, select, update
 
 from dicom_gateway.complete.engine import Decision
+from dicom_gateway.errors import NotReceiving
 from dicom_gateway.store.rows import InstanceRow
 from dicom_gateway.store.tables import event, instance, study, study_version
 
@@ -111,8 +112,18 @@ def force_complete(engine: Engine, study_uid: str, reason: str, now: float) -> N
     ----------
     reason
         Why, in the words of the person. It is shown on the page: no patient data.
+
+    Raises
+    ------
+    NotReceiving
+        The study is unknown, or its last version is decided already.
     """
     with engine.begin() as connection:
+        last = _last(connection, study_uid)
+        if last is None:
+            raise NotReceiving(f"No study {study_uid} has been received; check the Study Instance UID.")
+        if last["state"] != "RECEIVING":
+            raise NotReceiving(f"Study {study_uid} is decided already ({last['state']}); nothing has to be forced.")
         _note(connection, FORCE_EVENT, study_uid, now, {"reason": reason})
 
 
@@ -151,10 +162,6 @@ def unfinished(engine: Engine) -> tuple[list[Version], list[tuple[str, int]]]:
 def unstarted(engine: Engine) -> list[str]:
     """After a restart: studies with received instances that no version has seen, because the crash came in between."""
     received = exists().where(instance.c.study_uid == study.c.study_uid, instance.c.origin == "received")
-    versions = (study_version.c.study_uid, study_version.c.state, study_version.c.evidence)
-    with engine.connect() as connection:
-        studies = connection.execute(select(study.c.study_uid, study.c.last_received).where(received)).all()
-        received = exists().where(instance.c.study_uid == study.c.study_uid, instance.c.origin == "received")
     versions = (study_version.c.study_uid, study_version.c.state, study_version.c.evidence)
     with engine.connect() as connection:
         studies = connection.execute(select(study.c.study_uid, study.c.last_received).where(received)).all()

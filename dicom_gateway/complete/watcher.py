@@ -201,8 +201,9 @@ class Watcher:
                 cost = self._now() - started
                 study.wake_at = max(decision.wake_at or 0.0, started + 20 * cost)
                 continue
-            del self._studies[study_uid]
-            if decide_version(self._engine, study.version, decision, digest, self._now()):
+            is_ours = decide_version(self._engine, study.version, decision, digest, self._now())
+            del self._studies[study_uid]  # not before: a database that fails leaves the study to the next look
+            if is_ours:
                 by = decision.evidence["by"]
                 count = decision.evidence["instances"]
                 logger.info("study decided state=%s by=%s instances=%d", decision.state, by, count)

@@ -7,8 +7,11 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, select, update
+from sqlalchemy.exc import OperationalError
 
-from dicom_gateway.complete import Watcher, force_complete
+from dicom_gateway.complete import Watcher, force_complete, watcher
+from dicom_gateway.complete.versions import decide_version
+from dicom_gateway.errors import NotReceiving
 from dicom_gateway.settings import Settings
 from dicom_gateway.store import Receipt, Store
 from dicom_gateway.store.tables import event, study_version
@@ -45,14 +48,14 @@ def begin(store: Store, engine: Engine, settings: Settings) -> Iterator[Begin]:
 
     def start(on_complete: Callable[[str, int], None] | None = None) -> tuple[Watcher, Told]:
         told = Told()
-        watcher = Watcher(store, engine, settings, on_complete or told)
-        watcher.start()
-        running.append(watcher)
-        return watcher, told
+        started = Watcher(store, engine, settings, on_complete or told)
+        started.start()
+        running.append(started)
+        return started, told
 
     yield start
-    for watcher in running:
-        watcher.stop()
+    for each in running:
+        each.stop()
 
 
 def send(store: Store, *numbers: int, **tags: Any) -> list[Receipt]:
@@ -196,3 +199,34 @@ def test_a_person_can_force_a_study_from_another_process(store: Store, engine: E
     told.wait(1)
 
     assert versions(engine)[0]["evidence"]["by"] == "person"
+
+
+def test_nobody_can_force_what_is_unknown_or_decided(store: Store, engine: Engine, begin: Begin) -> None:
+    with pytest.raises(NotReceiving, match="check the Study Instance UID"):
+        force_complete(engine, STUDY, "typing error", time.time())
+    _, told = begin()
+    send(store, 1)
+    told.wait(1)
+    with pytest.raises(NotReceiving, match="decided already"):
+        force_complete(engine, STUDY, "too late", time.time())
+
+
+def test_a_database_that_fails_at_the_decision_is_asked_again(
+    store: Store, engine: Engine, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def fail_at_first(*arguments: Any) -> bool:
+        asked.append(arguments)
+        if len(asked) == 1:
+            raise OperationalError("UPDATE study_version", {}, Exception("database or disk is full"))
+        return decide_version(*arguments)
+
+    monkeypatch.setattr(watcher, "decide_version", fail_at_first)
+    monkeypatch.setattr(watcher, "RETRY_S", 0.05)
+    _, told = begin()
+    send(store, 1, 2, 3)
+    told.wait(1)
+
+    assert len(asked) == 2
+    assert versions(engine)[0]["state"] == "COMPLETE"
