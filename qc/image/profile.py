@@ -9,6 +9,7 @@ import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -105,7 +106,7 @@ class Profile:
     limits: Mapping[str, Limits]
     expect: Mapping[str, Expectation]
 
-    @property
+    @cached_property
     def sha256(self) -> str:
         """Hash over the resolved content, so that a result names the very limits it was made with."""
         content = asdict(self)
@@ -133,15 +134,35 @@ def load_profiles(*folders: Path) -> dict[str, Profile]:
     ProfileInvalid
         A file breaks a rule; the message names file, line and key. Shipped ids cannot be replaced.
     """
-    raw: dict[str, _Source] = {}
-    for place in (SHIPPED, *folders):
-        for path in sorted(place.glob("*.toml")) if place.is_dir() else [place]:
-            source = _read(path)
-            known = raw.get(source.id)
-            if known is not None:
-                raise source.fault("id", f"'{source.id}' is the id of {known.path.name}; choose another and inherit")
-            raw[source.id] = source
+    raw = dict(_shipped_sources())
+    for place in folders:
+        raw.update(_sources(place, raw))
+    shipped = _shipped_profiles()
+    return {key: shipped[key] if key in shipped else _resolve(source, raw) for key, source in raw.items()}
+
+
+@cache
+def _shipped_sources() -> dict[str, "_Source"]:
+    """The shipped files; they are read-only, those of a site are read anew each time."""
+    return _sources(SHIPPED, {})
+
+
+@cache
+def _shipped_profiles() -> dict[str, Profile]:
+    raw = _shipped_sources()
     return {key: _resolve(source, raw) for key, source in raw.items()}
+
+
+def _sources(place: Path, known: Mapping[str, "_Source"]) -> dict[str, "_Source"]:
+    """The profiles of a folder or file, by id."""
+    found: dict[str, _Source] = {}
+    for path in sorted(place.glob("*.toml")) if place.is_dir() else [place]:
+        source = _read(path)
+        other = known.get(source.id) or found.get(source.id)
+        if other is not None:
+            raise source.fault("id", f"'{source.id}' is the id of {other.path.name}; choose another and inherit")
+        found[source.id] = source
+    return found
 
 
 def profile_by_id(profiles: Mapping[str, Profile], profile_id: str) -> Profile:

@@ -6,37 +6,18 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from qc.image.inputs import Inputs
 from qc.image.profile import load_profiles
-from qc.image.registry import Measured, NotEvaluable, discover, render, template_fields
-from qc.image.result import CheckResult, Grade
+from qc.image.registry import NotEvaluable, discover, render, template_fields
+from qc.image.result import Grade
 from qc.image.run import check_inputs
-from tests.qc.cases import CASES, NumberCase, StateCase
+from tests.qc.cases import CASES
+from tests.qc.looks import NUMBERS, STATES, alarmed, clean, number_case, planted, state_case, states
 
-NUMBERS = sorted(k for k, c in CASES.items() if isinstance(c, NumberCase))
-STATES = sorted(k for k, c in CASES.items() if isinstance(c, StateCase))
-SEEDS = (1, 2)
 RELATIVE = frozenset({
     "ct.noise.gni", "ct.dose.ssde", "ct.starvation", "ct.sharpness.f50", "mr.snrd", "mr.snr", "mr.cnr", "mr.cjv",
     "mr.wm2max",
 })  # fmt: skip
 """Checks whose tolerance is a share of the truth (specification of image quality, section 8)."""
-
-
-def number_case(check_id: str) -> NumberCase:
-    case = CASES[check_id]
-    assert isinstance(case, NumberCase)
-    return case
-
-
-def measured(check_id: str, inputs: Inputs) -> Measured:
-    found = discover()[check_id].run(inputs)
-    assert isinstance(found, Measured), found
-    return found
-
-
-def graded(check_id: str, inputs: Inputs) -> CheckResult | None:
-    return check_inputs(inputs, CASES[check_id].profile, only={check_id}).result(check_id)
 
 
 def test_every_check_has_a_case_and_every_case_a_check() -> None:
@@ -45,15 +26,12 @@ def test_every_check_has_a_case_and_every_case_a_check() -> None:
 
 def test_every_state_of_a_categorical_check_is_planted() -> None:
     for check_id in STATES:
-        case = CASES[check_id]
-        assert isinstance(case, StateCase)
-
-        assert set(case.states) == set(discover()[check_id].states), check_id
+        assert set(state_case(check_id).states) == set(discover()[check_id].states), check_id
 
 
 @pytest.mark.parametrize("check_id", sorted(CASES))
 def test_clean_image_passes(check_id: str) -> None:
-    result = graded(check_id, CASES[check_id].clean())
+    result = clean(check_id).result(check_id)
 
     assert result is None or result.grade is Grade.PASS, result
     assert result is not None or CASES[check_id].profile not in load_profiles()[CASES[check_id].profile].limits
@@ -62,11 +40,7 @@ def test_clean_image_passes(check_id: str) -> None:
 @pytest.mark.parametrize("check_id", NUMBERS)
 def test_value_follows_the_planted_severity(check_id: str) -> None:
     case = number_case(check_id)
-    pairs = [
-        (severity, float(measured(check_id, case.planted(severity, seed)).value))
-        for severity in case.severities
-        for seed in SEEDS
-    ]
+    pairs = [(severity, float(found.value)) for severity, found in planted(check_id)]
 
     rank = stats.spearmanr([p[0] for p in pairs], [p[1] for p in pairs]).statistic
 
@@ -80,10 +54,8 @@ def test_value_follows_the_planted_severity(check_id: str) -> None:
 
 @pytest.mark.parametrize("check_id", [c for c in NUMBERS if number_case(c).alarm is not None])
 def test_planted_defect_raises_an_alarm_that_says_where_and_what_to_do(check_id: str) -> None:
-    case = number_case(check_id)
-    assert case.alarm is not None
-
-    result = graded(check_id, case.planted(case.alarm, 3))
+    verdict = alarmed(check_id)
+    result = None if verdict is None else verdict.result(check_id)
 
     assert result is not None
     assert result.grade in {Grade.WARN, Grade.FAIL}
@@ -94,11 +66,10 @@ def test_planted_defect_raises_an_alarm_that_says_where_and_what_to_do(check_id:
 
 @pytest.mark.parametrize("check_id", STATES)
 def test_planted_state_is_found_and_graded(check_id: str) -> None:
-    case, spec = CASES[check_id], discover()[check_id]
-    assert isinstance(case, StateCase)
-    profile = load_profiles()[case.profile]
-    for state, make in case.states.items():
-        result = graded(check_id, make())
+    spec = discover()[check_id]
+    profile = load_profiles()[state_case(check_id).profile]
+    for state, (verdict, _) in states(check_id).items():
+        result = verdict.result(check_id)
 
         assert result is not None
         assert result.value == state
@@ -113,7 +84,7 @@ def test_what_cannot_be_judged_is_not_evaluable(check_id: str) -> None:
     case = CASES[check_id]
     inputs = case.not_evaluable()
 
-    result = graded(check_id, inputs)
+    result = check_inputs(inputs, case.profile, only={check_id}).result(check_id)
 
     if result is None:
         found = discover()[check_id].run(inputs)
@@ -141,12 +112,9 @@ def test_texts_render_with_extreme_numbers_in_both_languages(check_id: str) -> N
 @pytest.mark.parametrize("check_id", sorted(CASES))
 def test_check_gives_the_numbers_that_its_texts_name(check_id: str) -> None:
     """Texts are rendered only for bad grades, so a missing number would hide until it is needed."""
-    spec, case = discover()[check_id], CASES[check_id]
-    makers = (
-        list(case.states.values()) if isinstance(case, StateCase) else [lambda: case.planted(case.severities[-1], 1)]
-    )
-    for make in makers:
-        found = measured(check_id, make())
+    spec = discover()[check_id]
+    by_state = check_id in STATES
+    for found in [m for _, m in states(check_id).values()] if by_state else [planted(check_id)[-1][1]]:
         for template in spec.causes[found.advice].templates() if found.advice else ():
             render(template, {"value": found.value, **found.params})
 

@@ -2,10 +2,9 @@
 
 import pytest
 
-from qc.image.inputs import Inputs
-from qc.image.result import Grade
-from qc.image.run import check_inputs
-from tests.qc.cases import CASES, StateCase
+from qc.image.result import SeriesVerdict
+from tests.qc.cases import CASES
+from tests.qc.looks import STATES, alarmed, clean, states
 
 LISTED = {
     "gen.geometry.missing": {"gen.instance.holes"},  # a lost slice takes its number with it
@@ -39,28 +38,25 @@ NO_BODY = {"ct.noise.nps"}
 """The clean image of these is tissue from border to border, which other checks rightly take for a cut body."""
 
 
-def alarms(inputs: Inputs, profile: str) -> set[str]:
-    bad = {r.check_id for r in check_inputs(inputs, profile).results if r.grade in {Grade.WARN, Grade.FAIL}}
-    thick = bool(inputs.headers) and float(inputs.headers[0].get("SliceThickness") or 0) in COARSE_MM
-    return bad - ({"gen.slice.thickness"} if thick else set())
+def alarms(verdict: SeriesVerdict) -> set[str]:
+    return {
+        r.check_id
+        for r in verdict.findings()
+        if (r.check_id, r.value) not in {("gen.slice.thickness", mm) for mm in COARSE_MM}
+    }
 
 
 @pytest.mark.parametrize("check_id", sorted(CASES))
 def test_a_planted_defect_alarms_no_other_check(check_id: str) -> None:
-    case = CASES[check_id]
-    if isinstance(case, StateCase):
-        planted = [make() for make in case.states.values()]
+    if check_id in STATES:
+        verdicts = [verdict for verdict, _ in states(check_id).values()]
     else:
-        planted = [] if case.alarm is None else [case.planted(case.alarm, 3)]
+        verdicts = [v for v in [alarmed(check_id)] if v is not None]
 
-    for inputs in planted:
-        extra = alarms(inputs, case.profile) - {check_id}
-
-        assert extra <= LISTED.get(check_id, set())
+    for verdict in verdicts:
+        assert alarms(verdict) - {check_id} <= LISTED.get(check_id, set())
 
 
 @pytest.mark.parametrize("check_id", sorted(set(CASES) - NO_BODY))
 def test_a_clean_image_alarms_nothing(check_id: str) -> None:
-    case = CASES[check_id]
-
-    assert alarms(case.clean(), case.profile) == set()
+    assert alarms(clean(check_id)) == set()

@@ -1,5 +1,7 @@
 """Texture of the noise: the noise power spectrum, which tells a smooth kernel from a high dose."""
 
+from functools import cache
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -75,6 +77,7 @@ def _flat_squares(array: NDArray[np.generic]) -> NDArray[np.float64]:
     return squares[spread <= FLAT_RATIO * np.percentile(spread, 10)].reshape(-1, SIDE, SIDE)
 
 
+@cache
 def _trend_basis() -> NDArray[np.float64]:
     """Orthonormal basis of the quadratic surfaces on a square."""
     y, x = (v.ravel() / SIDE for v in np.mgrid[:SIDE, :SIDE])
