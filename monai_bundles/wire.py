@@ -3,11 +3,14 @@
 Nothing here can carry code: arrays are written and read without pickle, everything else is JSON.
 """
 
+import errno
+import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imaging.geometry import Grid
 from imaging.volume import Region, Volume
@@ -27,7 +30,7 @@ __all__ = [
 
 def volume_to_wire(volume: Volume, folder: Path, name: str = "volume") -> dict[str, Any]:
     """The volume's array as a file in `folder`, the rest as JSON. Sources are not needed and stay behind."""
-    np.save(folder / f"{name}.npy", volume.array, allow_pickle=False)
+    _save(folder / f"{name}.npy", volume.array)
     grid = volume.grid
     return {
         "file": f"{name}.npy",
@@ -41,6 +44,22 @@ def volume_to_wire(volume: Volume, folder: Path, name: str = "volume") -> dict[s
         "slice_thickness_mm": grid.slice_thickness_mm,
         "frame_of_reference_uid": grid.frame_of_reference_uid,
     }
+
+
+def _save(path: Path, array: NDArray[Any]) -> None:
+    """Write an array; numpy tells of a full disk without its number.
+
+    Raises
+    ------
+    OSError
+        With its number.
+    """
+    try:
+        np.save(path, array, allow_pickle=False)
+    except OSError as error:
+        if error.errno is None:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise
 
 
 def volume_from_wire(message: dict[str, Any], folder: Path) -> Volume:
@@ -79,9 +98,9 @@ def output_to_wire(output: BundleOutput, folder: Path) -> dict[str, Any]:
 
 
 def _region_to_wire(region: Region, folder: Path, name: str) -> dict[str, Any]:
-    np.save(folder / f"crop{name}.npy", region.crop, allow_pickle=False)
+    _save(folder / f"crop{name}.npy", region.crop)
     if region.probability is not None:
-        np.save(folder / f"probability{name}.npy", region.probability, allow_pickle=False)
+        _save(folder / f"probability{name}.npy", region.probability)
     return {
         "start": list(region.start),
         "shape": list(region.shape),
@@ -126,13 +145,17 @@ def output_from_wire(message: dict[str, Any], folder: Path, bundle: Bundle) -> B
     )
 
 
-def raised_to_wire(error: BundleError) -> dict[str, Any]:
-    """An error by the name of its class."""
+def raised_to_wire(error: BundleError | OSError) -> dict[str, Any]:
+    """An error by the name of its class; one of the system by its number, without the path that it may name."""
+    if isinstance(error, OSError):
+        return {"errno": error.errno}
     return {"class": type(error).__name__, "message": error.message, "fields": error.fields}
 
 
-def raised_from_wire(message: dict[str, Any]) -> BundleError:
+def raised_from_wire(message: dict[str, Any]) -> BundleError | OSError:
     """The error again; a class that this process does not know becomes `BundleFailed`."""
+    if "errno" in message:
+        return OSError(message["errno"], os.strerror(message["errno"]))
     kind = getattr(errors, str(message["class"]), None)
     if not (isinstance(kind, type) and issubclass(kind, BundleError)):
         kind = BundleFailed

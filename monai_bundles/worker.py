@@ -127,6 +127,8 @@ class Worker:
         BundleError
             Of `run_bundle`; or a `WorkerError`: it took too long, needed too much memory, crashed, or was cancelled.
             The next run starts a new child.
+        OSError
+            The disk is full, or another number of the system, here or in the child.
         """
         with self._turn, tempfile.TemporaryDirectory(prefix="radgate-", dir=self._scratch) as name:
             self._cancelled.clear()

@@ -5,6 +5,7 @@ folder as its argument it is the process of one bundle that brings code of its o
 and the first place where it looks for modules.
 """
 
+import errno
 import json
 import os
 import sys
@@ -19,11 +20,13 @@ from monai_bundles.registry import load_bundle, verify
 from monai_bundles.runner import run_here
 from monai_bundles.wire import output_to_wire, raised_to_wire, volume_from_wire
 
-__all__ = ["main"]
+__all__ = ["main", "told_of"]
 
 HEARTBEAT_S = 0.5
 PROGRESS_S = 0.1
 """Progress is told at most this often; the last word of a run always is."""
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Answers:
@@ -62,14 +65,19 @@ def main() -> None:
         request = json.loads(line)
         try:
             answers.tell("done", **_serve(request, answers))
-        except BundleError as error:
-            answers.tell("raised", **raised_to_wire(error))
         except Exception as error:  # noqa: BLE001 - the boundary of the process: a failure that the parent tells
-            failed = BundleFailed(
-                f"The worker failed with {type(error).__name__}; free memory or disk and run it again.",
-                kind=type(error).__name__,
-            )
-            answers.tell("raised", **raised_to_wire(failed))
+            answers.tell("raised", **raised_to_wire(told_of(error)))
+
+
+def told_of(error: Exception) -> BundleError | OSError:
+    """What the parent is told of an error: a full disk by its number, also where a bundle's own code met it."""
+    for origin in (error, error.__cause__):
+        if isinstance(origin, OSError) and origin.errno in FULL:
+            return origin
+    if isinstance(error, BundleError):
+        return error
+    kind = type(error).__name__
+    return BundleFailed(f"The worker failed with {kind}; free memory or disk and run it again.", kind=kind)
 
 
 def _serve(request: dict[str, Any], answers: Answers) -> dict[str, Any]:

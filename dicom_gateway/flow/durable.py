@@ -5,7 +5,6 @@ which then runs a second time: steps write the same files and rows again, and se
 What passes between steps is small JSON; arrays lie in the job's folder.
 """
 
-import errno
 import json
 import logging
 import shutil
@@ -20,12 +19,11 @@ from typing import Any
 
 from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, Serializer, SetWorkflowID, StepOptions
 from sqlalchemy import Engine, select
-from sqlalchemy.exc import InterfaceError, OperationalError
 
-from dicom_gateway.errors import StoreFull, StoreUnavailable
 from dicom_gateway.flow import record
 from dicom_gateway.flow.gating import HELD, held_reasons, keep_release
 from dicom_gateway.flow.journal import DatabaseJournal, reason_of
+from dicom_gateway.flow.passing import is_passing
 from dicom_gateway.flow.plan import InputFile, JobPlan, input_digest
 from dicom_gateway.flow.planning import decide, plan_jobs
 from dicom_gateway.flow.publish import publish
@@ -45,19 +43,10 @@ log = logging.getLogger(__name__)
 QUEUE = "studies"
 BROKEN_OFF = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
 
-PASSING = (OperationalError, InterfaceError, StoreUnavailable, StoreFull)
-PASSING_NUMBERS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE})
-"""What a restarted database or an emptied disk puts right: the step is tried again."""
-
 AGAIN = StepOptions(retries_allowed=True, interval_seconds=1.0, max_attempts=10, backoff_rate=2.0)
-"""Nine waits of 1, 2, 4 ... 256 s: about eight and a half minutes in all."""
+"""For errors that pass. Nine waits of 1, 2, 4 ... 256 s: about eight and a half minutes in all."""
 
 JOB_STATES = {"qc": "QC", "run": "RUN", "measure": "MEASURED", "encode": "ENCODED", "validate": "VALIDATED"}
-
-
-def is_passing(error: Exception) -> bool:
-    """Whether an error is of the kind that goes away by itself or by a person's hand, so that trying again helps."""
-    return isinstance(error, PASSING) or (isinstance(error, OSError) and error.errno in PASSING_NUMBERS)
 
 
 def _workflow_id(study_uid: str, version: int, attempt: int) -> str:

@@ -21,6 +21,7 @@ from contouring.names import NameTable
 from dicom_gateway.flow.gating import holding, stopped, word_for
 from dicom_gateway.flow.journal import Journal, Step, places
 from dicom_gateway.flow.kept import keep_bytes, keep_json, keep_regions, kept_json, kept_regions
+from dicom_gateway.flow.passing import is_passing
 from dicom_gateway.flow.plan import JobPlan
 from dicom_gateway.flow.site_names import under_tg263
 from dicom_gateway.flow.study_files import StudyFiles
@@ -145,7 +146,13 @@ def algorithm_of(job: Job, bundle_name: str) -> Algorithm:
 
 
 def segment(job: Job, step: Step) -> None:
-    """Every bundle of the route on the volume; one that cannot or must not run leaves its reason, the others go on."""
+    """Every bundle of the route on the volume; one that cannot or must not run leaves its reason, the others go on.
+
+    Raises
+    ------
+    Exception
+        One that passes by itself (`is_passing`): the step is tried again, instead of a result that lacks a bundle.
+    """
     verdict = kept_json(job.folder / "qc.json")
     waiting = [] if job.refusal else holding(job.tools.bundles, job.plan.bundles, verdict, job.folder)
     if waiting:
@@ -155,14 +162,10 @@ def segment(job: Job, step: Step) -> None:
     for number, name in enumerate(job.plan.bundles):
         try:
             outcome = _one_bundle(job, number, name, verdict)
-        except RadgateError as error:
-            outcome = {"status": "failed", "reason": error.message, "code": error.code}
-        except Exception as error:  # noqa: BLE001 - the boundary of a bundle: a failed run that people see
-            log.error("bundle %s broke off: %s at %s", name, type(error).__name__, places(error))
-            outcome = {
-                "status": "failed",
-                "reason": f"The bundle broke off by an internal error ({type(error).__name__}).",
-            }
+        except Exception as error:  # the boundary of a bundle
+            if is_passing(error):
+                raise
+            outcome = _broken_off(name, error)
         outcome["bundle"] = name
         outcome["warnings"] = [*unread, *outcome.get("warnings", ())]
         step.detail.setdefault("bundles", []).append(outcome)
@@ -171,6 +174,14 @@ def segment(job: Job, step: Step) -> None:
     if "ok" not in states:
         step.state = "failed" if "failed" in states else "refused"
     step.message = " ".join(f"{o['bundle']}: {o['reason']}" for o in step.detail["bundles"] if o["status"] != "ok")
+
+
+def _broken_off(name: str, error: Exception) -> dict[str, Any]:
+    """A failed run that people see."""
+    if isinstance(error, RadgateError):
+        return {"status": "failed", "reason": error.message, "code": error.code}
+    log.error("bundle %s broke off: %s at %s", name, type(error).__name__, places(error))
+    return {"status": "failed", "reason": f"The bundle broke off by an internal error ({type(error).__name__})."}
 
 
 def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
@@ -345,6 +356,8 @@ def validate(job: Job, step: Step) -> None:
         failure = _write_failure(job, result, f"The result did not pass validation: {error.message}")
         _check_objects(job, failure)
         step.state, step.message = "failed", error.message
+    finally:
+        job.files.asked.clear()  # an answer that failed must not be the answer of the next attempt
     step.message = step.message or "no error"
 
 
@@ -419,7 +432,6 @@ def _check_objects(job: Job, result: Result) -> None:
             if item["set"] == number
         ]
         require_valid(objects, result, job.stack, outside=True, asked=job.files.asked)
-    job.files.asked.clear()
 
 
 def _result(job: Job) -> Result:

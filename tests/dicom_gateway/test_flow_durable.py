@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import OperationalError
 
-from dicom_gateway.flow import durable
+from dicom_gateway.flow import durable, steps
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
 from dicom_gateway.flow.journal import Step
 from dicom_gateway.flow.steps import STEPS, Job, Tools
@@ -129,6 +129,29 @@ def test_a_full_disk_in_a_step_is_waited_for(
         messages = list(connection.execute(select(log.message).where(log.step == "qc").order_by(log.id)).scalars())
     assert messages[0] == "The disk is full; free some space on it."
     assert len(messages) == 2
+
+
+@pytest.mark.parametrize("place", ["keep_regions", "dciodvfy_findings"])
+def test_a_disk_that_is_full_inside_a_bundle_or_beside_the_validator_costs_no_structure(
+    flow: StudyFlow, engine: Engine, study_uid: str, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """Where the step goes on by itself after an error: the bundles of a route, and the answers asked for early."""
+    real = getattr(steps, place)
+    left = [OSError(errno.ENOSPC, "No space left on device")]
+
+    def full_at_first(*arguments: Any) -> Any:
+        if left:
+            raise left.pop()
+        return real(*arguments)
+
+    monkeypatch.setattr(steps, place, full_at_first)
+
+    flow.start(study_uid, 1)
+
+    wait_for("the study", lambda: state_of(engine) == "DELIVERED", 120)
+    assert not left
+    with engine.connect() as connection:
+        assert list(connection.execute(select(tables.result.c.status)).scalars()) == ["findings"], "and not partial"
 
 
 def test_a_disk_that_is_full_while_an_outcome_is_recorded_stops_a_study_only_until_someone_looks(

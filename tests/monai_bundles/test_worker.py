@@ -1,5 +1,6 @@
 """The worker gives what a run in this process gives; whatever ends it is a typed error, and the next run works."""
 
+import errno
 import os
 import signal
 import threading
@@ -11,8 +12,9 @@ import pytest
 
 import monai_bundles as mb
 from imaging.volume import Volume
-from monai_bundles import errors
+from monai_bundles import errors, wire
 from monai_bundles.registry import load_bundle
+from monai_bundles.worker_process import told_of
 from tests.monai_bundles.making import GRIDS, make_bundle, make_volume
 
 
@@ -153,3 +155,29 @@ def test_nothing_is_left_in_the_scratch_folder(tmp_path: Path, bundle: mb.Bundle
 
     assert list(scratch.iterdir()) == []
     assert own.pid is None
+
+
+def test_a_full_disk_is_told_by_its_number_wherever_it_was_met(
+    tmp_path: Path, volume: Volume, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def short(*_: object, **__: object) -> None:
+        raise OSError("123456 requested and 4096 written")  # all that numpy says of it
+
+    monkeypatch.setattr(np, "save", short)
+    with pytest.raises(OSError, match="No space left") as met:
+        wire.volume_to_wire(volume, tmp_path)
+    failed = errors.BundleFailed("The network's code raised.")
+    failed.__cause__ = met.value
+
+    for error in (met.value, failed):
+        back = wire.raised_from_wire(wire.raised_to_wire(told_of(error)))
+        assert isinstance(back, OSError)
+        assert back.errno == errno.ENOSPC
+
+
+def test_a_missing_file_stays_the_sentence_that_it_became() -> None:
+    missing = errors.MissingWeights("The weights are missing.")
+    missing.__cause__ = FileNotFoundError(errno.ENOENT, "model.pt")
+
+    assert told_of(missing) is missing
+    assert isinstance(told_of(missing.__cause__), errors.BundleFailed)
