@@ -64,7 +64,7 @@ class DoseCurve:
     @cached_property
     def mean_gy(self) -> float:
         """Mean dose of the part with dose."""
-        return float(self.values_gy @ self.weights_mm3) / self.known_mm3
+        return float((self.values_gy * self.weights_mm3).sum()) / self.known_mm3
 
     def volume_at(self, dose_gy: float) -> float:
         """Volume in mm3 that receives at least this dose."""
@@ -120,7 +120,7 @@ class DoseCurve:
         if top <= 0:
             return 0.0
         # Scaled by the largest dose, so that large exponents do not overflow.
-        mean = float(((self.values_gy / top) ** a) @ self.weights_mm3) / self.known_mm3
+        mean = float(((self.values_gy / top) ** a * self.weights_mm3).sum()) / self.known_mm3
         return float(top * mean ** (1 / a))
 
     def check_cold_end(self, what: str) -> None:

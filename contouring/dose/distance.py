@@ -1,6 +1,6 @@
 """Signed distance to the contours of each plane at the points of a lattice: exact beside them, capped far away."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +13,7 @@ from contouring.rings import Rings
 __all__ = ["Lattice", "lattice_around", "signed_distances_mm"]
 
 FloatArray = NDArray[np.float64]
+Floats = NDArray[np.float32]
 
 ROUND_MM = 1e-3
 """Edges that run there and back between equal points (to this rounding) are the channel of a keyhole, no boundary."""
@@ -71,6 +72,8 @@ def signed_distances_mm(
     reach_mm: float,
     overlap: Overlap = "error",
     needed_mm: float | None = None,
+    band_mm: float | None = None,
+    exact_planes: Collection[int] = (),
 ) -> NDArray[np.float32]:
     """In-plane distance to the contours, positive inside, shape (planes, rows, columns).
 
@@ -86,6 +89,8 @@ def signed_distances_mm(
         What crossing contours mean.
     needed_mm
         Points further than this from the contours of every plane are not asked for, and get the reach.
+    band_mm, exact_planes
+        Further from the contours than this, distances may be half a step too large, but in these planes.
 
     Raises
     ------
@@ -96,7 +101,8 @@ def signed_distances_mm(
     asked = _asked(inside, lattice.step_mm, needed_mm)
     distances = np.empty(inside.shape, dtype=np.float32)
     for k, edges in enumerate(_edges(structure.polygons)):
-        distances[k] = _distance(edges, lattice, reach_mm, asked, inside[k])
+        band = np.inf if band_mm is None or k in exact_planes else band_mm
+        distances[k] = _distance(edges, lattice, (reach_mm, band), asked, inside[k])
         np.negative(distances[k], out=distances[k], where=~inside[k])
     return distances
 
@@ -126,12 +132,16 @@ class _Edges:
 
     begin: FloatArray
     end: FloatArray
-    before: NDArray[np.intp]
-    after: NDArray[np.intp]
+    before: NDArray[np.int32]
+    after: NDArray[np.int32]
 
 
 def _distance(
-    edges: _Edges, lattice: Lattice, reach_mm: float, asked: NDArray[np.intp], inside: NDArray[np.bool_]
+    edges: _Edges,
+    lattice: Lattice,
+    reach_and_band_mm: tuple[float, float],
+    asked: NDArray[np.intp],
+    inside: NDArray[np.bool_],
 ) -> NDArray[np.float32]:
     """Unsigned distance to the boundary at the points asked for, capped.
 
@@ -140,44 +150,48 @@ def _distance(
     """
     from scipy import ndimage
 
+    reach_mm, band_mm = reach_and_band_mm
     distance = np.full((lattice.rows, lattice.columns), reach_mm, dtype=np.float32)
     if not len(edges.begin):
         return distance
     points, owner = _beads(edges.begin, edges.end, lattice.step_mm)
     column, row = np.rint((points - lattice.first_mm) / lattice.step_mm).astype(np.intp).T
-    passed = np.full((lattice.rows, lattice.columns), -1, dtype=np.intp)
+    segments = _segments(edges, lattice)
+    passed = np.full((lattice.rows, lattice.columns), -1, dtype=np.int32)
     passed[row, column] = owner
     nearest = ndimage.distance_transform_edt(passed < 0, return_distances=False, return_indices=True)
     first = passed[nearest[0].ravel()[asked], nearest[1].ravel()[asked]]
     rows, columns = np.divmod(asked, lattice.columns)
-    x, y = lattice.x_mm[columns], lattice.y_mm[rows]
-    best, found = first, _squared(x, y, edges, first)
-    still = np.arange(len(first), dtype=np.intp)
+    step = np.float32(lattice.step_mm)
+    x, y = columns.astype(np.float32) * step, rows.astype(np.float32) * step
+    best, found = first, _squared(x, y, segments, first)
+    still = np.flatnonzero(found < band_mm**2)
     for _ in range(MOST_MOVES):
         before = found[still]
         for beside in (edges.before, edges.after):
             other = beside[best[still]]
-            squared = _squared(x[still], y[still], edges, other)
+            squared = _squared(x[still], y[still], segments, other)
             nearer = squared < found[still]
             moved = still[nearer]
             best[moved], found[moved] = other[nearer], squared[nearer]
         still = still[found[still] < before]
         if not len(still):
             break
-    _settle_ridges((x, y, edges), (best, found), asked, inside)
-    distance.reshape(-1)[asked] = np.minimum(np.sqrt(found), reach_mm)
+    if np.isinf(band_mm):
+        _settle_ridges((x, y, segments), (best, found), asked, inside)
+    distance.reshape(-1)[asked] = np.minimum(np.sqrt(found), np.float32(reach_mm))
     return distance
 
 
 def _settle_ridges(
-    places: tuple[FloatArray, FloatArray, _Edges],
-    nearest: tuple[NDArray[np.intp], FloatArray],
+    places: tuple[Floats, Floats, "_Segments"],
+    nearest: tuple[NDArray[np.int32], Floats],
     asked: NDArray[np.intp],
     inside: NDArray[np.bool_],
 ) -> None:
     """Take the edge of a point beside where it is nearer, in place."""
-    (x, y, edges), (best, found) = places, nearest
-    chosen = np.full(inside.size, -1, dtype=np.intp)
+    (x, y, segments), (best, found) = places, nearest
+    chosen = np.full(inside.size, -1, dtype=np.int32)
     chosen[asked] = best
     within = np.flatnonzero(inside.reshape(-1)[asked])
     at, own = asked[within], best[within]
@@ -187,29 +201,56 @@ def _settle_ridges(
         if not len(ridge):
             continue
         here = within[ridge]
-        squared = _squared(x[here], y[here], edges, other[ridge])
+        squared = _squared(x[here], y[here], segments, other[ridge])
         found[here] = np.minimum(found[here], squared)
 
 
-def _squared(x: FloatArray, y: FloatArray, edges: _Edges, chosen: NDArray[np.intp]) -> FloatArray:
+@dataclass(frozen=True)
+class _Segments:
+    """Edges in mm from the first point of the lattice: where they begin, where they lead, and 1 / length^2."""
+
+    begin_x: Floats
+    begin_y: Floats
+    along_x: Floats
+    along_y: Floats
+    inverse: Floats
+
+
+def _segments(edges: _Edges, lattice: Lattice) -> _Segments:
+    begin = (edges.begin - lattice.first_mm).astype(np.float32)
+    along = (edges.end - edges.begin).astype(np.float32)
+    length = np.maximum((along * along).sum(axis=1), np.float32(1e-12))
+    parts = (*begin.T, *along.T, 1 / length)
+    return _Segments(*(np.ascontiguousarray(p) for p in parts))
+
+
+def _squared(x: Floats, y: Floats, segments: _Segments, chosen: NDArray[np.int32]) -> Floats:
     """Square of the distance of each point to its edge."""
-    begin_x, begin_y = edges.begin.T
-    along_x, along_y = (edges.end - edges.begin).T
-    length = np.maximum(along_x * along_x + along_y * along_y, 1e-12)
-    px, py = x - begin_x[chosen], y - begin_y[chosen]
-    ax, ay = along_x[chosen], along_y[chosen]
-    t = np.clip((px * ax + py * ay) / length[chosen], 0.0, 1.0)
-    px -= t * ax
-    py -= t * ay
-    return np.asarray(px * px + py * py)
+    px, py = x - segments.begin_x.take(chosen), y - segments.begin_y.take(chosen)
+    ax, ay = segments.along_x.take(chosen), segments.along_y.take(chosen)
+    t = px * ax
+    t += py * ay
+    t *= segments.inverse.take(chosen)
+    np.maximum(t, 0, out=t)
+    np.minimum(t, 1, out=t)
+    ax *= t
+    ay *= t
+    px -= ax
+    py -= ay
+    px *= px
+    py *= py
+    px += py
+    return px
 
 
 def _edges(planes: Sequence[Sequence[FloatArray]]) -> list[_Edges]:
     """The edges of each plane, without those of channels, which are walked in both directions."""
     begin = [np.concatenate(polygons) for polygons in planes]
     end = [np.concatenate([np.roll(p, -1, axis=0) for p in polygons]) for polygons in planes]
-    rings = [[np.arange(len(p)) + first for p, first in zip(polygons, _firsts(polygons), strict=True)]
-             for polygons in planes]  # fmt: skip
+    rings = [
+        [np.arange(first, first + len(p), dtype=np.int32) for p, first in zip(polygons, _firsts(polygons), strict=True)]
+        for polygons in planes
+    ]
     before = [np.concatenate([np.roll(r, 1) for r in ring]) for ring in rings]
     after = [np.concatenate([np.roll(r, -1) for r in ring]) for ring in rings]
     plane = np.repeat(np.arange(len(planes)), [len(p) for p in begin])
@@ -236,16 +277,16 @@ def _kept(edges: _Edges, keep: NDArray[np.bool_] | None) -> _Edges:
     """Some of the edges; one whose neighbour is gone has itself in its place."""
     if keep is None:
         return edges
-    number = np.cumsum(keep) - 1
+    number = np.cumsum(keep, dtype=np.int32) - np.int32(1)
     own = np.flatnonzero(keep)
     before, after = (number[np.where(keep[n[own]], n[own], own)] for n in (edges.before, edges.after))
     return _Edges(edges.begin[own], edges.end[own], before, after)
 
 
-def _beads(begin: FloatArray, end: FloatArray, step_mm: float) -> tuple[FloatArray, NDArray[np.intp]]:
+def _beads(begin: FloatArray, end: FloatArray, step_mm: float) -> tuple[FloatArray, NDArray[np.int32]]:
     """Points along the edges, closer than a step, and the edge of each."""
     count = np.ceil(np.linalg.norm(end - begin, axis=1) / step_mm).astype(np.intp) + 1
-    owner = np.repeat(np.arange(len(begin), dtype=np.intp), count)
+    owner = np.repeat(np.arange(len(begin), dtype=np.int32), count)
     number = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
     t = (number + 0.5) / count[owner]
     return begin[owner] + t[:, None] * (end - begin)[owner], owner

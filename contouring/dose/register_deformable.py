@@ -29,6 +29,9 @@ NODE_MM = 3.0
 LOWEST_HU, HIGHEST_HU = -1000.0, 1500.0
 """Values beyond are cut off: metal and table would pull at the tissue."""
 
+NOT_SEEN_HU = -30_000.0
+"""Marks what lies beyond the other image."""
+
 SHRINKS = (4, 2, 1)
 ITERATIONS = (80, 50, 20)
 SMOOTHING_MM = 4.0
@@ -79,7 +82,10 @@ def _deformed(fixed: Volume, moving: Volume, rigid: RigidTransform) -> Deformati
     affine.SetMatrix(rigid.matrix[:3, :3].ravel().tolist())
     affine.SetTranslation(rigid.matrix[:3, 3].tolist())
     still = SimpleITK.Resample(image_of(fixed), reference, SimpleITK.Transform(), SimpleITK.sitkLinear, LOWEST_HU)
-    other = SimpleITK.Resample(image_of(moving), reference, affine, SimpleITK.sitkLinear, LOWEST_HU)
+    other = SimpleITK.Resample(image_of(moving), reference, affine, SimpleITK.sitkLinear, NOT_SEEN_HU)
+    # Beyond its border the other image is taken for what this one is: an edge made of nothing would pull at the tissue.
+    seen = SimpleITK.Cast(SimpleITK.Greater(other, (LOWEST_HU + NOT_SEEN_HU) / 2), SimpleITK.sitkFloat32)
+    other = other * seen + still * (1 - seen)
     still, other = (SimpleITK.Clamp(i, SimpleITK.sitkFloat32, LOWEST_HU, HIGHEST_HU) for i in (still, other))
     field = None
     for shrink, iterations in zip(SHRINKS, ITERATIONS, strict=True):

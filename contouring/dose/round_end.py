@@ -69,8 +69,8 @@ def half_widths_mm(distances_mm: NDArray[np.float32]) -> FloatArray:
 
     parts, count = ndimage.label(distances_mm > 0, np.ones((3, 3)))
     largest = np.zeros(count + 1)
-    if count:
-        largest[1:] = ndimage.maximum(distances_mm, parts, np.arange(1, count + 1))
+    for number, part in enumerate(ndimage.find_objects(parts), start=1):
+        largest[number] = distances_mm[part][parts[part] == number].max()
     return np.asarray(largest[parts])
 
 

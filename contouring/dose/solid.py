@@ -23,12 +23,19 @@ __all__ = ["Caps", "Steps", "SubVoxelSource", "SubVoxels", "steps_for", "sub_vox
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
 
+Layer = tuple[float, float, NDArray[np.intp], FloatArray]
+"""Position and thickness; sub-pixels that lie inside, wholly or in part, and how much of each."""
+
 Caps = Literal["half", "flat", "none", "rounded"]
 """How a structure ends beyond its first and last plane: half a slice with the slope of the last planes; half a slice
 unchanged; not at all; or until it closes, at most one slice."""
 
 REACH_STEPS = 8.0
-"""Distances are exact up to this many plane distances: what a spline between planes can bring to the surface."""
+"""Distances are cut off at this many plane distances: what a spline between planes can bring to the surface."""
+
+BAND_STEPS = 2.0
+"""Between the ends of a structure, up to this many plane distances from the contours (specification, 2.1) they are
+exact; deeper ones only tell that the surface is elsewhere."""
 
 PARABOLA_SHARE = 1 / 3
 """How far the slope beyond the ends leans from the spline's to that of the parabola through three planes: nearer for
@@ -46,7 +53,7 @@ FINEST_MM, LARGEST_MM, LARGEST_ACROSS_MM = 0.02, 0.5, 0.25
 
 SHARE_OF_SPACING = 0.25
 FEWEST_SUB_VOXELS = 20_000
-MOST_SUB_VOXELS = 250_000
+MOST_SUB_VOXELS = 120_000
 """Above this number the sub-voxels of a large structure become larger than 0.5 mm: its surface is a small share."""
 
 
@@ -149,7 +156,16 @@ def _fields_of(
     needed = lattice.step_mm + OVERSHOOT_SHARE * usual
     # Twice the step: the same distances serve sub-voxels of twice the size.
     needed += lattice.step_mm
-    return lattice, signed_distances_mm(structure, lattice, REACH_STEPS * usual, overlap, needed)
+    ends = {k for a, b in _blocks(structure) for k in (*range(a, min(a + 3, b)), *range(max(b - 3, a), b))}
+    return lattice, signed_distances_mm(
+        structure, lattice, REACH_STEPS * usual, overlap, needed, BAND_STEPS * usual, ends
+    )
+
+
+def _blocks(structure: PlanarStructure) -> list[tuple[int, int]]:
+    """First plane and the one after the last of each run of planes without a gap."""
+    gaps = np.flatnonzero(np.diff(structure.positions_mm) > GAP_STEPS * structure.usual_step_mm) + 1
+    return list(itertools.pairwise([0, *gaps.tolist(), len(structure.positions_mm)]))
 
 
 def _cut(
@@ -157,12 +173,12 @@ def _cut(
 ) -> SubVoxels:
     """The solid of signed distances."""
     usual = structure.usual_step_mm
-    layers: list[tuple[float, float, NDArray[np.intp], FloatArray]] = []
-    edges = [0, *(np.flatnonzero(np.diff(structure.positions_mm) > GAP_STEPS * usual) + 1), len(distances)]
-    for first, last in itertools.pairwise(edges):
+    layers: list[Layer] = []
+    blocks = _blocks(structure)
+    for first, last in blocks:
         block = _Block(distances[first:last], structure.positions_mm[first:last], usual, lattice)
-        layers += [(z, dz, at, w) for z, dz, field in block.layers(across_mm, caps) for at, w in [block.cut(field)]]
-    gaps = tuple((float(structure.positions_mm[e - 1]), float(structure.positions_mm[e])) for e in edges[1:-1])
+        layers += block.layers(across_mm, caps)
+    gaps = tuple((float(structure.positions_mm[e - 1]), float(structure.positions_mm[e])) for e, _ in blocks[1:])
     return _collected(layers, lattice, structure.axes, gaps)
 
 
@@ -200,7 +216,7 @@ class SubVoxelSource:
 
 
 def _collected(
-    layers: list[tuple[float, float, NDArray[np.intp], FloatArray]],
+    layers: list[Layer],
     lattice: Lattice,
     axes: FloatArray,
     gaps: tuple[tuple[float, float], ...],
@@ -238,31 +254,53 @@ class _Block:
         self.bends = _second_derivatives(self.fields, np.diff(positions_mm))
         self._end_splines()
 
-    def cut(self, field: FloatArray) -> tuple[NDArray[np.intp], FloatArray]:
-        """Sub-pixels that lie inside, wholly or in part, and how much of each."""
-        covered = np.clip(field / self.step + 0.5, 0.0, 1.0)
-        chosen = np.flatnonzero(covered)
-        return self.pixels[chosen], covered[chosen]
-
-    def layers(self, across_mm: float, caps: Caps) -> Iterator[tuple[float, float, FloatArray]]:
-        """(position, thickness, signed distance) of layers from the lower end to the upper one."""
+    def layers(self, across_mm: float, caps: Caps) -> Iterator[Layer]:
+        """Layers from the lower end to the upper one."""
         if len(self.positions) == 1:
             for offset, dz in _centres(self.usual, across_mm):
-                yield float(self.positions[0]) - self.usual / 2 + offset, dz, self.fields[0]
+                yield self._cut(float(self.positions[0]) - self.usual / 2 + offset, dz, self.fields[0])
             return
         yield from self._cap(0, -1, across_mm, caps)
         for k, h in enumerate(np.diff(self.positions).tolist()):
-            apart = self.apart[k]
-            for offset, dz in _centres(h, across_mm):
-                field = self._between(k, offset / h, h) if apart is None else _joined(apart, offset / h)
-                yield float(self.positions[k]) + offset, dz, field
+            yield from self._between(k, h, across_mm)
         yield from self._cap(len(self.positions) - 1, 1, across_mm, caps)
 
-    def _between(self, k: int, t: float, h: float) -> FloatArray:
-        """The spline at a share t of the way from plane k to the next."""
-        line = (1 - t) * self.fields[k] + t * self.fields[k + 1]
-        bulge = h * h / 6 * (((1 - t) ** 3 - (1 - t)) * self.bends[k] + (t**3 - t) * self.bends[k + 1])
-        return np.asarray(line + np.where(np.abs(bulge) > OVERSHOOT_SHARE * h, 0.0, bulge))
+    def _cut(
+        self, z: float, dz: float, field: FloatArray, chosen: NDArray[np.intp] | None = None,
+        whole: NDArray[np.intp] | None = None,
+    ) -> Layer:  # fmt: skip
+        """The layer of a field at all sub-pixels, or at chosen ones while others lie wholly inside."""
+        covered = field / self.step
+        covered += 0.5
+        np.clip(covered, 0.0, 1.0, out=covered)
+        inside = np.flatnonzero(covered)
+        at, share = (self.pixels if chosen is None else chosen)[inside], covered[inside]
+        if whole is None:
+            return z, dz, at, share
+        return z, dz, np.concatenate([whole, at]), np.concatenate([np.ones(len(whole)), share])
+
+    def _between(self, k: int, h: float, across_mm: float) -> Iterator[Layer]:
+        """The spline from plane k to the next."""
+        low, high, apart = self.fields[k], self.fields[k + 1], self.apart[k]
+        if apart is not None:
+            for offset, dz in _centres(h, across_mm):
+                yield self._cut(float(self.positions[k]) + offset, dz, _joined(apart, offset / h))
+            return
+        # A bulge beyond its limit is left out: what is deeper than that in both planes is inside between them too.
+        limit = OVERSHOOT_SHARE * h
+        least = np.minimum(low, high)
+        whole = self.pixels[least >= limit + self.step / 2]
+        open_ = np.flatnonzero((least < limit + self.step / 2) & (np.maximum(low, high) > -limit - self.step / 2))
+        low, high, chosen = low[open_], high[open_], self.pixels[open_]
+        bends = self.bends[k][open_], self.bends[k + 1][open_]
+        for offset, dz in _centres(h, across_mm):
+            t = offset / h
+            bulge = (h * h / 6 * ((1 - t) ** 3 - (1 - t))) * bends[0]
+            bulge += (h * h / 6 * (t**3 - t)) * bends[1]
+            bulge[np.abs(bulge) > limit] = 0.0
+            bulge += (1 - t) * low
+            bulge += t * high
+            yield self._cut(float(self.positions[k]) + offset, dz, bulge, chosen, whole)
 
     def _end_splines(self) -> None:
         """End the splines where a part begins or ends: its jump would ring through the planes beside it."""
@@ -278,7 +316,7 @@ class _Block:
             part = _second_derivatives(self.fields[first:last][:, changed], steps[first : last - 1])
             self.bends[first:last, changed] = part
 
-    def _cap(self, plane: int, side: int, across_mm: float, caps: Caps) -> Iterator[tuple[float, float, FloatArray]]:
+    def _cap(self, plane: int, side: int, across_mm: float, caps: Caps) -> Iterator[Layer]:
         if caps == "none":
             return
         neighbour = plane - side
@@ -293,7 +331,7 @@ class _Block:
         for offset, dz in _centres(h if caps == "rounded" else h / 2, across_mm):
             straight = self.fields[plane] + slope * offset
             field = straight if end is None else end.bent(straight, offset)
-            yield float(self.positions[plane]) + side * offset, dz, field
+            yield self._cut(float(self.positions[plane]) + side * offset, dz, field)
 
     def _round_end(self, plane: int, side: int) -> RoundEnd:
         planes = [plane, plane - side, plane - 2 * side]
