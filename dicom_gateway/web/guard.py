@@ -78,6 +78,9 @@ class Guard:
         path = request.url.path
         if not path.startswith("/static/"):
             headers.setdefault("Cache-Control", "no-store")
+        elif not request.url.query:
+            # an address without a version, as modules import each other: kept, but asked about each time
+            headers.setdefault("Cache-Control", "no-cache")
         if not path.startswith(("/static/", "/dicomweb/", "/health/", "/metrics")):
             greeting = Response()
             self._access.greet(request, greeting)
