@@ -37,9 +37,19 @@ def image(
     profiles: Folders = None,
     as_json: AsJson = False,
     html: Annotated[Path | None, typer.Option(help="Write a page for the technician to this file.")] = None,
+    intent: Annotated[str, typer.Option(help="What the images are meant for, such as rt_sim.")] = "",
+    order: Annotated[
+        list[str] | None, typer.Option("--order", help="What was ordered, as KEYWORD=VALUE; may be repeated.")
+    ] = None,
 ) -> None:
-    """Judge every series of a folder; exit code 0 PASS, 10 WARN, 11 FAIL, 12 NOT_EVALUABLE (the worst of all)."""
-    verdicts = _verdicts(study, profile, tuple(profiles or ()))
+    """Judge every series of a folder; exit code 0 PASS, 10 WARN, 11 FAIL, 12 NOT_EVALUABLE (the worst of all).
+
+    Series of one study help to judge each other: give the folder of the whole study.
+    """
+    from qc.image.folder import check_files
+
+    ordered = dict(_pair(item) for item in order or ())
+    verdicts = check_files([study], profile, intent=intent, order=ordered, profile_folders=tuple(profiles or ()))
     if html is not None:
         from qc.image.page import render_page
 
@@ -132,11 +142,11 @@ def _ends(interval: tuple[float, float] | None) -> list[str] | None:
     return None if interval is None else [f"{v:g}" for v in interval]
 
 
-def _verdicts(study: Path, profile: str, folders: tuple[Path, ...]) -> list["SeriesVerdict"]:
-    """One verdict for each stack, and one for each leftover that a person should know of."""
-    from qc.image.folder import check_files
-
-    return check_files([study], profile, profile_folders=folders)
+def _pair(item: str) -> tuple[str, str]:
+    keyword, sign, value = item.partition("=")
+    if not sign or not keyword or not value:
+        raise typer.BadParameter("An order is KEYWORD=VALUE, such as PatientID=1234 or SkinMarkers=3.")
+    return keyword, value
 
 
 def _overall(verdicts: list["SeriesVerdict"]) -> str:

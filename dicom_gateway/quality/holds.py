@@ -13,6 +13,9 @@ from dicom_gateway.store.tables import job
 
 __all__ = ["decide_hold", "held", "keep_hold", "undone"]
 
+UNENDED = ("HELD", "QC", "RUN", "MEASURED", "ENCODED", "VALIDATED")
+"""States of a job between the decision and its delivery."""
+
 
 def keep_hold(engine: Engine, plan: Mapping[str, Any], inputs: Sequence[Sequence[str]], reasons: Sequence[str]) -> None:
     """Write a held job; again for the same job changes nothing."""
@@ -74,13 +77,13 @@ def held(engine: Engine, job_id: str) -> dict[str, Any]:
 
 
 def undone(engine: Engine) -> list[str]:
-    """Jobs that a person has decided on and that still stand as held: a crash came between."""
+    """Jobs that a person has decided on and whose work has not ended since."""
     with engine.connect() as connection:
         return list(
             connection.execute(
                 select(hold.c.job_id)
                 .join(job, job.c.id == hold.c.job_id)
-                .where(hold.c.state != "open", job.c.state == "HELD")
+                .where(hold.c.state != "open", job.c.state.in_(UNENDED))
                 .order_by(hold.c.id)
             ).scalars()
         )

@@ -23,6 +23,7 @@ from dicom_gateway.store import tables
 from dicom_gateway.store.quality_tables import judged_series
 from dicom_gateway.store.rows import Receipt
 from dicom_gateway.store.store import Store
+from qc.image.study import is_related
 
 __all__ = ["QualityObserver"]
 
@@ -215,7 +216,12 @@ class QualityObserver:
                     other.sent = 0  # a new process knows nothing of any series
             part = series.files[series.sent : series.sent + AT_ONCE]
             is_last = series.closing and series.sent + len(part) >= len(series.files)
-            request = {"kind": "close" if is_last else "look", "series": uid, "files": [str(f) for f in part]}
+            request = {
+                "kind": "close" if is_last else "look",
+                "series": uid,
+                "files": [str(f) for f in part],
+                "context": [str(f) for f in self._context(uid, series.study_uid)] if is_last else [],
+            }
             answer = self._worker.ask(request, REQUEST_S + (self._settings.phantom_timeout_s if is_last else 0.0))
         except QualityWorkerFailed as error:
             log.error("quality worker failed: %s", error.code)
@@ -235,6 +241,23 @@ class QualityObserver:
             log.error("a series was not judged: %s", answer["code"])
         if is_last:
             self._open.pop(uid, None)
+
+    def _context(self, series_uid: str, study_uid: str) -> list[Path]:
+        """Images of the other series without which this one cannot be judged: the CT of a PET, the other phases."""
+        rows = {row.series_uid: row for row in self._store.series(study_uid)}
+        own = rows.get(series_uid)
+        if own is None:
+            return []
+        files: list[str] = []
+        for uid, row in rows.items():
+            if uid != series_uid and is_related(
+                own.modality or "", own.series_description or "", row.modality or "", row.series_description or ""
+            ):
+                files += [i.sha256 for i in self._store.instances(series_uid=uid, origin="received")]
+        try:
+            return [self._store.path(sha256) for sha256 in files]
+        except GatewayError:
+            return []  # what helps is gone; the series is judged without
 
     def _tell(self, series_uid: str) -> None:
         try:

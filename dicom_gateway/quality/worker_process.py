@@ -9,7 +9,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from time import perf_counter
@@ -73,11 +73,12 @@ class Bench:
         if not monitor.files:
             self._forget(series)
             return {"kind": "ignored", "series": series}
-        verdict = self._final(monitor) if request["kind"] == "close" else monitor.provisional()
+        is_final = request["kind"] == "close"
+        verdict = self._final(monitor, request["context"]) if is_final else monitor.provisional()
         if verdict is None:
             return {"kind": "ignored", "series": series}
         pictures = self._pictured(series, monitor, verdict)
-        if request["kind"] == "close":
+        if is_final:
             self._forget(series)
         return {
             "kind": "judged",
@@ -89,9 +90,9 @@ class Bench:
             "elapsed_s": round(perf_counter() - started, 3),
         }
 
-    def _final(self, monitor: SeriesMonitor) -> SeriesVerdict:
+    def _final(self, monitor: SeriesMonitor, context: Sequence[str]) -> SeriesVerdict:
         """The verdict of the checks of patients, or what a phantom measures where the series shows one."""
-        verdict = monitor.close()
+        verdict = monitor.close([Path(f) for f in context])
         for stack in scan(monitor.files).stacks:
             kind = recognise_stack(stack) if stack.series_instance_uid == verdict.series_instance_uid else ""
             if kind:

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from dicom_gateway.quality.history import Trend
-from qc.image.trend import SHEWHART_SIGMA
 
 __all__ = ["Drawing", "drawing_of"]
 
@@ -48,7 +47,7 @@ def drawing_of(trend: Trend) -> Drawing:
     chart = trend.chart
     values = [p.value for p in chart.points]
     base = chart.baseline
-    spread = SHEWHART_SIGMA * base.spread if base else 0.0
+    spread = base.limit if base else 0.0
     bounds = [*values, *([base.centre - spread, base.centre + spread] if base else [])]
     low, high = min(bounds), max(bounds)
     room = (high - low) * 0.08 or max(abs(high) * 0.1, 1e-9)

@@ -1,6 +1,7 @@
 """The blurred step from air to skin in a CT, sampled finer than a pixel by many slanted pieces of the outline."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,9 +76,8 @@ def _side(
         return None
     here, before = view[first, columns], view[first - 1, columns]
     crossing = first - (here - LEVEL_HU) / np.maximum(here - before, 1.0)
-    skin = signal.savgol_filter(crossing, window, 2)
-    slope = signal.savgol_filter(crossing, window, 2, deriv=1) * along_mm / across_mm
-    bend = np.abs(signal.savgol_filter(crossing, window, 2, deriv=2)) * along_mm / across_mm**2
+    skin, slope, bend = _parabolas(crossing, window)
+    slope, bend = slope * along_mm / across_mm, np.abs(bend) * along_mm / across_mm**2
     good = (
         (np.abs(slope) < STEEPEST) & (bend < 1 / STRAIGHT_RADIUS_MM) & (np.abs(crossing - skin) < LARGEST_RESIDUAL_PX)
     )
@@ -93,6 +93,34 @@ def _side(
         return None
     distance = (rows - skin[None, :]) * along_mm / np.hypot(1.0, slope)[None, :]
     return distance[:, good].ravel(), values[:, good].ravel()
+
+
+def _parabolas(values: NDArray[np.float64], window: int) -> tuple[NDArray[np.float64], ...]:
+    """Value, slope and second derivative of the parabola through the window about each place.
+
+    At both ends it is the parabola of the first and of the last whole window.
+    """
+    inner, ends = _parabola_weights(window)
+    half = window // 2
+    windows = np.lib.stride_tricks.sliding_window_view(values, window)
+    middle = inner @ windows.T
+    first, last = ends[:, :half] @ windows[0], ends[:, half + 1 :] @ windows[-1]
+    return tuple(np.concatenate([first, middle, last], axis=1))
+
+
+@cache
+def _parabola_weights(window: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights for the parabola in a window's middle, (3, window), and at each of its places, (3, window, window)."""
+    place = np.arange(window) - window // 2
+    to_coefficients = np.linalg.pinv(np.stack([np.ones(window), place, place**2], axis=1))
+    zero, one = np.zeros(window), np.ones(window)
+    at_places = np.stack([
+        np.stack([one, place, place**2], axis=1),
+        np.stack([zero, one, 2 * place], axis=1),
+        np.stack([zero, zero, 2 * one], axis=1),
+    ])
+    ends = at_places @ to_coefficients
+    return ends[:, window // 2], ends
 
 
 def half_frequency_per_mm(samples: EdgeSamples, pixel_mm: float) -> float | None:

@@ -13,6 +13,7 @@ from qc.image.inputs import PLANAR
 from qc.image.planar import read_planar
 from qc.image.result import SeriesVerdict
 from qc.image.run import check_pictures, check_refused, check_series
+from qc.image.study import frames_in_time, surroundings
 
 __all__ = ["check_files"]
 
@@ -28,13 +29,18 @@ def check_files(
     order: Mapping[str, str] | None = None,
     today: date | None = None,
     profile_folders: Sequence[Path] = (),
+    context: Sequence[Path] = (),
 ) -> list[SeriesVerdict]:
     """The quality of every series among files and folders; the order and the names of the files do not matter.
+
+    Series of one study help to judge each other: the CT of a PET, the phases of a four-dimensional CT.
 
     Parameters
     ----------
     files
         Files, and folders that are walked.
+    context
+        Files of other series of the study, which help and are not judged.
     profile, intent, order, today, profile_folders
         As in `check_series`.
 
@@ -48,6 +54,7 @@ def check_files(
         There is no profile of that id.
     """
     scanned = scan(files)
+    at_hand = (*scanned.stacks, *(scan(context).stacks if context else ()))
     verdicts = []
     for stack in scanned.stacks:
         volume, refusal = None, None
@@ -55,6 +62,7 @@ def check_files(
             volume = load_volume(stack)
         except RadgateError as reason:
             refusal = reason
+        around = surroundings(stack, at_hand)
         verdicts.append(
             check_series(
                 stack,
@@ -65,6 +73,9 @@ def check_files(
                 order=order,
                 today=today,
                 profile_folders=profile_folders,
+                companion=around.companion,
+                frames=around.frames,
+                siblings=around.siblings,
             )
         )
     for left in scanned.leftovers:
@@ -86,6 +97,7 @@ def check_files(
                 series_instance_uid=left.series_instance_uid,
                 modality=left.modality,
                 profile_folders=profile_folders,
+                frames=frames_in_time(left.files) if left.reason.code == "four_dimensional" else (),
             )
         )
     return verdicts

@@ -141,8 +141,13 @@ class SeriesMonitor:
         verdict = max(verdicts, key=lambda v: len(v.results))
         return replace(verdict, provisional=True, results=tuple(replace(r, provisional=True) for r in verdict.results))
 
-    def close(self) -> SeriesVerdict:
+    def close(self, context: Sequence[Path] = ()) -> SeriesVerdict:
         """The final verdict: every check at full resolution on all files; equal for every order of arrival.
+
+        Parameters
+        ----------
+        context
+            Files of other series of the study that help to judge this one, such as the CT of a PET.
 
         Raises
         ------
@@ -162,6 +167,7 @@ class SeriesMonitor:
             order=self._order,
             today=self._today,
             profile_folders=self._folders,
+            context=context,
         )
         # A series is one stack as a rule. Where it is more, the one that the series stands for has the most planes.
         return max(verdicts, key=lambda v: (_size(v), v.series_instance_uid))

@@ -122,6 +122,7 @@ def check_refused(
     series_instance_uid: str = "",
     modality: str = "",
     profile_folders: Sequence[Path] = (),
+    frames: Sequence[Volume] = (),
 ) -> SeriesVerdict:
     """The verdict on instances that make up no stack: what is wrong and what to do, beside what their headers show.
 
@@ -133,6 +134,8 @@ def check_refused(
         Why they were refused.
     series_instance_uid, modality
         What is known of them where there are no headers.
+    frames
+        The volumes that a series in time holds, which is no single one.
     profile, profile_folders
         As in `check_series`.
 
@@ -144,7 +147,7 @@ def check_refused(
         There is no profile of that id.
     """
     known = Subject(series_instance_uid=series_instance_uid, modality=modality)
-    inputs = Inputs(tuple(headers), refusal=reason, known=known)
+    inputs = Inputs(tuple(headers), refusal=reason, known=known, frames=tuple(frames))
     return check_inputs(inputs, profile, profile_folders=profile_folders)
 
 

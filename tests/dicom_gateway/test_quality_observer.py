@@ -26,6 +26,8 @@ from dicom_gateway.store import Store, tables
 from dicom_gateway.store.quality_tables import alert, judged_series, point
 from tests.e2e.peers import wait_for
 from tests.qc.bodies import TRUNK, Body
+from tests.qc.chest import CHEST, Chest
+from tests.qc.pets import PET_CHEST, pet_ct
 from tests.synthetic.phantoms import Phantom, phantom_description
 from tests.synthetic.series import CHINESE_NAME, SeriesDescription, series_datasets
 
@@ -375,3 +377,19 @@ def test_a_phantom_that_arrives_is_measured_followed_and_not_judged_as_a_patient
     assert {p.check_id: p.profile for p in rows(engine, point)}["phantom.water.noise"] == "phantom_water"
     [found] = [a for a in rows(engine, alert) if a.state == "confirmed"]
     assert (found.cause, found.findings[0]["action"]["operator"]) == ("phantom", "physicist")
+
+
+def test_a_pet_is_judged_with_the_ct_of_its_study(settings: Settings, engine: Engine, store: Store) -> None:
+    shifted = pet_ct(21.0).volume
+    assert shifted is not None
+    name = (("SeriesDescription", "PET-CT WB"),)
+    pet = series_datasets(replace(PET_CHEST, pixels=shifted.array, seed=3, attributes=name))
+    chest = series_datasets(replace(CHEST, pixels=Chest().values(CHEST.grid()), seed=4))
+    with observing(settings, engine, store) as observer:
+        stored(store, [*pet, *chest])
+        observer.completed(pet[0].StudyInstanceUID)
+        final = wait_for("the verdict", series_of(engine, lambda r: r.modality == "PT" and r.closed is not None), 60)
+
+    [aligned] = [r for r in final.verdict["results"] if r["check_id"] == "pt.ct_align"]
+    assert aligned["value"] == pytest.approx(21.0, abs=2.5)
+    assert final.profile == "pt_ct" and aligned["grade"] in {"WARN", "FAIL"}

@@ -115,15 +115,28 @@ def header_inputs(description: SeriesDescription | None = None, **changes: Any) 
 
 
 def _headers(description: SeriesDescription) -> tuple[Dataset, ...]:
+    """Headers do not tell of the pixels, so that those of equal descriptions are made once; nobody changes them."""
+    return _headers_of(replace(description, pixels=_nothing))
+
+
+@lru_cache(maxsize=64)
+def _headers_of(description: SeriesDescription) -> tuple[Dataset, ...]:
     headers = series_datasets(description)
     for header in headers:
         del header.PixelData
     return tuple(headers)
 
 
+def _nothing(grid: Grid) -> NDArray[np.int16]:
+    return np.zeros(grid.shape, dtype=np.int16)
+
+
 def copied(header: Dataset) -> Dataset:
     """A header that can be changed without changing the first."""
-    return copy.deepcopy(header)
+    made = Dataset()
+    for element in header:
+        made.add(copy.deepcopy(element) if element.VR == "SQ" else copy.copy(element))
+    return made
 
 
 def edited(inputs: Inputs, planes: slice | None = None, /, **values: Any) -> Inputs:

@@ -78,3 +78,12 @@ def test_explain_names_the_profile_and_why(clean: Path) -> None:
     (row,) = json.loads(done.stdout)
     assert (row["profile"], row["how"]) == ("ct_rt_sim", "matched")
     assert row["limits"]["ct.truncation"]["fail"] == ["0", "2"]
+
+
+def test_an_order_is_compared_with_the_headers(clean: Path) -> None:
+    right = RUN.invoke(app, ["image", str(clean), "--order", "PatientID=TEST0001"])
+    wrong = RUN.invoke(app, ["image", str(clean), "--order", "PatientID=TEST0009"])
+    broken = RUN.invoke(app, ["image", str(clean), "--order", "PatientID"])
+
+    assert (right.exit_code, wrong.exit_code, broken.exit_code) == (0, 11, 2)
+    assert "gen.tag.order" in wrong.output
