@@ -189,6 +189,9 @@ class Bundle:
         Whether a person has accepted that it runs code of its own; such a bundle has a process of its own.
     shadow
         Another version that runs beside this one, is recorded and delivers nothing.
+    left_out
+        For a network that was cross-validated: which patients each further weights file has never seen. `evaluate`
+        scores a patient with the weights that have not seen it; no study runs with them.
     """
 
     name: str
@@ -208,6 +211,7 @@ class Bundle:
     inputs: tuple[BundleInput, ...] = (BundleInput("image", (Channel("image"),)),)
     trusted: bool = False
     shadow: Optional["Bundle"] = None
+    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def companions(self) -> tuple[Channel, ...]:

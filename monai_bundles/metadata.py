@@ -14,7 +14,16 @@ from monai_bundles.adding.labels import is_background
 from monai_bundles.bundle import Accepts, BundleInput, BundleStructure, Channel, OutputForm
 from monai_bundles.errors import BadMetadata, UnlabelledOutput
 
-__all__ = ["accepted_range", "inputs_of", "output_of", "read_json", "read_metadata", "read_radgate", "structures_of"]
+__all__ = [
+    "accepted_range",
+    "inputs_of",
+    "left_out_of",
+    "output_of",
+    "read_json",
+    "read_metadata",
+    "read_radgate",
+    "structures_of",
+]
 
 OUTPUT_FORMS: tuple[OutputForm, ...] = ("structures", "labels", "channels", "boxes", "scores", "findings")
 
@@ -160,6 +169,26 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
     if not inputs or not inputs[0].channels or inputs[0].channels[0].optional:
         raise BadMetadata("The first of `inputs` in configs/radgate.json needs the series of the route as its channel.")
     return tuple(inputs)
+
+
+def left_out_of(radgate: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
+    """The entry `left_out`: patients that each further weights file has not seen; nothing where there is none.
+
+    Raises
+    ------
+    BadMetadata
+        A file is not among the hashed weights, or a patient stands twice.
+    """
+    entry = radgate.get("left_out", {})
+    usable = isinstance(entry, dict) and all(isinstance(names, list) for names in entry.values())
+    files = {str(path): tuple(str(name) for name in names) for path, names in entry.items()} if usable else {}
+    names = [name for patients in files.values() for name in patients]
+    if not usable or not set(files) <= set(radgate["weights_sha256"]) or len(set(names)) < len(names):
+        raise BadMetadata(
+            "`left_out` in configs/radgate.json needs, for weights that are hashed there, the patients that they have "
+            "not seen, each once; correct it."
+        )
+    return files
 
 
 def structures_of(radgate: Mapping[str, Any], metadata: Mapping[str, Any]) -> tuple[BundleStructure, ...]:

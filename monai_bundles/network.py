@@ -79,8 +79,9 @@ def load_network(bundle: Bundle, device: str) -> NetworkParts:
             f"Bundle {bundle.name} needs {' and '.join(missing)}; install radgate with the group 'ai'.", missing=missing
         )
     check_weights(bundle)
-    key = (bundle.name, str(bundle.root), bundle.algorithm.bundle_digest, device)
-    return _hot.get(key, lambda: _loaded(bundle.name, bundle.root, tuple(bundle.weights_sha256), device))
+    weights = tuple(bundle.weights_sha256)
+    key = (bundle.name, str(bundle.root), bundle.algorithm.bundle_digest, weights[0], device)
+    return _hot.get(key, lambda: _loaded(bundle.name, bundle.root, weights, device))
 
 
 def _weight_bytes(parts: NetworkParts) -> int:

@@ -21,7 +21,15 @@ from monai_bundles.errors import (
     WrongHash,
 )
 from monai_bundles.gates import gates_of
-from monai_bundles.metadata import accepted_range, inputs_of, output_of, read_metadata, read_radgate, structures_of
+from monai_bundles.metadata import (
+    accepted_range,
+    inputs_of,
+    left_out_of,
+    output_of,
+    read_metadata,
+    read_radgate,
+    structures_of,
+)
 
 __all__ = ["RefusedBundle", "Survey", "discover", "file_sha256", "find", "load_bundle", "survey", "verify"]
 
@@ -207,6 +215,7 @@ def load_bundle(root: Path) -> Bundle:
         title={str(k): str(v) for k, v in radgate["title"].items()},
         output=output_of(radgate),
         inputs=inputs_of(radgate),
+        left_out=left_out_of(radgate),
     )
 
 

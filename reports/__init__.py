@@ -1,7 +1,7 @@
 """A result, and its forms for people and machines: DICOM segmentation, structure set, structured report, PDF."""
 
 from reports.encode import Capability, EncodedObject, encode_all, encode_pdf, encode_rtstruct, encode_seg, encode_sr
-from reports.model import Result, Status, measured_structure, outcome
+from reports.model import Result, Status, measured_structure, outcome, result_on
 from reports.parts import (
     InputVersion,
     ObjectRef,
@@ -40,5 +40,6 @@ __all__ = [
     "mask_digest",
     "measured_structure",
     "outcome",
+    "result_on",
     "study_ref",
 ]

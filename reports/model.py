@@ -5,7 +5,7 @@ by id and structures by number, so that equal content gives equal bytes.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
@@ -17,7 +17,7 @@ from reports.errors import InvalidResult
 from reports.json_form import SCHEMA, form_of, parts_of
 from reports.parts import InputVersion, ObjectRef, Run, Structure, StudyRef, geometry_digest, mask_digest
 
-__all__ = ["Result", "Status", "measured_structure", "outcome"]
+__all__ = ["Result", "Status", "measured_structure", "outcome", "result_on"]
 
 Status = Literal["findings", "none_found", "partial", "failed", "refused", "held"]
 
@@ -163,6 +163,40 @@ def measured_structure(
         run=run.id,
         tracking_uid=deterministic_uid("tracking", [study_uid, list(run.targets), run.algorithm.name, name.tg263]),
     )
+
+
+def result_on(result: Result, grid: Grid, regions: Mapping[str, Region]) -> Result | None:
+    """The result as it lies on another series of the study, for a structure set of that series.
+
+    It has the structures of `regions` (by id), numbered anew, and names no predecessor: those lie on the first series.
+
+    Returns
+    -------
+    Result or None
+        None where none of the structures lies on that series.
+
+    Raises
+    ------
+    InvalidResult
+        A region does not lie on the grid, or holds no voxel.
+    """
+    structures: list[Structure] = []
+    for structure in result.structures:
+        region = regions.get(structure.id)
+        if region is None:
+            continue
+        measured = measured_structure(
+            structure.name,
+            region,
+            grid,
+            run=result.run(structure.run),
+            study_uid=result.study.study_uid,
+            number=len(structures) + 1,
+        )
+        structures.append(replace(measured, tracking_uid=structure.tracking_uid, edited=structure.edited))
+    if not structures:
+        return None
+    return replace(result, structures=tuple(structures), predecessors=())
 
 
 def _check_result(result: Result) -> None:

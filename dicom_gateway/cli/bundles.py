@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
+    from imaging.geometry import Grid
+    from imaging.volume import Region
     from monai_bundles import Bundle
 
 __all__ = ["app"]
@@ -216,11 +218,14 @@ def evaluate(
     data: Annotated[Path, typer.Option("--data", help="Folder of patients with a reference.", exists=True)],
     split: Annotated[str, typer.Option("--split", help="Which of the patients, where the data say so.")] = "validation",
     pictures: Annotated[Path | None, typer.Option("--pictures", help="Folder for pictures of the worst cases.")] = None,
+    tolerance_mm: Annotated[float, typer.Option("--tolerance", help="Tolerance of the surface Dice, mm.")] = 3.0,
     folder: Folder = None,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
     """Score a bundle on patients with a reference: every figure of its card, with bootstrap intervals."""
+    from contouring.metrics import surface_dice
+    from contouring.surface import surface_distances
     from contouring.suv import suv_volume
     from monai_bundles import find
     from monai_bundles.evaluation.cases import cases_of
@@ -230,16 +235,23 @@ def evaluate(
         typer.echo(f"{patient}: " + ", ".join(f"{n} {v:.3f}" for n, v in scores.items()), err=True)
 
     bundle = find(name, *_folders(folder, config))
-    result = evaluate_bundle(bundle, cases_of(data, split, suv_volume), split, pictures, told)
+    cases = cases_of(data, split, suv_volume, bundle.accepts.modalities[0])
+
+    def on_surface(found: "Region", truth: "Region", grid: "Grid") -> float:
+        return surface_dice(surface_distances(found, truth, grid), tolerance_mm)
+
+    result = evaluate_bundle(bundle, cases, split, pictures, told, on_surface)
     if as_json:
-        typer.echo(json.dumps(result.to_json(), ensure_ascii=False, indent=1))
+        content = {"surface_tolerance_mm": tolerance_mm, **result.to_json()}
+        typer.echo(json.dumps(content, ensure_ascii=False, indent=1))
         return
-    tables = {"": result.rows, **{f"{method}: ": rows for method, rows in result.methods.items()}}
+    tables = {"": result.rows, **{f"{name}: ": rows for name, rows in (result.variants | result.methods).items()}}
     for title, rows in tables.items():
         for structure, row in rows.items():
             typer.echo(
                 f"{title}{structure:16} {row.mean_dice:.3f} ({row.interval[0]:.3f} to {row.interval[1]:.3f}), median "
                 f"{row.median_dice:.3f}, {row.patients} patients, worst {row.worst_dice:.3f} ({row.worst})"
+                + ("" if row.mean_surface_dice is None else f"; surface Dice {row.mean_surface_dice:.3f}")
             )
     typer.echo(f"mean over structures {result.mean_dice:.3f}; {result.seconds['median']:.1f} s a patient")
 

@@ -227,7 +227,10 @@ def _one_job(plan: JobPlan, files: StudyFiles, out: Path, tools: Tools, journal:
             outcome.reason = " ".join(dict.fromkeys(r["reason"] for r in outcome.result["runs"] if r.get("reason")))
             outcome.warnings = list(dict.fromkeys(w for r in outcome.result["runs"] for w in r["warnings"]))
         for item in kept_json(job.folder / "objects.json") if (job.folder / "objects.json").exists() else []:
-            name = f"{item['outlet']}{suffix}.dcm"
+            on = "" if item["stack"] == job.plan.stack else f"_on_{item['modality'].lower()}"
+            name = f"{item['outlet']}{on}{suffix}.dcm"
+            if name in outcome.objects:  # two series of one modality
+                name = f"{item['outlet']}{on}_{len(outcome.objects)}{suffix}.dcm"
             shutil.copyfile(job.folder / "objects" / item["file"], out / name)
             outcome.objects.append(name)
         if (job.folder / "report.pdf").exists():

@@ -21,6 +21,7 @@ from contouring.names import NameTable
 from dicom_gateway.flow.gating import holding, stopped, word_for
 from dicom_gateway.flow.journal import Journal, Step, places
 from dicom_gateway.flow.kept import keep_bytes, keep_json, keep_regions, kept_json, kept_regions
+from dicom_gateway.flow.other_series import carried, on_other_series
 from dicom_gateway.flow.passing import is_passing
 from dicom_gateway.flow.plan import JobPlan
 from dicom_gateway.flow.site_names import under_tg263
@@ -29,6 +30,7 @@ from dicom_gateway.flow.study_inputs import (
     companions_of,
     in_its_unit,
     measured_findings,
+    missing_channels,
     run_shadow,
     structure_name,
 )
@@ -47,6 +49,7 @@ from reports import (
     StackRef,
     Structure,
     encode_all,
+    encode_rtstruct,
     input_version,
     measured_structure,
     outcome,
@@ -191,7 +194,7 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
         return {"status": "failed", "reason": f"The bundle {name} is not installed; add it or change the route."}
     if job.refusal is not None:
         return {"status": "refused", "reason": job.refusal.message, "code": job.refusal.code}
-    volume = in_its_unit(bundle, job.stack, job.files.volume(job.plan.stack))
+    volume = in_its_unit(bundle.accepts.units, job.stack, job.files.volume(job.plan.stack))
     decision = word_for(bundle, verdict, job.folder)
     outcome = stopped(decision)
     if outcome is not None:
@@ -205,11 +208,16 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
         job.journal.progress(job.plan.id, (number + fraction) / len(job.plan.bundles), f"{bundle.name}: {what}")
 
     companions = companions_of(bundle, job.files, job.stack) if bundle.companions else {}
-    others = {"companions": companions} if companions else {}
+    missing = missing_channels(bundle, companions)
+    if missing:
+        return {"status": "refused", "reason": missing}
+    others = {"companions": {name: c.volume for name, c in companions.items()}} if companions else {}
     output = job.tools.run(bundle, volume, progress, **others)
     shadow = run_shadow(bundle, output, lambda other: job.tools.run(other, volume, progress, **others), volume)
     output = under_tg263(output, job.tools.names)
     keep_regions(job.folder / f"regions-{number}.npz", [(s.name, s.region) for s in output.structures])
+    series, cut = carried(job.folder, number, output, volume, companions)
+    findings = measured_findings(output, volume, companions)
     return {
         "status": "ok",
         "gate": decision.word.name,
@@ -217,9 +225,10 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
         "device": output.device,
         "elapsed_s": round(output.elapsed_s, 3),
         "forward_s": round(output.forward_s, 3),
-        "warnings": [*decision.reasons_en, *_doubts(job), *output.warnings],
+        "warnings": [*decision.reasons_en, *_doubts(job), *output.warnings, *cut],
         "structures": [s.name for s in output.structures],
-        **({"findings": measured_findings(output, volume)} if output.findings else {}),
+        **({"findings": findings} if findings else {}),
+        **({"series": series} if series else {}),
         **({"scores": [[s.label, round(s.value, 4)] for s in output.scores]} if output.scores else {}),
         **({"shadow": shadow} if shadow else {}),
     }
@@ -277,7 +286,7 @@ def measure(job: Job, step: Step) -> None:
         study=study_ref(job.stack.header),
         input=input_version(
             [(i.sop_uid, i.sha256) for i in job.files.inputs],
-            [_stack_ref(job.stack)],
+            [_stack_ref(stack) for stack in _stacks(job)],
             [
                 RefusedPart(series_uid=item.series_instance_uid, code=item.reason.code, reason=item.reason.message)
                 for item in job.files.leftovers_of(job.plan.study_uid)
@@ -300,6 +309,14 @@ def measure(job: Job, step: Step) -> None:
     keep_json(job.folder / "pictures.json", listed)
     step.detail = {"status": result.status, "structures": [[s.name.tg263, s.volume_cc] for s in result.structures]}
     step.message = result.status
+
+
+def _stacks(job: Job) -> list[Stack]:
+    """The series of the route, and those that its bundles were given beside it."""
+    ids = {job.plan.stack}
+    for number in range(len(job.plan.bundles)):
+        ids |= {entry["stack"] for entry in kept_json(job.folder / f"run-{number}.json").get("series", ())}
+    return [job.files.stack(stack_id) for stack_id in sorted(ids)]
 
 
 def _stack_ref(stack: Stack) -> StackRef:
@@ -364,6 +381,7 @@ def validate(job: Job, step: Step) -> None:
 def _write_objects(job: Job, result: Result) -> None:
     """Encode for every kind of destination, and list what was written in the order of sending."""
     pictures = _pictures(job)
+    others = on_other_series(job.folder, job.files, result) if result.structures else []
     listed: list[dict[str, Any]] = []
     # The other program looks at an object on another core while the next one is written here.
     pool = ThreadPoolExecutor(max_workers=2)
@@ -373,12 +391,19 @@ def _write_objects(job: Job, result: Result) -> None:
 
     try:
         for number, capability in enumerate(job.tools.capabilities(job.plan.deliver)):
-            for item in encode_all(result, job.stack, job.volume, capability=capability, pictures=pictures, made=ask):
+            objects = encode_all(result, job.stack, job.volume, capability=capability, pictures=pictures, made=ask)
+            made = [(job.stack, item) for item in objects]
+            for stack, other in others if "rtstruct" in capability.outlets else ():
+                made.append((stack, encode_rtstruct(other, stack, capability=capability)))
+                ask(made[-1][1])
+            for stack, item in made:
                 file = f"{number}-{len(listed):02d}-{item.outlet}.dcm"
                 keep_bytes(job.folder / "objects" / file, item.data)
                 listed.append({
                     "file": file,
                     "set": number,
+                    "stack": stack.id,
+                    "modality": stack.modality,
                     "outlet": item.outlet,
                     "sop_class_uid": item.sop_class_uid,
                     "sop_uid": item.sop_instance_uid,
@@ -415,9 +440,12 @@ def _write_failure(job: Job, result: Result, reason: str) -> Result:
 
 
 def _check_objects(job: Job, result: Result) -> None:
-    """Every set of written objects against the rules."""
+    """Every set of written objects against the rules; a structure set on another series by itself, with that series."""
     listed = kept_json(job.folder / "objects.json")
-    for number in sorted({item["set"] for item in listed}):
+    results = {job.stack.id: (job.stack, result)}
+    if result.structures:
+        results |= {stack.id: (stack, other) for stack, other in on_other_series(job.folder, job.files, result)}
+    for number, stack_id in sorted({(item["set"], item.get("stack", job.stack.id)) for item in listed}):
         objects = [
             EncodedObject(
                 outlet=item["outlet"],
@@ -429,9 +457,10 @@ def _check_objects(job: Job, result: Result) -> None:
                 warnings=tuple(item["warnings"]),
             )
             for item in listed
-            if item["set"] == number
+            if (item["set"], item.get("stack", job.stack.id)) == (number, stack_id)
         ]
-        require_valid(objects, result, job.stack, outside=True, asked=job.files.asked)
+        stack, own = results[stack_id]
+        require_valid(objects, own, stack, outside=True, asked=job.files.asked)
 
 
 def _result(job: Job) -> Result:

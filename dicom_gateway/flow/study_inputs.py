@@ -5,8 +5,8 @@ And what follows from what it gives: names that TG-263 does not know, measured f
 
 import logging
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from pydicom.sr.coding import Code
@@ -21,9 +21,18 @@ from dicom_gateway.flow.study_files import StudyFiles
 from imaging.errors import RadgateError
 from imaging.series import Stack, load_volume
 from imaging.volume import Volume
-from monai_bundles import Bundle, BundleOutput
+from monai_bundles import Bundle, BundleOutput, Finding
+from monai_bundles.resampling import region_on
 
-__all__ = ["companions_of", "in_its_unit", "measured_findings", "run_shadow", "structure_name"]
+__all__ = [
+    "Companion",
+    "companions_of",
+    "in_its_unit",
+    "measured_findings",
+    "missing_channels",
+    "run_shadow",
+    "structure_name",
+]
 
 log = logging.getLogger(__name__)
 
@@ -31,25 +40,33 @@ ANATOMY = Code("91723000", "SCT", "Anatomical Structure")
 GREY = (170, 170, 170)
 
 
-def in_its_unit(bundle: Bundle, stack: Stack, volume: Volume) -> Volume:
-    """The volume as SUV by body weight where the bundle wants that of a PET; else as it is.
+@dataclass(frozen=True, eq=False)
+class Companion:
+    """A further series that a bundle is given: its planes, and their values in the unit that it wants."""
+
+    stack: Stack
+    volume: Volume
+
+
+def in_its_unit(units: Sequence[str], stack: Stack, volume: Volume) -> Volume:
+    """The volume as SUV by body weight where that is what is wanted of a PET; else as it is.
 
     Raises
     ------
     SuvRefused
         The headers do not give the factor.
     """
-    if SUVBW_UNIT not in bundle.accepts.units or stack.modality != "PT" or volume.unit == SUVBW_UNIT:
+    if SUVBW_UNIT not in units or stack.modality != "PT" or volume.unit == SUVBW_UNIT:
         return volume
     return suv_volume(volume, list(stack.headers))
 
 
-def companions_of(bundle: Bundle, files: StudyFiles, primary: Stack) -> dict[str, Volume]:
+def companions_of(bundle: Bundle, files: StudyFiles, primary: Stack) -> dict[str, Companion]:
     """The further series that the bundle's channels ask for: same study and frame of reference, most planes first.
 
-    A channel without a series is left out: the bundle refuses or bears it.
+    A channel without a series is left out: see `missing_channels`.
     """
-    found: dict[str, Volume] = {}
+    found: dict[str, Companion] = {}
     used = {primary.id}
     for channel in bundle.companions:
         modality = channel.modality or primary.modality
@@ -63,15 +80,27 @@ def companions_of(bundle: Bundle, files: StudyFiles, primary: Stack) -> dict[str
             and re.search(channel.description, str(stack.header.get("SeriesDescription") or ""), re.IGNORECASE)
         ]
         for stack in sorted(fitting, key=lambda s: (-len(s.sources), s.id)):
+            units = [channel.unit] if channel.unit else bundle.accepts.units
             try:
-                volume = load_volume(stack)
+                volume = in_its_unit(units, stack, load_volume(stack))
             except RadgateError as error:
                 log.info("companion series passed by code=%s", error.code)
                 continue
-            found[channel.name] = in_its_unit(bundle, stack, volume)
+            found[channel.name] = Companion(stack, volume)
             used.add(stack.id)
             break
     return found
+
+
+def missing_channels(bundle: Bundle, companions: Mapping[str, Companion]) -> str:
+    """One sentence on the series that the bundle needs and the study does not have; nothing where it has them all."""
+    names = [c.name for c in bundle.companions if not c.optional and c.name not in companions]
+    if not names:
+        return ""
+    return (
+        f"The bundle needs {' and '.join(names)} beside this series, in the same study and frame of reference and "
+        "usable; the study has none."
+    )
 
 
 def structure_name(name: str) -> StructureName:
@@ -92,11 +121,24 @@ def structure_name(name: str) -> StructureName:
         )
 
 
-def measured_findings(output: BundleOutput, volume: Volume) -> list[dict[str, Any]]:
-    """Each finding with its box, and the lesion measured in the image: volume, diameters, density, uptake."""
+def measured_findings(
+    output: BundleOutput, volume: Volume, companions: Mapping[str, Companion] | None = None
+) -> list[dict[str, Any]]:
+    """Each finding with its box, and the lesion measured in the image: volume, diameters, density, uptake.
+
+    A gross tumour volume that a bundle outlined without a finding of its own is a lesion too. Its uptake is measured on
+    the PET among the companions, on the PET's own voxels.
+    """
     regions = {s.name: s.region for s in output.structures}
+    told = {f.structure for f in output.findings}
+    lesions = [
+        Finding(structure=name, label="lesion", score=1.0)
+        for name in regions
+        if name not in told and structure_name(name).interpreted_type == "GTV"
+    ]
+    pets = [c.volume for c in (companions or {}).values() if c.volume.unit == SUVBW_UNIT]
     result = []
-    for finding in output.findings:
+    for finding in (*output.findings, *lesions):
         entry = asdict(finding)
         region = regions.get(finding.structure)
         if region is not None:
@@ -112,6 +154,10 @@ def measured_findings(output: BundleOutput, volume: Volume) -> list[dict[str, An
             }
             if volume.unit == SUVBW_UNIT:
                 entry["uptake"] = asdict(suv_metrics(region, volume))
+            elif pets:
+                on_pet = region_on(region, volume.grid, pets[0].grid)
+                if on_pet is not None:
+                    entry["uptake"] = asdict(suv_metrics(on_pet, pets[0]))
         result.append(entry)
     return result
 

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -10,20 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from imaging.geometry import Grid
-from imaging.series import Stack, load_volume, scan
 from imaging.volume import Volume
 from monai_bundles.errors import NothingToEvaluate
-from monai_bundles.restore import grid_map
 
-__all__ = ["Case", "ToSuv", "cases_of"]
+__all__ = ["Case", "ToSuv", "axial_grid", "cases_of"]
 
 BoolArray = NDArray[np.bool_]
 
 ToSuv = Callable[[Volume, Sequence[Any]], Volume]
 """From a PET and the headers of its planes to SUV by body weight; radgate's is in `contouring.suv`."""
-
-SUVBW = "g/ml{SUVbw}"
-SPLITS = {"train": "train", "validation": "validation"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +30,7 @@ class Case:
     name
         As the data call it.
     volume, companions
-        What a bundle is given.
+        What a bundle is given: the series it starts with, and the others by the names of their channels.
     truth
         Reference masks on the volume's grid, by the structure's name; what nobody drew is not there.
     counted
@@ -49,7 +44,7 @@ class Case:
     counted: BoolArray | None = None
 
 
-def cases_of(data: Path, split: str, to_suv: ToSuv | None = None) -> Iterator[Case]:
+def cases_of(data: Path, split: str, to_suv: ToSuv | None = None, modality: str = "PT") -> Iterator[Case]:
     """The patients of a folder, one after the other.
 
     Parameters
@@ -61,6 +56,8 @@ def cases_of(data: Path, split: str, to_suv: ToSuv | None = None) -> Iterator[Ca
         "train" or "validation", where the data have one.
     to_suv
         Needed for PET from DICOM.
+    modality
+        Of the series that the bundle starts with, where the data have several: "PT", "CT".
 
     Raises
     ------
@@ -69,10 +66,12 @@ def cases_of(data: Path, split: str, to_suv: ToSuv | None = None) -> Iterator[Ca
     """
     if (data / "index.csv").is_file() and (data / "ctlab").is_dir():
         return _openkbp(data, split)
+    from monai_bundles.evaluation.lesion_cases import packed_cases, petct_cases
+
     if any(data.glob("*/PET/image")):
-        return _petct_dicom(data, to_suv)
+        return petct_cases(data, to_suv, modality)
     if any(data.glob("STS_*.npz")):
-        return _packed(data)
+        return packed_cases(data, modality)
     raise NothingToEvaluate(
         "The folder holds no data with a reference that is known here: OpenKBP (index.csv, ctlab/), PET/CT with masks "
         "(STS_*/PET/image) or packed PET/CT (STS_*.npz)."
@@ -103,11 +102,11 @@ def _openkbp(data: Path, split: str) -> Iterator[Case]:
             if patient.contoured[index] and (mask & counted).any():
                 truth[name] = mask
         array = np.ascontiguousarray(patient.ct_hu[part])
-        volume = Volume(array, _axial_grid(array.shape, patient.spacing_mm, np.zeros(3), np.eye(3)), unit="[hnsf'U]")
+        volume = Volume(array, axial_grid(array.shape, patient.spacing_mm, np.zeros(3), np.eye(3)), unit="[hnsf'U]")
         yield Case(patient.name, volume, truth, counted=counted)
 
 
-def _axial_grid(
+def axial_grid(
     shape: tuple[int, ...], spacing_mm: Sequence[float], origin_lps: NDArray[Any], directions: NDArray[Any]
 ) -> Grid:
     """A grid of equal steps; columns of `directions` are those of x, y and z."""
@@ -123,53 +122,3 @@ def _axial_grid(
         frame_of_reference_uid="2.25.1",
         slice_thickness_mm=dz,
     )
-
-
-def _petct_dicom(data: Path, to_suv: ToSuv | None) -> Iterator[Case]:
-    """PET with the publishers' mask, and the CT of the same frame of reference.
-
-    Raises
-    ------
-    NothingToEvaluate
-        SUV cannot be computed here.
-    """
-    import nibabel
-
-    if to_suv is None:
-        raise NothingToEvaluate("PET from DICOM needs its conversion to SUV; evaluate with radgate bundles evaluate.")
-    for folder in sorted(p.parents[1] for p in data.glob("*/PET/image")):
-        stack = _only_stack(folder / "PET" / "image")
-        volume = replace(to_suv(load_volume(stack), list(stack.headers)), sources=())
-        image = nibabel.load(folder / "PET" / "mask_reference.nii.gz")
-        mask = np.asarray(image.dataobj).transpose(2, 1, 0) > 0
-        companions = {"CT": load_volume(_only_stack(folder / "CT" / "image"))} if (folder / "CT").is_dir() else {}
-        yield Case(folder.name, volume, {"GTV": _on_grid(mask, image.affine, volume)}, companions)
-
-
-def _only_stack(folder: Path) -> Stack:
-    return max(scan([folder]).stacks, key=lambda stack: len(stack.sources))
-
-
-def _on_grid(mask: BoolArray, affine_ras: NDArray[Any], volume: Volume) -> BoolArray:
-    """A NIfTI mask (Z, Y, X) on the volume's voxels, by nearest neighbour: its planes may run the other way."""
-    flip = np.diag([-1.0, -1.0, 1.0, 1.0])
-    affine = (flip @ np.asarray(affine_ras, dtype=np.float64))[:, [2, 1, 0, 3]]
-    mapping = grid_map(volume.affine_lps, affine)
-    indices = np.indices(volume.array.shape).reshape(3, -1)
-    nearest = np.rint(mapping.matrix @ indices + mapping.offset[:, None]).astype(np.intp)
-    there = np.all((nearest >= 0) & (nearest < np.array(mask.shape)[:, None]), axis=0)
-    found = np.zeros(nearest.shape[1], dtype=bool)
-    k, j, i = nearest[:, there]
-    found[there] = mask[k, j, i]
-    return found.reshape(volume.array.shape)
-
-
-def _packed(data: Path) -> Iterator[Case]:
-    """PET, CT and the physicians' outline on one grid."""
-    for path in sorted(data.glob("STS_*.npz")):
-        with np.load(path, allow_pickle=False) as arrays:
-            suv = arrays["pet"].astype(np.float32)
-            directions = np.asarray(arrays["direction"], dtype=np.float64).reshape(3, 3)
-            grid = _axial_grid(suv.shape, arrays["spacing"], np.asarray(arrays["origin"], np.float64), directions)
-            ct = Volume(arrays["ct"].copy(), grid, unit="[hnsf'U]")
-            yield Case(path.stem, Volume(suv, grid, unit=SUVBW), {"GTV": arrays["gtv"] > 0}, {"CT": ct})

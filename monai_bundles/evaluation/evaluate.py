@@ -1,25 +1,31 @@
 """Scores a bundle on patients with a reference: every figure of its card, in one value."""
 
-from collections.abc import Callable, Iterable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from imaging.geometry import Grid
+from imaging.volume import Region, Volume
 from monai_bundles.bundle import Bundle, BundleOutput
 from monai_bundles.errors import NothingToEvaluate
 from monai_bundles.evaluation.cases import Case
+from monai_bundles.evaluation.lesion_cases import SUVBW, off_centre
 from monai_bundles.evaluation.picture import case_picture
 from monai_bundles.evaluation.summary import Row, dice, mean_of_rows, summarised
 from monai_bundles.pet.finder import LesionFinder
 from monai_bundles.pet.thresholds import METHODS
 from monai_bundles.runner import run_bundle
 
-__all__ = ["Evaluation", "evaluate"]
+__all__ = ["Evaluation", "SurfaceScore", "evaluate"]
 
 BoolArray = NDArray[np.bool_]
+
+SurfaceScore = Callable[[Region, Region, Grid], float]
+"""Surface Dice of two regions of a grid; radgate's is in `contouring.metrics`."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +47,11 @@ class Evaluation:
     seconds
         Median and largest wall time of a run.
     methods
-        For a lesion finder: by method, rows of all lesions together and of the one that overlaps the reference most.
+        Where there is a PET with one lesion: by threshold, rows of all lesions together and of the one that overlaps
+        the reference most.
+    variants
+        For a bundle of several series: rows without each series that may be missing, and with the lesion out of the
+        middle of the image.
     pictures
         Files of the worst cases, where they were asked for.
     """
@@ -55,11 +65,24 @@ class Evaluation:
     patients: dict[str, dict[str, float]]
     seconds: dict[str, float]
     methods: dict[str, dict[str, Row]]
+    variants: dict[str, dict[str, Row]] = field(default_factory=dict)
     pictures: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
         return asdict(self)
+
+
+@dataclass(eq=False)
+class Table:
+    """Scores by patient and structure, as they come in."""
+
+    dice: dict[str, dict[str, float]] = field(default_factory=dict)
+    surface: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def rows(self) -> dict[str, Row]:
+        """The scores as rows."""
+        return summarised(self.dice, self.surface)
 
 
 def evaluate(
@@ -68,8 +91,12 @@ def evaluate(
     split: str,
     pictures: Path | None = None,
     told: Callable[[str, dict[str, float]], None] = lambda name, scores: None,
+    surface: SurfaceScore | None = None,
 ) -> Evaluation:
     """Run the bundle on every case and compare.
+
+    A patient on whom the bundle's own weights were trained is run with those that have not seen it, where there are
+    any.
 
     Parameters
     ----------
@@ -83,36 +110,38 @@ def evaluate(
         Folder for a picture of the worst patient of each structure; None makes none.
     told
         Called with each patient's scores.
+    surface
+        Gives the surface Dice; None leaves it out.
 
     Raises
     ------
     NothingToEvaluate
         No case has a structure that the bundle finds.
     """
-    scores: dict[str, dict[str, float]] = {}
-    by_method: dict[str, dict[str, dict[str, float]]] = {}
+    tables: dict[str, Table] = {"": Table()}
+    methods: dict[str, Table] = {}
     seconds: list[float] = []
     worst: dict[str, tuple[float, str, bytes]] = {}
     for case in cases:
-        output = run_bundle(bundle, case.volume, companions=case.companions)
+        unseen = _unseen(bundle, case.name)
+        output = run_bundle(unseen, case.volume, companions=_wanted(bundle, case))
         seconds.append(output.elapsed_s)
-        counted = np.ones(case.volume.array.shape, dtype=bool) if case.counted is None else case.counted
         found = _found(bundle, output, case)
-        own = {n: dice(found[n] & counted, t & counted) for n, t in case.truth.items() if n in found}
+        own = _score(tables[""], case, found, surface)
         if not own:
             continue
-        scores[case.name] = {name: round(value, 4) for name, value in own.items()}
-        told(case.name, scores[case.name])
-        if bundle.output == "findings":
-            for method, values in _methods(case, counted).items():
-                by_method.setdefault(method, {})[case.name] = values
+        told(case.name, own)
+        for name, variant in _variants(bundle, case).items():
+            other = run_bundle(unseen, variant.volume, companions=_wanted(bundle, variant))
+            _score(tables.setdefault(name, Table()), variant, _found(bundle, other, variant), surface)
+        _score_methods(bundle, case, methods, surface)
         for name, value in own.items():
             if pictures is not None and (name not in worst or value < worst[name][0]):
                 png = case_picture(case.volume, case.truth[name], found[name], f"{case.name} {name} Dice {value:.3f}")
                 worst[name] = (value, case.name, png)
-    if not scores:
+    if not tables[""].dice:
         raise NothingToEvaluate(f"No patient of these data has a structure that bundle {bundle.name} finds.")
-    rows = summarised(scores)
+    rows = tables[""].rows()
     return Evaluation(
         bundle=bundle.name,
         version=bundle.version,
@@ -120,11 +149,56 @@ def evaluate(
         split=split,
         rows=rows,
         mean_dice=mean_of_rows(rows),
-        patients=scores,
+        patients=tables[""].dice,
         seconds={"median": round(float(np.median(seconds)), 2), "largest": round(max(seconds), 2)},
-        methods={method: summarised(values) for method, values in by_method.items()},
+        methods={method: table.rows() for method, table in methods.items()},
+        variants={name: table.rows() for name, table in tables.items() if name},
         pictures=_written(worst, pictures),
     )
+
+
+def _unseen(bundle: Bundle, patient: str) -> Bundle:
+    """The bundle with the weights that were trained without this patient; as it is where there are none."""
+    for path, patients in bundle.left_out.items():
+        if patient in patients:
+            return replace(bundle, weights_sha256={path: bundle.weights_sha256[path]})
+    return bundle
+
+
+def _wanted(bundle: Bundle, case: Case) -> dict[str, Volume]:
+    """The companions that the bundle has a channel for."""
+    return {c.name: case.companions[c.name] for c in bundle.companions if c.name in case.companions}
+
+
+def _variants(bundle: Bundle, case: Case) -> dict[str, Case]:
+    """The case without each series that may be missing, and with its lesion out of the middle."""
+    if not bundle.left_out or not bundle.companions:
+        return {}
+    variants = {}
+    for channel in bundle.companions:
+        if channel.optional and channel.name in case.companions:
+            rest = {name: image for name, image in case.companions.items() if name != channel.name}
+            variants[f"without {channel.name}"] = replace(case, companions=rest)
+    return {**variants, "off centre": off_centre(case)}
+
+
+def _score(table: Table, case: Case, found: Mapping[str, BoolArray], surface: SurfaceScore | None) -> dict[str, float]:
+    """Put a case's scores into a table; Dice by structure."""
+    counted = np.ones(case.volume.array.shape, dtype=bool) if case.counted is None else case.counted
+    own = {}
+    on_surface = {}
+    for name, truth in case.truth.items():
+        if name not in found:
+            continue
+        mine, theirs = found[name] & counted, truth & counted
+        own[name] = round(float(dice(mine, theirs)), 4)
+        if surface is not None:
+            score = surface(Region.from_mask(mine), Region.from_mask(theirs), case.volume.grid)
+            on_surface[name] = round(float(score), 4)
+    if own:
+        table.dice[case.name] = own
+        table.surface |= {case.name: on_surface} if on_surface else {}
+    return own
 
 
 def _found(bundle: Bundle, output: BundleOutput, case: Case) -> dict[str, BoolArray]:
@@ -139,19 +213,27 @@ def _found(bundle: Bundle, output: BundleOutput, case: Case) -> dict[str, BoolAr
     return {bundle.structures[0].name: union}
 
 
-def _methods(case: Case, counted: BoolArray) -> dict[str, dict[str, float]]:
-    """Scores of every way to set the threshold; PERCIST only where the CT shows a liver."""
-    truth = next(iter(case.truth.values())) & counted
-    results: dict[str, dict[str, float]] = {}
+def _score_methods(bundle: Bundle, case: Case, tables: dict[str, Table], surface: SurfaceScore | None) -> None:
+    """Every way to set a threshold on the case's PET; PERCIST only where the CT shows a liver."""
+    images = {case.volume.unit: case.volume} | {image.unit: image for image in case.companions.values()}
+    pet, truths = images.get(SUVBW), list(case.truth.values())
+    same_grid = pet is not None and pet.array.shape == case.volume.array.shape
+    if len(truths) != 1 or pet is None or not same_grid or not (bundle.output == "findings" or bundle.left_out):
+        return
+    ct = images.get("[hnsf'U]")
     for method in METHODS:
-        found = LesionFinder(method=method)(case.volume, case.companions)
+        found = LesionFinder(method=method)(pet, {} if ct is None else {"CT": ct})
         if method == "percist" and not any(note.startswith("PERCIST") for note in found.notes):
             continue
-        masks = [region.mask() & counted for region in found.regions.values()]
-        union = np.logical_or.reduce(masks) if masks else np.zeros_like(truth)
-        best = max((dice(mask, truth) for mask in masks), default=0.0)
-        results[method] = {"all lesions": round(dice(union, truth), 4), "best lesion": round(best, 4)}
-    return results
+        masks = [region.mask() for region in found.regions.values()] or [np.zeros_like(truths[0])]
+        best = max(masks, key=lambda mask: dice(mask, truths[0]))
+        both = {"all lesions": np.logical_or.reduce(masks), "best lesion": best}
+        _score(
+            tables.setdefault(method, Table()),
+            replace(case, truth=dict.fromkeys(both, truths[0])),
+            both,
+            surface,
+        )
 
 
 def _written(worst: dict[str, tuple[float, str, bytes]], folder: Path | None) -> tuple[str, ...]:

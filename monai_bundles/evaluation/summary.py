@@ -6,10 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Row", "dice", "mean_of_rows", "summarised"]
+__all__ = ["Row", "Scores", "dice", "mean_of_rows", "summarised"]
 
 RESAMPLES = 2000
 SEED = 1
+
+Scores = Mapping[str, Mapping[str, float]]
+"""By patient and structure."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Row:
         Their number.
     worst, worst_dice
         The patient with the lowest score.
+    mean_surface_dice, surface_interval
+        The same of the surface Dice; None where it was not asked for.
     """
 
     mean_dice: float
@@ -34,6 +39,8 @@ class Row:
     patients: int
     worst: str
     worst_dice: float
+    mean_surface_dice: float | None = None
+    surface_interval: tuple[float, float] | None = None
 
 
 def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
@@ -42,25 +49,34 @@ def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
     return 2.0 * float(np.count_nonzero(found & truth)) / total if total else 1.0
 
 
-def summarised(scores: Mapping[str, Mapping[str, float]]) -> dict[str, Row]:
-    """Rows by structure, from scores by patient and structure; the same scores give the same intervals."""
+def summarised(scores: Scores, surface: Scores | None = None) -> dict[str, Row]:
+    """Rows by structure, from Dice and surface Dice; the same scores give the same intervals."""
     rng = np.random.default_rng(SEED)
     names = list(dict.fromkeys(name for by_name in scores.values() for name in by_name))
     rows = {}
     for name in names:
         by_patient = {patient: s[name] for patient, s in scores.items() if name in s}
         values = np.array(list(by_patient.values()))
-        means = rng.choice(values, (RESAMPLES, len(values))).mean(axis=1)
-        low, high = np.percentile(means, [2.5, 97.5])
+        chosen = rng.integers(0, len(values), (RESAMPLES, len(values)))
+        on_surface = np.array([s[name] for s in (surface or {}).values() if name in s])
+        has_surface = len(on_surface) == len(values)
         rows[name] = Row(
             mean_dice=round(float(values.mean()), 3),
             median_dice=round(float(np.median(values)), 3),
-            interval=(round(float(low), 3), round(float(high), 3)),
+            interval=_interval(values, chosen),
             patients=len(values),
             worst=min(by_patient, key=lambda patient: by_patient[patient]),
             worst_dice=round(float(values.min()), 3),
+            mean_surface_dice=round(float(on_surface.mean()), 3) if has_surface else None,
+            surface_interval=_interval(on_surface, chosen) if has_surface else None,
         )
     return rows
+
+
+def _interval(values: NDArray[np.float64], chosen: NDArray[np.int64]) -> tuple[float, float]:
+    """95 % of the means of the chosen samples."""
+    low, high = np.percentile(values[chosen].mean(axis=1), [2.5, 97.5])
+    return round(float(low), 3), round(float(high), 3)
 
 
 def mean_of_rows(rows: Mapping[str, Row]) -> float:

@@ -66,7 +66,8 @@ def load_workflow(bundle: Bundle, device: str) -> Workflow:
         The weights belong to another network, or hold more than weights in a bundle that is not trusted.
     """
     check_weights(bundle)
-    return _hot.get((bundle.algorithm.bundle_digest, device), lambda: _built(bundle, device))
+    first = next(iter(bundle.weights_sha256))
+    return _hot.get((bundle.algorithm.bundle_digest, first, device), lambda: _built(bundle, device))
 
 
 def forget_workflows() -> None:

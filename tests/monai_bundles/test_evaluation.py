@@ -8,14 +8,27 @@ import pytest
 from PIL import Image
 
 import monai_bundles as mb
-from monai_bundles.errors import NothingToEvaluate
+from imaging.geometry import Grid
+from imaging.volume import Region
+from monai_bundles.errors import BadMetadata, NothingToEvaluate
 from monai_bundles.evaluation.cases import Case, cases_of
 from monai_bundles.evaluation.evaluate import evaluate
+from monai_bundles.evaluation.lesion_cases import off_centre
 from monai_bundles.evaluation.picture import case_picture
 from monai_bundles.evaluation.summary import dice, mean_of_rows, summarised
 from monai_bundles.registry import load_bundle
+from monai_bundles.seal import seal
 from tests.conftest import data_folder
-from tests.monai_bundles.making import ABOVE_HU, BELOW_HU, GRIDS, make_bundle, make_volume
+from tests.monai_bundles.making import (
+    ABOVE_HU,
+    BELOW_HU,
+    GRIDS,
+    edit,
+    grid_of,
+    make_bundle,
+    make_volume,
+    threshold_weights,
+)
 
 
 def test_dice_is_its_formula() -> None:
@@ -94,6 +107,61 @@ def test_a_picture_shows_both_outlines() -> None:
 
     assert (60, 220, 90) in colours
     assert (240, 70, 220) in colours
+
+
+def test_a_case_cut_off_centre_keeps_every_voxel_where_it_was() -> None:
+    volume = make_volume(grid_of((2, 1, 0), (1, 1, 1), turned=True, shape=(31, 47, 61)))
+    other = make_volume(volume.grid, volume.array + 1, unit="1")
+    truth = {"GTV": volume.array > ABOVE_HU}
+
+    cut = off_centre(Case("STS_001", volume, truth, {"MR": other}, counted=truth["GTV"]))
+
+    k, j, i = 3, 5, 4
+    point = cut.volume.affine_lps @ [k, j, i, 1]
+    place = tuple(np.rint(np.linalg.inv(volume.affine_lps) @ point).astype(int)[:3])
+    assert np.allclose(volume.affine_lps @ [*place, 1], point)
+    assert cut.volume.array[k, j, i] == volume.array[place] == cut.companions["MR"].array[k, j, i] - 1
+    assert cut.truth["GTV"][k, j, i] == truth["GTV"][place]
+    lost_mm = (np.array(volume.array.shape) - cut.volume.array.shape) * volume.spacing_mm
+    assert np.allclose(lost_mm, 40.0, atol=1.4)
+    assert cut.counted is not None
+    assert cut.counted.shape == cut.volume.array.shape
+
+
+def test_a_patient_is_scored_with_the_weights_that_have_not_seen_it(tmp_path: Path) -> None:
+    import torch
+
+    root = make_bundle(tmp_path)
+    blind = threshold_weights() | {"bias": torch.tensor([-1e6, -1e6])}
+    torch.save(blind, root / "models" / "without_first.pt")
+    seal(root)
+    edit(root, "radgate", lambda content: content.update(left_out={"models/without_first.pt": ["first"]}))
+
+    result = evaluate(load_bundle(root), cases(), "all")
+
+    assert result.patients["first"] == {"Bone": 0.0, "Lung_L": 0.0}
+    assert result.patients["second"]["Bone"] > 0.1
+
+
+@pytest.mark.parametrize(
+    "entry", [{"models/other.pt": ["a"]}, {"models/model.pt": ["a", "a"]}, {"models/model.pt": "a"}, ["a"]]
+)
+def test_an_entry_on_unseen_patients_that_cannot_be_right_is_refused(tmp_path: Path, entry: object) -> None:
+    root = make_bundle(tmp_path, radgate={"left_out": entry})
+
+    with pytest.raises(BadMetadata, match="left_out"):
+        load_bundle(root)
+
+
+def test_surface_dice_has_its_own_interval(tmp_path: Path) -> None:
+    def half(found: Region, truth: Region, grid: Grid) -> float:
+        assert found.shape == truth.shape == grid.shape
+        return 0.5
+
+    result = evaluate(load_bundle(make_bundle(tmp_path)), cases(), "all", surface=half)
+
+    assert result.rows["Bone"].mean_surface_dice == 0.5
+    assert result.rows["Bone"].surface_interval == (0.5, 0.5)
 
 
 @pytest.mark.data

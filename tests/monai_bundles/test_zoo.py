@@ -1,7 +1,6 @@
 """Bundles in the Model Zoo's layout give the planted answer on the source's voxels, whatever their traps."""
 
 import json
-from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
@@ -11,14 +10,13 @@ import pytest
 
 import monai_bundles as mb
 from imaging.volume import Volume
-from monai_bundles import errors, memory
+from monai_bundles import errors
 from monai_bundles.adding.add import add
 from tests.monai_bundles.making import GRIDS, make_volume
 from tests.monai_bundles.zoo_making import (
     HIGH,
     LOW,
     make_zoo_bundle,
-    metadata,
     post,
     pre,
     threshold_network,
@@ -272,89 +270,6 @@ def test_a_two_dimensional_network_runs_plane_by_plane(tmp_path: Path, volume: V
     assert np.array_equal(found["Spleen"], volume.array > HIGH)
 
 
-FOUR = {"0": "T1c", "1": "T1", "2": "T2", "3": "FLAIR"}
-
-
-def four_channel_bundle(tmp_path: Path) -> mb.Bundle:
-    """Four files as one image without a channel-first step; overlapping classes that the bundle merges at the end."""
-    import torch
-
-    weight = torch.tensor([[1.0, 0, 0, 0], [0, 1.0, 0, 0], [0, 0, 0, 1.0]]).reshape(3, 4, 1, 1, 1)
-    meta = metadata({"0": "tumor core", "1": "whole tumor", "2": "enhancing tumor"})
-    image = {"modality": "MR", "format": "magnitude", "channel_def": FOUR}
-    meta["network_data_format"]["inputs"]["image"].update(image)
-    merge = "$lambda x: torch.where(x[[2]] > 0, 4, torch.where(x[[0]] > 0, 1, torch.where(x[[1]] > 0, 2, 0)))"
-    config = {
-        "network_def": {"_target_": "torch.nn.Conv3d", "in_channels": 4, "out_channels": 3, "kernel_size": 1},
-        "preprocessing": {"_target_": "Compose", "transforms": [{"_target_": "LoadImaged", "keys": "image"}]},
-        "postprocessing": post(
-            {"_target_": "Activationsd", "keys": "pred", "sigmoid": True},
-            INVERT,
-            {"_target_": "AsDiscreted", "keys": "pred", "threshold": 0.5},
-            {"_target_": "Lambdad", "keys": "pred", "func": merge},
-        ),
-    }
-    state = {"weight": weight, "bias": torch.full((3,), -0.5)}
-    return added(tmp_path, meta=meta, config=config, state=state)
-
-
-def four_series() -> list[Volume]:
-    """Four different images on one oblique grid, of ones and zeros."""
-    grid = GRIDS["oblique"]()
-    rng = np.random.default_rng(20261122)
-    return [make_volume(grid, (rng.random(grid.shape) > 0.6).astype(np.float32), unit="1") for _ in range(4)]
-
-
-def test_several_series_become_channels_and_overlapping_classes_stay_apart(tmp_path: Path) -> None:
-    bundle = four_channel_bundle(tmp_path)
-    t1c, t1, t2, flair = four_series()
-
-    found = masks(bundle, t1c, companions={"T1": t1, "T2": t2, "FLAIR": flair})
-
-    assert [c.name for c in bundle.companions] == ["T1", "T2", "FLAIR"]
-    assert bundle.companions[2].description == "flair"
-    assert np.array_equal(found["GTV"], t1c.array > 0.5)
-    assert np.array_equal(found["GTV_2"], t1.array > 0.5)
-    assert np.array_equal(found["GTV_3"], flair.array > 0.5)
-
-
-def test_a_missing_series_is_refused_by_name(tmp_path: Path) -> None:
-    bundle = four_channel_bundle(tmp_path)
-    t1c, t1, _, flair = four_series()
-
-    with pytest.raises(errors.MissingSeries, match="T2"):
-        mb.run_bundle(bundle, t1c, companions={"T1": t1, "FLAIR": flair})
-
-
-def test_series_of_another_frame_of_reference_are_not_laid_over_each_other(tmp_path: Path) -> None:
-    from dataclasses import replace
-
-    bundle = four_channel_bundle(tmp_path)
-    t1c, t1, t2, flair = four_series()
-    stranger = replace(t2, grid=replace(t2.grid, frame_of_reference_uid="1.2.3"))
-
-    with pytest.raises(errors.MissingSeries, match="frames of reference"):
-        mb.run_bundle(bundle, t1c, companions={"T1": t1, "T2": stranger, "FLAIR": flair})
-
-
-def test_a_companion_on_another_grid_is_brought_to_the_first_by_its_coordinates() -> None:
-    from monai_bundles.resampling import on_grid_of
-
-    reference, other = (make_volume(GRIDS[name]()) for name in ("oblique", "axial"))
-
-    def ramp(volume: Volume) -> Volume:
-        k, j, i = np.indices(volume.array.shape)
-        points = np.stack([k, j, i, np.ones_like(k)], axis=-1) @ volume.affine_lps.T
-        values = 3.0 * points[..., 0] - 2.0 * points[..., 1] + 0.5 * points[..., 2]
-        return make_volume(volume.grid, values.astype(np.float32), unit="1")
-
-    moved = on_grid_of(ramp(other), ramp(reference), outside=np.nan)
-
-    inside = np.isfinite(moved)
-    assert inside.sum() > 300
-    assert np.allclose(moved[inside], ramp(reference).array[inside], atol=1e-2)
-
-
 def test_labels_without_a_meaning_are_refused_on_the_way_out(tmp_path: Path, volume: Volume) -> None:
     root = make_zoo_bundle(tmp_path)
     bundle = add(str(root), tmp_path / "library").bundle
@@ -386,106 +301,6 @@ def test_progress_is_told_and_ends_at_one(tmp_path: Path, volume: Volume) -> Non
 
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
-
-
-def test_windows_become_smaller_before_memory_runs_out(
-    tmp_path: Path, volume: Volume, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    config = {"inferer": {"_target_": "SlidingWindowInferer", "roi_size": [64, 64, 64], "overlap": 0.25}}
-    bundle = added(tmp_path, config=config)
-    needed = [memory.network_bytes(_network(), (1, 1, n, n, n)) for n in (64, 32)]
-    monkeypatch.setattr(
-        "monai_bundles.zoo.run.available_bytes", lambda _device: memory.WORKSPACE_BYTES + int(needed[0] * 0.9)
-    )
-
-    output = mb.run_bundle(bundle, volume, device="cpu")
-
-    assert needed[1] < needed[0] / 7
-    assert any("32 x 32 x 32" in sentence for sentence in output.warnings)
-    assert np.array_equal(output.structures[0].region.mask(), volume.array > HIGH)
-
-
-def _network() -> Any:
-    import torch
-
-    return torch.nn.Conv3d(1, 3, 1)
-
-
-def test_memory_that_does_not_do_is_an_honest_failure(
-    tmp_path: Path, volume: Volume, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("monai_bundles.zoo.run.available_bytes", lambda _device: 1000)
-
-    with pytest.raises(errors.NotEnoughMemory, match="smallest windows"):
-        mb.run_bundle(added(tmp_path), volume, device="cpu")
-
-
-def test_a_network_that_runs_out_of_memory_is_tried_with_smaller_windows(
-    tmp_path: Path, volume: Volume, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    import torch
-
-    config = {"inferer": {"_target_": "SlidingWindowInferer", "roi_size": [64, 64, 64], "overlap": 0.25}}
-    bundle = added(tmp_path, config=config)
-    forward = torch.nn.Conv3d.forward
-
-    def starving(self: Any, image: Any) -> Any:
-        if image.device.type == "cpu" and image.shape[-1] > 32:
-            raise RuntimeError("DefaultCPUAllocator: can't allocate memory: planted")
-        return forward(self, image)
-
-    monkeypatch.setattr(torch.nn.Conv3d, "forward", starving)
-
-    output = mb.run_bundle(bundle, volume, device="cpu")
-
-    assert any("32 x 32 x 32" in sentence for sentence in output.warnings)
-
-
-def classifier(tmp_path: Path, outputs: Mapping[str, str]) -> mb.Bundle:
-    """A two-dimensional network whose second class is the mean of what lies above zero."""
-    import torch
-
-    meta = metadata(outputs, task="Planted classification", name="Planted classification")
-    image = {"modality": "MG", "format": "magnitude", "spatial_shape": [16, 16]}
-    meta["network_data_format"]["inputs"]["image"].update(image)
-    meta["network_data_format"]["outputs"]["pred"].update(format="classification", type="probabilities")
-    state = {
-        "0.weight": torch.tensor([0.0, 1.0]).reshape(2, 1, 1, 1),
-        "0.bias": torch.zeros(2),
-    }
-    layers = "$torch.nn.Sequential(torch.nn.Conv2d(1, 2, 1), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), "
-    config = {
-        "network_def": layers + "torch.nn.Flatten())",
-        "preprocessing": {
-            "_target_": "Compose",
-            "transforms": [
-                {"_target_": "LoadImaged", "keys": "image"},
-                {"_target_": "EnsureChannelFirstd", "keys": "image"},
-                {"_target_": "Resized", "keys": "image", "spatial_size": [20, 24]},
-            ],
-        },
-        "inferer": {"_target_": "SimpleInferer"},
-        "postprocessing": post({"_target_": "Activationsd", "keys": "pred", "softmax": True}),
-    }
-    return added(tmp_path, meta=meta, config=config, state=state)
-
-
-def test_a_classifier_gives_scores_and_where_they_come_from(tmp_path: Path) -> None:
-    grid = GRIDS["oblique"]()
-    array = np.zeros(grid.shape, dtype=np.float32)
-    array[5, 3:9, 12:20] = 40.0
-
-    output = mb.run_bundle(classifier(tmp_path, {"0": "A", "1": "B"}), make_volume(grid, array, unit="1"))
-
-    assert [s.label for s in output.scores] == ["B", "A"]
-    assert output.scores[0].value > 0.9
-    assert sum(s.value for s in output.scores) == pytest.approx(1.0)
-    assert output.heat_map is not None
-    assert output.structures == ()
-    where = output.heat_map.mask()
-    assert overlap(where, array > 0) > 0.7
-    assert where[5].any()
-    assert not where[4].any()
 
 
 def test_a_grey_image_is_given_three_times_to_a_network_made_for_colours(tmp_path: Path, volume: Volume) -> None:
