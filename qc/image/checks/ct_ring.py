@@ -22,13 +22,16 @@ FEWEST_IN_SECTOR = 12
 FEWEST_CIRCLES = 10
 FEWEST_IN_PLANE = 500
 
+FLAT_PX = 7
+"""Tissue is told by the mean over so many pixels: in a smaller window a strong ring would look like bone, and hide."""
+
 MOST_PLANES = 24
 INNERMOST_MM = 4.0
 
 
 @check(
     "ct.ring",
-    version="1.0.0",
+    version="1.1.0",
     title=("环状伪影", "Rings"),
     unit="1",
     direction="higher_worse",
@@ -120,7 +123,7 @@ def _high_pass(
     box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
     image = np.clip(pixels[box], -1100, 3100).astype(np.float32)
     mean = ndimage.uniform_filter(image, window)
-    smooth = ndimage.uniform_filter(image, 3)
+    smooth = ndimage.uniform_filter(image, FLAT_PX)
     flat = (smooth > TISSUE_HU[0]) & (smooth < TISSUE_HU[1])
     inner = ndimage.minimum_filter(flat.astype(np.uint8), window) > 0
     return None if np.count_nonzero(inner) < FEWEST_IN_PLANE else (image - mean, inner, box[0], box[1])

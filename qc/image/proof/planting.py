@@ -42,6 +42,15 @@ class Defect:
     plant: Plant
 
 
+TISSUE_HU = (-40, 130)
+INNERMOST_RING_MM = 12.0
+RINGS = 5
+"""Radii among which a ring is planted: those with most tissue."""
+
+LEAST_TISSUE = 0.3
+"""Share of a circle that has to run through tissue: elsewhere a ring can be seen by nobody."""
+
+
 def with_array(inputs: Inputs, array: NDArray[Any]) -> Inputs | None:
     """The same series with other pixels, in the type of the first."""
     if inputs.volume is None:
@@ -158,6 +167,21 @@ def _jitter(inputs: Inputs, percent: float, seed: int) -> Inputs | None:
     return replace(inputs, headers=tuple(headers), volume=None)
 
 
+def _tilted(inputs: Inputs, degrees: float, seed: int) -> Inputs | None:
+    """Headers of the series as from a gantry that leans so far, forwards or backwards."""
+    if len(inputs.headers) < 12 or inputs.planes is None:
+        return None
+    planes = inputs.planes
+    column = planes.orientation[0, 3:]
+    shift = np.tan(np.radians(degrees * (-1) ** seed)) * (planes.p_mm - planes.p_mm[0])
+    headers = list(inputs.headers)
+    for place, number in enumerate(planes.order.tolist()):
+        copy = deepcopy(inputs.headers[number])
+        copy.ImagePositionPatient = [f"{v:.5f}" for v in planes.origins_lps[place] + shift[place] * column]
+        headers[number] = copy
+    return replace(inputs, headers=tuple(headers), volume=None)
+
+
 def _saturated(inputs: Inputs, percent: float, seed: int) -> Inputs | None:
     bits, sign = inputs.number("BitsStored"), inputs.number("PixelRepresentation")
     slope, intercept = inputs.number("RescaleSlope"), inputs.number("RescaleIntercept")
@@ -174,12 +198,21 @@ def _offset(volume: Volume, hu: float, rng: np.random.Generator) -> NDArray[Any]
     return volume.array.astype(np.float32) + np.float32(hu)
 
 
-def _ring(volume: Volume, percent: float, rng: np.random.Generator) -> NDArray[Any]:
+def _ring(volume: Volume, percent: float, rng: np.random.Generator) -> NDArray[Any] | None:
+    """One detector channel off, at a radius where most of the circle runs through tissue; None where none does."""
     dy, dx = volume.grid.pixel_spacing_mm
     rows, columns = volume.array.shape[1:]
     y, x = (np.arange(rows) - (rows - 1) / 2) * dy, (np.arange(columns) - (columns - 1) / 2) * dx
     away = np.hypot(y[:, None], x[None, :])
-    ring = np.abs(away - float(rng.uniform(28, 45))) < 0.5 * min(dy, dx)
+    step = min(dy, dx)
+    circle = np.round(away / step).astype(np.intp)
+    planes = volume.array[:: max(1, len(volume.array) // 12)]
+    tissue = ((planes > TISSUE_HU[0]) & (planes < TISSUE_HU[1])).mean(axis=0)
+    share = np.bincount(circle.ravel(), weights=tissue.ravel()) / np.maximum(np.bincount(circle.ravel()), 1)
+    share[np.arange(len(share)) * step < INNERMOST_RING_MM] = 0
+    if share.max() < LEAST_TISSUE:
+        return None
+    ring = np.abs(away - step * int(rng.choice(np.argsort(share)[-RINGS:]))) < 0.5 * step
     array = volume.array.astype(np.float32)
     array[:, ring] += (array[:, ring] + 1000) * percent / 100
     return array
@@ -260,6 +293,7 @@ DEFECTS: tuple[Defect, ...] = (
     Defect("cut body", "ct.truncation", "CT", "mm", (4, 8, 14, 22, 34), 1, _cut),
     Defect("missing slices", "gen.geometry.missing", "CT", "1", (1, 2, 3, 5, 8), 1, _gap),
     Defect("uneven distance", "gen.geometry.jitter", "CT", "%", (2.5, 4, 6, 8, 12), 1, _jitter),
+    Defect("gantry tilt", "gen.geometry.tilt", "CT", "deg", (0.3, 1, 2.5, 6, 15), 1, _tilted),
     Defect("saturation", "gen.pixel.clipped", "CT", "%", (0.2, 0.5, 1, 3, 8), 1, _saturated),
     Defect("scale offset", "ct.hu.air", "CT", "HU", (10, 20, 35, 55, 80), 1, pixels(_offset)),
     Defect("scale offset (fat)", "ct.hu.fat", "CT", "HU", (5, 12, 20, 30, 40), 1, pixels(_offset)),
