@@ -160,8 +160,8 @@ class Service:
             quality.start(send_first=unsent(settings, engine, since=time.time() - UNSENT_S))
             closing.callback(quality.stop)
         resume(engine, flow)
-        closing.callback(caretaker(flow))
         doses.resume()
+        closing.callback(caretaker(flow.care, doses.care))
         listener.start()
         closing.callback(listener.stop)  # before the parts that it tells; the call above is for a start that fails
         self.dicom_port = listener.port
@@ -209,16 +209,17 @@ def warm(worker: Worker, settings: Settings, tools: Tools) -> None:
         log.warning("the rehearsal failed: %s at %s", type(error).__name__, places(error))
 
 
-def caretaker(flow: StudyFlow) -> Callable[[], None]:
-    """Look after studies that stand still, every minute, in a thread; returns what ends it."""
+def caretaker(*cares: Callable[[], None]) -> Callable[[], None]:
+    """Look after studies and sums that stand still, every minute, in a thread; returns what ends it."""
     ended = threading.Event()
 
     def look() -> None:
         while not ended.wait(CARE_EVERY_S):
-            try:
-                flow.care()
-            except Exception as error:  # noqa: BLE001 - the next round may find the database again
-                log.warning("looking after the studies failed: %s at %s", type(error).__name__, places(error))
+            for care in cares:
+                try:
+                    care()
+                except Exception as error:  # noqa: BLE001 - the next round may find the database again
+                    log.warning("looking after the work failed: %s at %s", type(error).__name__, places(error))
 
     threading.Thread(target=look, name="caretaker", daemon=True).start()
     return ended.set

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from dbos import DBOS, DBOSConfiguredInstance, SetWorkflowID
+from dbos import DBOS, DBOSConfiguredInstance
 from sqlalchemy import Engine, update
 
 from dicom_gateway.deliver import Parcel, enqueue
@@ -18,10 +18,12 @@ from dicom_gateway.dose.candidates import doses_of
 from dicom_gateway.dose.choice import propose
 from dicom_gateway.dose.work import DoseJob, make
 from dicom_gateway.errors import StoreError
-from dicom_gateway.flow.durable import AGAIN, BROKEN_OFF, PASSING, QUEUE
+from dicom_gateway.flow.durable import AGAIN
 from dicom_gateway.flow.journal import places, reason_of
 from dicom_gateway.flow.kept import kept_json
+from dicom_gateway.flow.passing import is_passing
 from dicom_gateway.flow.record import insert_once
+from dicom_gateway.flow.workflows import BROKEN_OFF, Attendance, begin
 from dicom_gateway.settings import Settings
 from dicom_gateway.store import tables
 from dicom_gateway.store.store import Store
@@ -59,6 +61,7 @@ class DoseFlow(DBOSConfiguredInstance):
         self._engine = engine
         self._store = store
         self._on_sendable = on_sendable
+        self._attendance = Attendance()
 
     def consider(self, study_uid: str) -> None:
         """Propose a sum where a study brought what was missing for one; a fault here must not hold up the study."""
@@ -71,13 +74,12 @@ class DoseFlow(DBOSConfiguredInstance):
 
     def start(self, sum_id: str) -> None:
         """Enqueue the work on a sum; a second call changes nothing, unless the first broke off or was refused."""
-        attempt = 1
-        while (status := DBOS.get_workflow_status(f"dose:{sum_id}:{attempt}")) is not None:
-            if status.status not in BROKEN_OFF and not self._is_asked_again(sum_id, str(status.status)):
-                return
-            attempt += 1
-        with SetWorkflowID(f"dose:{sum_id}:{attempt}"):
-            DBOS.enqueue_workflow(QUEUE, self.process, sum_id)
+        begin(
+            f"dose:{sum_id}",
+            self.process,
+            sum_id,
+            again=lambda status: status in BROKEN_OFF or self._is_asked_again(sum_id, status),
+        )
 
     def resume(self) -> None:
         """Start what was asked for and not started before a crash, and settle what was being delivered."""
@@ -85,11 +87,19 @@ class DoseFlow(DBOSConfiguredInstance):
             self.start(sum_id)
         record.settle(self._engine)
 
+    def care(self) -> None:
+        """Take up again what ended or stands still without an outcome; called every minute or so."""
+        sums = record.unfinished(self._engine)
+        self._attendance.resume_stalled(f"dose:{sum_id}" for sum_id in sums)
+        for sum_id in sums:
+            self.start(sum_id)
+
     @DBOS.workflow()
     def process(self, sum_id: str) -> str:
         """Make a sum and bring it to the ledger; returns the sentence of a failure, or nothing."""
-        failure = DBOS.run_step({"name": "make", **AGAIN}, self._make, sum_id)
-        return failure or DBOS.run_step({"name": "publish", **AGAIN}, self._publish, sum_id)
+        with self._attendance.at_work():
+            failure = DBOS.run_step({"name": "make", **AGAIN}, self._make, sum_id)
+            return failure or DBOS.run_step({"name": "publish", **AGAIN}, self._publish, sum_id)
 
     def _is_asked_again(self, sum_id: str, status: str) -> bool:
         """Whether the last attempt ended with a refusal and a person asked once more."""
@@ -101,8 +111,8 @@ class DoseFlow(DBOSConfiguredInstance):
 
         Raises
         ------
-        PASSING
-            An outage that the step waits for.
+        Exception
+            One that passes by itself (`is_passing`), for which the step waits.
         """
         row = record.row_of(self._engine, sum_id)
         if row is None:
@@ -116,13 +126,13 @@ class DoseFlow(DBOSConfiguredInstance):
         job = DoseJob(row, self._folder(sum_id), pages, self._settings, self._engine, self._store, tell)
         try:
             make(job)
-        except PASSING:
-            raise
-        except RadgateError as error:
-            log.warning("dose sum refused: %s", error.code)
-            record.set_state(self._engine, sum_id, "REFUSED", error.message)
-            return error.message
-        except Exception as error:  # noqa: BLE001 - the boundary of the step: counted, logged by code, shown as a state
+        except Exception as error:  # the boundary of the step: counted, logged by code, shown as a state
+            if is_passing(error):
+                raise
+            if isinstance(error, RadgateError):
+                log.warning("dose sum refused: %s", error.code)
+                record.set_state(self._engine, sum_id, "REFUSED", error.message)
+                return error.message
             log.error("dose sum failed: %s at %s", type(error).__name__, places(error))
             record.set_state(self._engine, sum_id, "FAILED", reason_of(error))
             return reason_of(error)
@@ -133,8 +143,8 @@ class DoseFlow(DBOSConfiguredInstance):
 
         Raises
         ------
-        PASSING
-            An outage that the step waits for.
+        Exception
+            One that passes by itself (`is_passing`), for which the step waits.
         """
         row = record.row_of(self._engine, sum_id)
         if row is None:
@@ -145,9 +155,9 @@ class DoseFlow(DBOSConfiguredInstance):
             self._keep_result(row, kept_json(folder / "result.json"), objects)
             parcels = [Parcel(o["sop_uid"], o["sha256"], o["outlet"], n) for n, o in enumerate(objects)]
             enqueue(self._engine, sum_id, row.study_uid, parcels, self._settings.destinations)
-        except PASSING:
-            raise
-        except Exception as error:  # noqa: BLE001 - the boundary of the step: counted, logged by code, shown as a state
+        except Exception as error:  # the boundary of the step: counted, logged by code, shown as a state
+            if is_passing(error):
+                raise
             log.error("dose delivery failed: %s at %s", type(error).__name__, places(error))
             record.set_state(self._engine, sum_id, "FAILED", reason_of(error))
             return reason_of(error)

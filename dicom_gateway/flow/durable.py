@@ -10,14 +10,13 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, Serializer, SetWorkflowID, StepOptions
+from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, Serializer, StepOptions
 from sqlalchemy import Engine, select
 
 from dicom_gateway.flow import record
@@ -30,7 +29,8 @@ from dicom_gateway.flow.publish import publish
 from dicom_gateway.flow.steps import STEPS, Job, Tools
 from dicom_gateway.flow.study_files import StudyFiles
 from dicom_gateway.flow.summary import scan_summary
-from dicom_gateway.quality.holds import held, keep_hold
+from dicom_gateway.flow.workflows import QUEUE, Attendance, begin
+from dicom_gateway.quality.holds import held, keep_hold, undone
 from dicom_gateway.route.facts import Facts
 from dicom_gateway.settings import Settings
 from dicom_gateway.store import tables
@@ -40,17 +40,10 @@ __all__ = ["StudyFlow", "launch", "shut_down"]
 
 log = logging.getLogger(__name__)
 
-QUEUE = "studies"
-BROKEN_OFF = ("ERROR", "CANCELLED", "MAX_RECOVERY_ATTEMPTS_EXCEEDED")
-
 AGAIN = StepOptions(retries_allowed=True, interval_seconds=1.0, max_attempts=10, backoff_rate=2.0)
 """For errors that pass. Nine waits of 1, 2, 4 ... 256 s: about eight and a half minutes in all."""
 
 JOB_STATES = {"qc": "QC", "run": "RUN", "measure": "MEASURED", "encode": "ENCODED", "validate": "VALIDATED"}
-
-
-def _workflow_id(study_uid: str, version: int, attempt: int) -> str:
-    return f"{study_uid}:{version}" if attempt == 1 else f"{study_uid}:{version}:{attempt}"
 
 
 class JsonSerializer(Serializer):
@@ -104,56 +97,39 @@ class StudyFlow(DBOSConfiguredInstance):
         self._on_sendable = on_sendable
         self._lock = threading.Lock()
         self._files: dict[str, StudyFiles] = {}
-        self._running: set[str] = set()
-        self._stalled: set[str] = set()
+        self._attendance = Attendance()
 
     def start(self, study_uid: str, version: int) -> None:
         """Enqueue the workflow of a study version; a second call changes nothing, unless the first broke off."""
-        attempt = 1
-        while (status := DBOS.get_workflow_status(_workflow_id(study_uid, version, attempt))) is not None:
-            if status.status not in BROKEN_OFF:
-                return
-            attempt += 1
-        with SetWorkflowID(_workflow_id(study_uid, version, attempt)):
-            DBOS.enqueue_workflow(QUEUE, self.process, study_uid, version)
+        begin(f"{study_uid}:{version}", self.process, study_uid, version)
+
+    def release(self, job_id: str) -> None:
+        """Enqueue a job that a person has decided on; a second call changes nothing, unless the first broke off."""
+        begin(f"{job_id}:decided", self.go_on, job_id)
 
     def care(self) -> None:
         """Take up again what ended or stands still without an outcome; called every minute or so.
 
-        A disk that stays full for longer than a step is tried again ends a workflow. One that is full just while the
-        outcome of a step is recorded leaves it waiting in the database, with nobody working on it: that is believed
-        when it is found so twice.
+        A disk that stays full for longer than a step is tried again ends a workflow.
         """
-        stalled = set()
-        for study_uid, version in record.unfinished_studies(self._engine):
-            for status in DBOS.list_workflows(workflow_id_prefix=_workflow_id(study_uid, version, 1), status="PENDING"):
-                if status.workflow_id not in self._running:
-                    stalled.add(status.workflow_id)
+        studies, jobs = record.unfinished_studies(self._engine), undone(self._engine)
+        self._attendance.resume_stalled(
+            [f"{uid}:{version}" for uid, version in studies] + [f"{j}:decided" for j in jobs]
+        )
+        for study_uid, version in studies:
             self.start(study_uid, version)
-        for workflow_id in stalled & self._stalled:
-            log.warning("a workflow stood still and goes on")
-            DBOS.resume_workflow(workflow_id, queue_name=QUEUE)
-        self._stalled = stalled
+        for job_id in jobs:
+            self.release(job_id)
 
     @property
     def at_work(self) -> int:
         """Workflows that a thread of this process works on."""
-        return len(self._running)
-
-    @contextmanager
-    def _at_work(self) -> Iterator[None]:
-        """Remember that a thread works on the present workflow."""
-        workflow_id = str(DBOS.workflow_id)
-        self._running.add(workflow_id)
-        try:
-            yield
-        finally:
-            self._running.discard(workflow_id)
+        return len(self._attendance)
 
     @DBOS.workflow()
     def process(self, study_uid: str, version: int) -> str:
         """Take one study version from its files to the delivery ledger; returns its state."""
-        with self._at_work():
+        with self._attendance.at_work():
             inputs = DBOS.run_step({"name": "freeze", **AGAIN}, self._freeze, study_uid)
             jobs = DBOS.run_step({"name": "route", **AGAIN}, self._route, study_uid, version, inputs)
             for job in jobs:
@@ -165,19 +141,13 @@ class StudyFlow(DBOSConfiguredInstance):
     @DBOS.workflow()
     def go_on(self, job_id: str) -> str:
         """Take a job that was held to its end, as a person has decided; returns its state."""
-        kept = DBOS.run_step({"name": "decision", **AGAIN}, self._decision, job_id)
-        job, inputs = kept["plan"], kept["inputs"]
-        self._work(job, inputs)
-        return DBOS.run_step(
-            {"name": "finish", **AGAIN}, self._finish, job["study_uid"], job["version"], [job_id], inputs
-        )
-
-    def release(self, job_id: str) -> None:
-        """Enqueue a job that a person has decided on; a second call changes nothing."""
-        workflow_id = f"{job_id}:decided"
-        if DBOS.get_workflow_status(workflow_id) is None:
-            with SetWorkflowID(workflow_id):
-                DBOS.enqueue_workflow(QUEUE, self.go_on, job_id)
+        with self._attendance.at_work():
+            kept = DBOS.run_step({"name": "decision", **AGAIN}, self._decision, job_id)
+            job, inputs = kept["plan"], kept["inputs"]
+            self._work(job, inputs)
+            return DBOS.run_step(
+                {"name": "finish", **AGAIN}, self._finish, job["study_uid"], job["version"], [job_id], inputs
+            )
 
     def _work(self, job: dict[str, Any], inputs: list[list[str]]) -> None:
         """The durable steps of one job."""

@@ -5,12 +5,13 @@ import logging
 import time
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Engine, func, insert, select, update
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from dicom_gateway.store import tables
 from imaging.errors import RadgateError
@@ -155,12 +156,12 @@ class DatabaseJournal(Journal):
         log.info("step %s %s in %.2f s", step.name, step.state, step.elapsed_s)
 
     def progress(self, job_id: str, fraction: float, what: str = "") -> None:
-        """Write progress to the job's row, at most twice a second."""
+        """Write progress to the job's row, at most twice a second; a database that is away must not end the work."""
         now = time.monotonic()
         if now - self._last_progress < PROGRESS_EVERY_S and fraction < 1.0:
             return
         self._last_progress = now
-        with self._engine.begin() as connection:
+        with suppress(OperationalError, InterfaceError), self._engine.begin() as connection:
             connection.execute(
                 update(tables.job).where(tables.job.c.id == job_id).values(progress=fraction, changed=time.time())
             )

@@ -12,7 +12,7 @@ from jinja2 import ChainableUndefined, Environment, PackageLoader
 from markupsafe import Markup
 
 from dicom_gateway.web.study import StudyView
-from dicom_gateway.web.texts import advice, clock_time, decimals, phrased, size_text, translator
+from dicom_gateway.web.texts import advice, clock_time, decimals, is_coming, phrased, size_text, translator
 from dicom_gateway.web.worklist import PAGE_ROWS, WAITING, Filter, Worklist, incomplete_reason, known_states
 
 __all__ = ["assets_digest", "mark_of", "render", "study_sections", "worklist_pieces"]
@@ -39,6 +39,7 @@ def environment() -> Environment:
         dicom_date=dicom_date,
         colour=colour,
         problems=problems,
+        is_coming=is_coming,
         unit=unit_text,
     )
     return made
@@ -154,15 +155,13 @@ def problems(view: StudyView) -> list[dict[str, Any]]:
         for bundle in job["bundles"]
         if bundle.get("status", "ok") != "ok" and bundle.get("reason") not in {p["text"] for p in found}
     ]
-    late = {
-        d["destination"]: d
-        for r in view.results
-        for o in r["objects"]
-        for d in o["deliveries"]
-        if d["state"] in WAITING and d["last_error"]
+    waiting = {
+        d["destination"] for r in view.results for o in r["objects"] for d in o["deliveries"] if d["state"] in WAITING
     }
     found += [
-        {"title": ("study", "unreached"), "about": name, "text": d["last_error"]} for name, d in sorted(late.items())
+        {"title": ("study", "unreached"), "about": name, "text": text}
+        for name, text in sorted(view.unreached.items())
+        if name in waiting
     ]
     if view.is_split and not view.stacks:
         found += [

@@ -23,7 +23,7 @@ from dicom_gateway.store.tables import (
     study,
     study_version,
 )
-from dicom_gateway.web.worklist import incomplete_reason
+from dicom_gateway.web.worklist import incomplete_reason, unreached
 
 __all__ = ["JOB_STEPS", "StudyView", "read_study"]
 
@@ -52,6 +52,8 @@ class StudyView:
     results: list[dict[str, Any]]
     events: Sequence[Row]
     quarantined: int
+    unreached: Mapping[str, str]
+    """The last error of each destination that sends wait for, of this or another study."""
 
     @property
     def state(self) -> str:
@@ -98,6 +100,7 @@ def read_study(connection: Connection, study_uid: str, version: int | None = Non
         quarantined=connection.execute(
             select(func.count()).where(quarantine.c.study_uid == study_uid, quarantine.c.settled.is_(None))
         ).scalar_one(),
+        unreached=unreached(connection),
     )
 
 

@@ -1,5 +1,6 @@
 """The texts of the pages in Chinese and English, and the forms of numbers and times that people read."""
 
+import time
 import tomllib
 from collections.abc import Callable
 from datetime import datetime
@@ -12,6 +13,7 @@ __all__ = [
     "advice",
     "clock_time",
     "decimals",
+    "is_coming",
     "phrased",
     "size_text",
     "text_table",
@@ -61,6 +63,11 @@ def advice(code: str, language: str) -> str:
 def clock_time(seconds: float | None) -> str:
     """A time of the database in local time, to the second."""
     return "" if not seconds else datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def is_coming(seconds: float) -> bool:
+    """Whether a time of the database lies ahead."""
+    return seconds > time.time()
 
 
 def size_text(size_bytes: float | None) -> str:

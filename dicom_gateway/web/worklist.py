@@ -22,7 +22,16 @@ from dicom_gateway.store.tables import (
     study_version,
 )
 
-__all__ = ["Filter", "Worklist", "WorklistRow", "held_up", "incomplete_reason", "known_states", "read_worklist"]
+__all__ = [
+    "Filter",
+    "Worklist",
+    "WorklistRow",
+    "held_up",
+    "incomplete_reason",
+    "known_states",
+    "read_worklist",
+    "unreached",
+]
 
 PAGE_ROWS = 60
 GOOD = ("ACCEPTED", "WARNED", "COMMITTED", "VERIFIED")
@@ -72,7 +81,9 @@ class WorklistRow:
     failed: int = 0
     sends: int = 0
     unreached: int = 0
-    """Sends that went wrong and are tried again: the destination is down, or refuses for now."""
+    """Sends that wait for a destination that is down, or refuses for now."""
+    unreached_why: dict[str, str] = field(default_factory=dict)
+    """The last error of each such destination."""
     quarantined: int = 0
     incomplete: str = ""
     """Why the images were not all there, where work went on with those that were."""
@@ -181,8 +192,16 @@ def _is_problem(state: ColumnElement[Any]) -> ColumnElement[bool]:
 
 
 def held_up() -> tuple[ColumnElement[bool], ...]:
-    """Sends that an attempt went wrong for and that wait for the next."""
-    return (delivery.c.state.in_(WAITING), delivery.c.last_error.is_not(None))
+    """Sends that wait for a destination that did not take an object of late, whether they were tried or not."""
+    tried = delivery.alias()
+    unwell = select(tried.c.destination).where(tried.c.state.in_(WAITING), tried.c.last_error.is_not(None))
+    return (delivery.c.state.in_(WAITING), delivery.c.destination.in_(unwell))
+
+
+def unreached(connection: Connection) -> dict[str, str]:
+    """The last error of each destination that sends wait for."""
+    last = select(delivery.c.destination, func.max(delivery.c.last_error)).group_by(delivery.c.destination)
+    return dict(connection.execute(last.where(*held_up())).all())
 
 
 def _row(found: Any) -> WorklistRow:
@@ -269,14 +288,16 @@ def _add_results(connection: Connection, rows: dict[str, WorklistRow]) -> None:
         row.sends += count
         row.delivered += count if state in GOOD else 0
         row.failed += count if state in BAD else 0
-    for result_id, destination, error, count in connection.execute(
-        select(delivery.c.result_id, delivery.c.destination, func.max(delivery.c.last_error), func.count())
+    why = unreached(connection)
+    for result_id, destination, count in connection.execute(
+        select(delivery.c.result_id, delivery.c.destination, func.count())
         .where(delivery.c.result_id.in_(newest_results), *held_up())
         .group_by(delivery.c.result_id, delivery.c.destination)
+        .order_by(delivery.c.destination)
     ):
         row = rows[newest_results[result_id]]
         row.unreached += count
-        row.reason = f"{row.reason} {destination}: {error}".strip()
+        row.unreached_why[destination] = why.get(destination, "")
 
 
 def _reason_of(document: Any) -> str:

@@ -1,5 +1,6 @@
 """The durable work on a sum: delivered once, tried again when a person asks again, never in the way of a study."""
 
+import errno
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -103,7 +104,7 @@ def test_a_sum_is_made_stored_and_in_the_ledger(site: DoseSite, flow: DoseFlow, 
     assert len(rows) == len({r.sop_uid for r in rows}) == len(made)
     assert {m.outlet for m in made} == {"rtdose", "rtstruct", "sc", "sr", "pdf"}
     assert {i.sop_uid for i in site.store.instances(origin="result")} == {m.sop_uid for m in made}
-    assert told == [1]
+    wait_for("the word to the courier", lambda: told == [1], 60)
     assert not (site.settings.store.root / "work" / f"dose-{sum_id}").exists()
     site.sum_id = sum_id
     assert (site.pages / "page.json").is_file()
@@ -170,10 +171,17 @@ def test_a_fault_of_the_program_ends_a_sum_with_its_type_and_no_text(
     assert "Zhang" not in row.reason
 
 
-def test_a_database_that_restarts_is_waited_for(
-    site: DoseSite, flow: DoseFlow, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    "fault",
+    [
+        OperationalError("select", {}, ConnectionError("the database restarts")),
+        OSError(errno.ENOSPC, "No space left on device"),
+    ],
+)
+def test_a_database_that_restarts_or_a_full_disk_is_waited_for(
+    site: DoseSite, flow: DoseFlow, monkeypatch: pytest.MonkeyPatch, fault: Exception
 ) -> None:
-    left = [OperationalError("select", {}, ConnectionError("the database restarts"))]
+    left = [fault]
 
     def planted(job: DoseJob) -> None:
         if left:

@@ -14,8 +14,9 @@ from sqlalchemy.exc import OperationalError
 
 from dicom_gateway.flow import durable, steps
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
-from dicom_gateway.flow.journal import Step
+from dicom_gateway.flow.journal import DatabaseJournal, Step
 from dicom_gateway.flow.steps import STEPS, Job, Tools
+from dicom_gateway.flow.workflows import BROKEN_OFF
 from dicom_gateway.route.rules import default_routes
 from dicom_gateway.settings import Settings
 from dicom_gateway.settings import Store as StoreSettings
@@ -131,6 +132,17 @@ def test_a_full_disk_in_a_step_is_waited_for(
     assert len(messages) == 2
 
 
+def test_a_database_that_is_locked_for_a_mark_of_progress_ends_nothing(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def locked(*_: Any) -> None:
+        raise outage()
+
+    monkeypatch.setattr(engine, "begin", locked)
+
+    DatabaseJournal(engine, "1.2.3", 1).progress("job", 0.5)
+
+
 @pytest.mark.parametrize("place", ["keep_regions", "dciodvfy_findings"])
 def test_a_disk_that_is_full_inside_a_bundle_or_beside_the_validator_costs_no_structure(
     flow: StudyFlow, engine: Engine, study_uid: str, monkeypatch: pytest.MonkeyPatch, place: str
@@ -233,7 +245,7 @@ def test_a_workflow_that_broke_off_starts_anew(
         from dbos import DBOS
 
         status = DBOS.get_workflow_status(f"{study_uid}:1")
-        return status is not None and status.status in durable.BROKEN_OFF
+        return status is not None and status.status in BROKEN_OFF
 
     once: Any = {**durable.AGAIN, "max_attempts": 1}
     monkeypatch.setattr(durable, "AGAIN", once)

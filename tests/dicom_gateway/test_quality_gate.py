@@ -1,5 +1,7 @@
 """What a bundle asks of image quality: refuse, hold for a person, run with a warning; each with a planted fault."""
 
+import sqlite3
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import pytest
 from pydicom import dcmread
 from sqlalchemy import Engine, insert, select
+from sqlalchemy.exc import OperationalError
 
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
 from dicom_gateway.flow.gating import held_reasons, holding, keep_release, stopped, word_for
@@ -222,20 +225,7 @@ def flow(settings: Settings, engine: Engine) -> Iterator[StudyFlow]:
 def test_a_held_job_goes_on_as_a_person_decides_and_the_record_says_who(
     flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path, decision: str, status: str
 ) -> None:
-    store = Store.open(settings, engine)
-    receipts = [store.receive(f.read_bytes(), peer="CT1") for f in faulty_ct(tmp_path / "ct")]
-    study_uid = receipts[0].study_uid
-    with engine.begin() as connection:
-        connection.execute(
-            insert(tables.study_version).values(
-                study_uid=study_uid, version=1, state="COMPLETE", opened=1.0, changed=1.0
-            )
-        )
-    flow.start(study_uid, 1)
-    wait_for("the hold", lambda: state_of(engine) == "HELD", 120)
-    with engine.connect() as connection:
-        [waiting] = read_board(connection).holds
-        assert connection.execute(select(tables.result.c.id)).all() == []
+    waiting = hold_one(flow, settings, engine, tmp_path)
 
     assert decide_hold(engine, waiting["id"], decision, who="王医生", role="radiologist", reason="急诊") is not None
     assert decide_hold(engine, waiting["id"], "released", who="x", role="radiologist", reason="y") is None
@@ -254,6 +244,53 @@ def test_a_held_job_goes_on_as_a_person_decides_and_the_record_says_who(
     assert "王医生" not in str(document)
     assert events[f"quality_{decision}"]["by"] == "王医生" and "quality_held" in events
     assert undone(engine) == []
+
+
+def test_a_released_job_that_a_full_disk_stopped_is_taken_up_again(
+    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dbos._sys_db import SystemDatabase
+
+    waiting = hold_one(flow, settings, engine, tmp_path)
+    decide_hold(engine, waiting["id"], "released", who="王医生", role="radiologist", reason="急诊")
+    wait_for("the thread to end", lambda: flow.at_work == 0, 60)
+    refused = threading.Event()
+
+    def full(*_: Any, **__: Any) -> None:
+        refused.set()
+        raise OperationalError("insert", {}, sqlite3.OperationalError("database or disk is full"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SystemDatabase, "record_operation_result", full)
+        patch.setattr(SystemDatabase, "update_workflow_outcome", full)
+        flow.release(waiting["job_id"])
+        assert refused.wait(60)
+        wait_for("the thread to end", lambda: flow.at_work == 0, 60)
+
+    flow.care()
+    flow.care()
+
+    wait_for("the end", lambda: state_of(engine) == "DELIVERED", 120)
+    assert undone(engine) == []
+
+
+def hold_one(flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path) -> dict[str, Any]:
+    """A study whose only job waits for a person; its row of the board."""
+    store = Store.open(settings, engine)
+    receipts = [store.receive(f.read_bytes(), peer="CT1") for f in faulty_ct(tmp_path / "ct")]
+    study_uid = receipts[0].study_uid
+    with engine.begin() as connection:
+        connection.execute(
+            insert(tables.study_version).values(
+                study_uid=study_uid, version=1, state="COMPLETE", opened=1.0, changed=1.0
+            )
+        )
+    flow.start(study_uid, 1)
+    wait_for("the hold", lambda: state_of(engine) == "HELD", 120)
+    with engine.connect() as connection:
+        [waiting] = read_board(connection).holds
+        assert connection.execute(select(tables.result.c.id)).all() == []
+    return dict(waiting)
 
 
 def state_of(engine: Engine) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, select
 
 from dicom_gateway.complete.engine import Decision
 from dicom_gateway.complete.versions import decide_version, open_version
@@ -206,12 +206,41 @@ def test_a_destination_that_is_down_is_named_on_every_page(site: FilledSite, cli
     with site.engine.connect() as connection:
         row = next(r for r in read_worklist(connection, Filter()).rows if r.study_uid == uid)
     assert row.unreached == 2
-    assert row.reason.endswith(error)
+    assert row.unreached_why == dict.fromkeys(("pacs_main", "tps"), error)
     for page in (f"/study/{uid}", "/status", "/"):
         assert error in client.get(page).text, page
 
     site.change(tables.delivery, tables.delivery.c.position == 3, state="ACCEPTED", last_error=None)
     assert uid not in listed_problems(site)
+
+
+def test_a_send_that_waits_behind_another_study_says_that_the_destination_is_down(
+    site: FilledSite, client: httpx.Client
+) -> None:
+    uid = delivered(site)
+    error = "Connection refused at 127.0.0.1; see that it is up."
+    site.change(tables.delivery, tables.delivery.c.position == 3, state="PENDING", last_error=None, next_try=1.0)
+    assert uid not in listed_problems(site)
+    with site.engine.connect() as connection:
+        mine = connection.execute(select(tables.delivery).where(tables.delivery.c.position == 3)).mappings().first()
+    assert mine is not None
+    first = {
+        **mine,
+        "id": None,
+        "study_uid": "1.2.3",
+        "sop_uid": "1.2.3.4",
+        "position": 9,
+        "result_id": "of another study",
+        "attempts": 5,
+    }
+    site.add(tables.delivery, **{**first, "last_error": error})
+
+    assert uid in listed_problems(site)
+    [row] = re.findall(rf'<tr id="study-{uid}".*?</tr>', client.get("/").text, re.DOTALL)
+    page = client.get(f"/study/{uid}").text
+    assert error in row
+    assert error in page.split('class="notice"')[1].split("</ul>")[0]
+    assert "一分钟内" in page, "a next try in the past is not shown"
 
 
 def test_a_failed_result_of_an_earlier_version_is_no_problem_of_the_newest(site: FilledSite) -> None:
