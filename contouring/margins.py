@@ -171,6 +171,13 @@ class _Reach:
         """Points of the surface in units of the margins."""
         return cKDTree(self.solid.surface_points_lps() / self.margin.positive_lps)
 
+    @cached_property
+    def slack(self) -> float:
+        """Mean square distance, in units of the margins, from a place on the surface to the nearest point of it."""
+        if self.from_outside:
+            return 0.0
+        return self.solid.point_gap_mm2 * float(np.mean(1 / self.margin.positive_lps**2))
+
     def within(self, points_lps: FloatArray) -> FloatArray:
         """How much a point lies within the margins: 0, 1, or between beside the surface."""
         scale_mm = self.scale_mm
@@ -187,8 +194,9 @@ class _Reach:
         if not self.is_symmetric:
             positive, negative = self.margin.positive_lps, self.margin.negative_lps
             return reach(self.solid, points_lps, positive, negative, from_outside=self.from_outside)
-        found, _ = self.tree.query(points_lps / self.margin.positive_lps, distance_upper_bound=largest + 1e-9)
-        return np.minimum(found, 1e3)
+        found, _ = self.tree.query(points_lps / self.margin.positive_lps, distance_upper_bound=largest + self.slack)
+        found = np.minimum(found, 1e3)
+        return np.asarray(np.sqrt(np.maximum(found**2 - self.slack, 0.0)))
 
 
 def _taken(around: _Reach, box: tuple[slice, slice, slice], grid: Grid, voxels: NDArray[np.intp]) -> BoolArray:

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from contouring.errors import EmptyStructure, GridMismatch
 from contouring.margins import Margin, grow, margin_mm, shrink
 from contouring.min_plus import SURFACE_OFFSET_MM, min_plus_passes
+from contouring.shapes import Placed, Shape, ellipsoid, rotation, torus
+from contouring.shapes import sphere as sphere_shape
 from contouring.solid import solid_of
 from contouring.volumes import volume_cc
 from imaging.errors import MissingSlices
@@ -63,27 +65,66 @@ def test_spheres_grow_to_their_volume(axes: NDArray[np.float64], radius_mm: floa
 @pytest.mark.parametrize(
     ("spacing", "radius_mm", "margin", "worst"),
     [
-        # Spheres of 10 mm are drawn by 7 or 8 slices, and their voxels alone miss their volume by up to 1.4 %.
-        ((3.0, 1.0, 1.0), 10.0, 5.0, 0.015),
-        ((2.5, 0.98, 0.98), 10.0, 5.0, 0.013),
-        ((3.0, 1.0, 0.9), 15.0, 5.0, 0.006),
-        ((2.5, 0.9, 1.1), 20.0, 3.0, 0.006),
+        # Spheres of 10 mm are drawn by 7 or 8 slices, and their voxels alone miss their volume by up to 2.2 %.
+        ((3.0, 1.0, 1.0), 10.0, 5.0, 0.011),
+        ((2.5, 0.98, 0.98), 10.0, 5.0, 0.010),
+        ((3.0, 1.0, 0.9), 15.0, 5.0, 0.005),
+        ((2.5, 0.9, 1.1), 20.0, 3.0, 0.005),
     ],
 )
 def test_every_single_sphere_grows_to_its_volume_wherever_it_lies(
     spacing: tuple[float, float, float], radius_mm: float, margin: float, worst: float
 ) -> None:
     grid = grid_for(AXIAL, spacing, 2 * (radius_mm + margin) + 12)
-    points = centres(grid)
-    rng = np.random.default_rng(11)
-    errors = []
-    for _ in range(6):
-        middle = points.mean(axis=0) + (rng.random(3) - 0.5) * (spacing[2], spacing[1], spacing[0])
-        mask = (np.linalg.norm(points - middle, axis=1) < radius_mm).reshape(grid.shape)
-        grown = grow(Region.from_mask(mask), grid, Margin.uniform(margin))
-        errors.append(volume_cc(grown, grid) / ball_cc(radius_mm + margin) - 1)
+
+    errors = errors_of(sphere_shape(radius_mm), grid, margin, ball_cc(radius_mm + margin), places=10)
 
     assert np.abs(errors).max() <= worst
+    assert abs(np.mean(errors)) <= 0.003
+
+
+@pytest.mark.parametrize("margin", [5.0, -3.0])
+def test_rings_and_ellipsoids_of_any_direction_change_by_their_margin(margin: float) -> None:
+    """Shapes that nothing in the reconstruction was derived from, so that it is not fitted to spheres."""
+    grid = grid_for(AXIAL, (3.0, 1.0, 0.9), 92)
+    ring = torus(22, 10)
+
+    errors = errors_of(ring, grid, margin, torus(22, 10 + margin).volume_mm3 / 1000, places=3)
+
+    assert np.abs(errors).max() <= 0.01
+    flat = grid_for(AXIAL, (3.0, 1.0, 0.9), 56)
+    errors = errors_of(ellipsoid(15, 13, 10.5), flat, margin, parallel_ellipsoid_cc((15, 13, 10.5), margin), places=5)
+    # What shrinking leaves is so small that its own voxels miss its volume by 2 %.
+    assert np.abs(errors).max() <= (0.01 if margin > 0 else 0.02)
+
+
+def errors_of(shape: Shape, grid: Grid, margin: float, truth_cc: float, places: int) -> list[float]:
+    """Relative volume errors of a shape grown or shrunk, at random places between the voxels and turned at random."""
+    rng = np.random.default_rng(11)
+    middle = centres(grid).mean(axis=0)
+    errors = []
+    for _ in range(places):
+        placed = Placed(shape, middle + (rng.random(3) - 0.5) * 2.5, rotation(*(rng.random(3) * 360)))
+        region = Region.from_mask(placed.mask(grid))
+        changed = (
+            grow(region, grid, Margin.uniform(margin)) if margin > 0 else shrink(region, grid, Margin.uniform(-margin))
+        )
+        errors.append(volume_cc(changed, grid) / truth_cc - 1)
+    return errors
+
+
+def parallel_ellipsoid_cc(half_axes: tuple[float, float, float], margin: float) -> float:
+    """Steiner's formula; area and mean curvature from the support function over all directions."""
+    height, weight = np.polynomial.legendre.leggauss(200)
+    turn = (np.arange(400) + 0.5) * np.pi / 200
+    flat = np.sqrt(1 - height**2)[:, None]
+    directions = np.stack([flat * np.cos(turn), flat * np.sin(turn), np.repeat(height[:, None], 400, axis=1)], axis=-1)
+    support = np.linalg.norm(directions * half_axes, axis=-1)
+    each = weight[:, None] * np.pi / 200
+    volume = 4 / 3 * np.pi * np.prod(half_axes)
+    area = float((np.prod(half_axes) ** 2 / support**4 * each).sum())
+    bend = float((support * each).sum())
+    return float(volume + area * margin + bend * margin**2 + 4 / 3 * np.pi * margin**3) / 1000
 
 
 def test_a_voxel_centre_prototype_would_fail_by_ten_percent() -> None:
@@ -141,7 +182,8 @@ def test_each_side_has_its_own_margin() -> None:
     grown = points[grow(region, grid, Margin(2, 9, 3, 7, 12, 0)).mask().ravel()]
 
     beyond, before = grown.max(axis=0) - own.max(axis=0), own.min(axis=0) - grown.min(axis=0)
-    assert beyond == pytest.approx([2, 7, 12], abs=1.3)
+    # The pole that rises by 12 mm lies between slices 2.5 mm apart.
+    assert (np.abs(beyond - [2, 7, 12]) <= [1.3, 1.3, 2.5]).all()
     assert before == pytest.approx([9, 3, 0], abs=1.3)
 
 
