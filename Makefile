@@ -7,7 +7,7 @@ STUDY ?=
 KEEP ?=
 MARKS ?=
 
-.PHONY: help install demo test pylinac lint bench docs-settings clean
+.PHONY: help install demo test pylinac lint bench clean
 help:            ## this list
 	@grep -E '^[a-z-]+: *.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):[^#]*## */\1\t/' | expand -t 12
 

@@ -64,6 +64,7 @@ def outcome_table(outcome: "FolderOutcome") -> "Table":
         table.add_column(column, overflow="fold")
     # Words of a header are shown as they stand: a StudyDescription with "[CE]" is no markup.
     shapes = {s["id"]: f"{escape(s['modality'])} {' x '.join(str(n) for n in s['shape'])}" for s in outcome.stacks}
+    refusals = {s["id"]: s["refusal"] for s in outcome.stacks}
     routed = set()
     for job in outcome.jobs:
         routed.add(job.plan.stack)
@@ -76,16 +77,22 @@ def outcome_table(outcome: "FolderOutcome") -> "Table":
         )
     for explanation in outcome.explanations:
         if explanation.shape is not None and explanation.stack not in routed:
-            table.add_row(shapes[explanation.stack], "-", "not routed", escape(_nearest(explanation)))
+            why = [_nearest(explanation), refusals[explanation.stack]]
+            table.add_row(shapes[explanation.stack], "-", "not routed", escape("\n".join(t for t in why if t)))
     for group in outcome.leftovers:
         kind = escape(group["modality"] or "files")
-        table.add_row(f"{kind}: {group['files']}", "-", group["reason"], escape(group["message"]))
+        names = ", ".join(group["names"]) + (", ..." if group["files"] > len(group["names"]) else "")
+        table.add_row(f"{kind}: {group['files']}", "-", group["reason"], escape(f"{group['message']}\n{names}"))
     return table
 
 
 def _nearest(explanation: "StackExplanation") -> str:
-    """Why no route took a stack: the nearest one's first condition that does not hold."""
+    """Why no route took a stack: what was chosen instead, or the nearest route's first condition that does not hold."""
+    instead = [f"{route.route}: {route.not_chosen_because}" for route in explanation.routes if route.not_chosen_because]
+    if instead:
+        return "\n".join(instead)
     for route in explanation.routes:
         if route.route == explanation.nearest and route.first_failing:
-            return f"nearest is {route.route}: {route.clauses[route.first_failing - 1].sentence}"
-    return "no route matches"
+            clause = route.clauses[route.first_failing - 1].sentence
+            return f"nearest is {route.route}: {clause}; change its [[route]] in the settings, or add one"
+    return "no route matches; add a [[route]] for it to the settings"

@@ -156,7 +156,7 @@ def process_folder(
         planned([plan for plan, _ in work])
     outcome = FolderOutcome(
         stacks=[stack_summary(s) for s in scan.stacks],
-        leftovers=leftover_groups(scan.leftovers),
+        leftovers=leftover_groups(scan.leftovers, source),
         explanations=tuple(explanations),
         jobs=[],
     )

@@ -170,7 +170,8 @@ class Destination:
     )
     seg: str = setting(
         "binary",
-        "Kind of segmentation. `labelmap` is far smaller, and older viewers do not know it.",
+        "Kind of segmentation. `labelmap` is far smaller; older viewers do not know it, and structures that overlap "
+        "are written as `binary` all the same.",
         choices=("binary", "labelmap"),
     )
     connect_timeout_s: float = setting(10.0, "How long it may take to connect.", unit="s", at_least=0.1)

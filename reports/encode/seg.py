@@ -1,5 +1,6 @@
 """The DICOM segmentation of a result's structures, written by `contouring`."""
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from reports.encode.encoded import Capability, EncodedObject, encoding, finished
@@ -13,10 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["encode_seg"]
 
+OVERLAPPING = "Structures overlap, which a label map cannot hold: the segmentation is binary."
+
 
 @encoding("seg")
 def encode_seg(result: Result, stack: "Stack", *, capability: Capability | None = None) -> EncodedObject:
     """The segmentation of all structures: segment numbers and tracking UIDs are those of the result.
+
+    Where structures overlap, a destination that wants a label map gets a binary segmentation, with a warning.
 
     Raises
     ------
@@ -29,23 +34,29 @@ def encode_seg(result: Result, stack: "Stack", *, capability: Capability | None 
     EncodingError
         Something else went wrong; its type is named.
     """
+    from contouring.errors import OverlappingSegments
     from contouring.seg_write import write_seg
 
     capability = capability or Capability()
-    ds = write_seg(
+    write = partial(
+        write_seg,
         rois_of(result, stack),
         stack,
         made_at=result.created_at,
         algorithm=result.algorithm_of(result.structures[0]),
-        kind=capability.seg,
         settings_digest=settings_digest(result),
         item_charset=capability.item_charset,
     )
+    warnings = source_warnings(stack.header, copied=True)
+    try:
+        ds = write(kind=capability.seg)
+    except OverlappingSegments:
+        ds = write(kind="binary")
+        warnings = (*warnings, OVERLAPPING)
     segments = {int(s.SegmentNumber): s for s in ds.SegmentSequence}
     for structure in result.structures:
         segment = segments.get(structure.number)
         if segment is None or str(segment.SegmentLabel) != structure.name.tg263:
             raise InvalidObject("A segment does not carry the number of its structure; the SEG is not sent.")
         segment.TrackingID, segment.TrackingUID = structure.name.tg263, structure.tracking_uid
-    warnings = source_warnings(stack.header, copied=True)
     return finished("seg", ds, warnings=warnings, max_object_mb=capability.max_object_mb)

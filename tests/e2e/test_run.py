@@ -119,6 +119,24 @@ def test_a_series_without_a_route_says_which_was_nearest(mixed: tuple[Path, Path
     assert not any(j.plan.stack == unrouted.stack for j in outcome.jobs)
 
 
+def test_the_table_says_what_was_taken_instead_and_which_files_are_left(tmp_path: Path) -> None:
+    flat: dict[str, Any] = {"rows": 40, "columns": 37, "orientation": (1, 0, 0, 0, 1, 0), "plane_spacing_mm": 3.0}
+    write_series(tmp_path / "study" / "good", seed=8, study_seed=8, planes=31, **flat)
+    write_series(tmp_path / "study" / "gap", seed=9, study_seed=8, planes=24, **flat)[11].unlink()
+    (tmp_path / "study" / "good" / "notes.txt").write_text("no DICOM")
+
+    outcome = process(tmp_path / "study", tmp_path / "out")
+    console = Console(width=400, record=True, file=StringIO())
+    console.print(outcome_table(outcome))
+    lines = console.export_text().splitlines()
+
+    assert [job.plan.route.partition("+")[0] for job in outcome.jobs] == ["ct_body"]
+    row = next(number for number, line in enumerate(lines) if "CT 23 x 40 x 37" in line)
+    assert "larger" in lines[row]
+    assert any("slice distance" in line for line in lines[row : row + 4])
+    assert any("good/notes.txt" in line for line in lines)
+
+
 def test_words_of_a_header_are_no_markup_of_the_table(tmp_path: Path) -> None:
     """A stray "[/X]" would end the whole table with a traceback, and "[bold]" would vanish from it."""
     datasets = series_datasets(SeriesDescription(rows=11, columns=7, planes=5))

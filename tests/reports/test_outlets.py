@@ -11,8 +11,19 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pypdf import PdfReader
 
+from contouring.names import lookup
 from imaging.series import scan
-from reports import Capability, EncodedObject, ObjectRef, RunStatus, encode_all, encode_rtstruct, encode_seg, study_ref
+from reports import (
+    Capability,
+    EncodedObject,
+    ObjectRef,
+    RunStatus,
+    encode_all,
+    encode_rtstruct,
+    encode_seg,
+    measured_structure,
+    study_ref,
+)
 from reports.errors import ForeignGeometry, MissingMask, NotForSending
 from reports.numbers import format_volume_cc
 from reports.validate import dciodvfy_findings, validate
@@ -155,6 +166,20 @@ def test_a_label_map_and_crack_contours_are_written_where_wanted(case: Case) -> 
 
     assert read(seg).SegmentationType == "LABELMAP"
     assert rtstruct.sop_instance_uid != encode_rtstruct(case.result, case.stack).sop_instance_uid
+
+
+def test_structures_that_overlap_reach_a_destination_of_label_maps_all_the_same(case: Case) -> None:
+    first = case.result.structures[0]
+    run, study_uid = case.result.runs[0], case.stack.study_instance_uid
+    again = measured_structure(lookup("Larynx"), first.region, case.stack.grid, run=run, study_uid=study_uid, number=2)
+    overlapping = replace(case.result, structures=(first, again))
+    capability = Capability(outlets=("seg", "rtstruct"), seg="labelmap")
+
+    seg, rtstruct = encode_all(overlapping, case.stack, capability=capability)
+
+    assert read(seg).SegmentationType == "BINARY"
+    assert any("overlap" in warning for warning in seg.warnings)
+    assert len(read(rtstruct).ROIContourSequence) == 2
 
 
 def test_an_object_larger_than_wanted_says_so(case: Case) -> None:
