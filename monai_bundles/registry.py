@@ -185,7 +185,7 @@ def load_bundle(root: Path) -> Bundle:
     escaping = [path for path in weights if not (root / path).resolve().is_relative_to(root.resolve())]
     if escaping:
         raise BadMetadata("A weights file in configs/radgate.json lies outside the bundle; move it inside.")
-    gates = gates_of(radgate)
+    gates, left_out = gates_of(radgate), left_out_of(radgate)
     needs_network = _needs_network(inference)
     hashes = {str(p.relative_to(root)): file_sha256(p) for p in _files(root)}
     if not needs_network:
@@ -198,7 +198,7 @@ def load_bundle(root: Path) -> Bundle:
         algorithm=Algorithm(
             name=name,
             version=metadata["version"],
-            weights_sha256=tuple(sorted(value for value in weights.values() if value)),
+            weights_sha256=tuple(sorted(v for path, v in weights.items() if v and path not in left_out)),
             bundle_digest=digest(hashes),
             manufacturer=str(metadata["authors"]),
             deterministic=not needs_network,
@@ -215,7 +215,7 @@ def load_bundle(root: Path) -> Bundle:
         title={str(k): str(v) for k, v in radgate["title"].items()},
         output=output_of(radgate),
         inputs=inputs_of(radgate),
-        left_out=left_out_of(radgate),
+        left_out=left_out,
     )
 
 

@@ -14,6 +14,7 @@ from contouring.names import Code, StructureName
 from imaging.provenance import Algorithm
 from imaging.volume import Region
 from reports.errors import InvalidResult
+from reports.findings import ClassScore, Finding
 from reports.parts import InputVersion, ObjectRef, RefusedPart, Run, StackRef, Structure, StudyRef
 
 __all__ = ["SCHEMA", "form_of", "parts_of"]
@@ -32,6 +33,8 @@ def form_of(result: Any) -> dict[str, Any]:
         "runs": [_run(run) for run in result.runs],
         "qc": [json.loads(json.dumps(verdict)) for verdict in result.qc],
         "structures": [_structure(s) for s in result.structures],
+        **({"findings": [_plain(asdict(f)) for f in result.findings]} if result.findings else {}),
+        **({"scores": [asdict(s) for s in result.scores]} if result.scores else {}),
         "review": {"state": result.review},
         "supersedes": result.supersedes,
         "predecessors": [asdict(item) for item in result.predecessors],
@@ -65,6 +68,8 @@ def parts_of(data: Mapping[str, Any], regions: Mapping[str, Region]) -> dict[str
         "created_at": datetime.fromisoformat(data["created_at"]),
         "qc": tuple(data["qc"]),
         "structures": tuple(_structure_from(s, regions) for s in data["structures"]),
+        "findings": tuple(_finding_from(f) for f in data.get("findings", ())),
+        "scores": tuple(ClassScore(**s) for s in data.get("scores", ())),
         "review": data["review"]["state"],
         "supersedes": data["supersedes"],
         "predecessors": tuple(ObjectRef(**item) for item in data["predecessors"]),
@@ -137,6 +142,14 @@ def _structure_from(form: Mapping[str, Any], regions: Mapping[str, Region]) -> S
         "volume_cc": volume["value"],
         "region": regions.get(form["id"]),
     })
+
+
+def _finding_from(form: Mapping[str, Any]) -> Finding:
+    fields = dict(form)
+    for key in ("centre_lps", "size_mm"):
+        fields[key] = tuple(fields[key])
+    fields["measured"] = tuple((str(name), float(value)) for name, value in fields["measured"])
+    return Finding(**fields)
 
 
 def _code(code: Code) -> list[str]:

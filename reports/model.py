@@ -14,6 +14,7 @@ from imaging.geometry import Grid
 from imaging.provenance import Algorithm, deterministic_uid
 from imaging.volume import Region
 from reports.errors import InvalidResult
+from reports.findings import ClassScore, Finding
 from reports.json_form import SCHEMA, form_of, parts_of
 from reports.parts import InputVersion, ObjectRef, Run, Structure, StudyRef, geometry_digest, mask_digest
 
@@ -30,6 +31,8 @@ class Result:
     ----------
     qc
         Verdicts of `qc` in their JSON form, as given.
+    findings, scores
+        What was detected, with measurements, and how the image was classified.
     review
         "unreviewed" until a person signs.
     supersedes
@@ -55,6 +58,8 @@ class Result:
     review: str = "unreviewed"
     supersedes: str | None = None
     predecessors: tuple[ObjectRef, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    scores: tuple[ClassScore, ...] = ()
     schema: str = field(default=SCHEMA)
 
     def __post_init__(self) -> None:
@@ -82,7 +87,17 @@ class Result:
         replaced = [self.supersedes, [item.sop_instance_uid for item in self.predecessors]]
         masks = [[s.id, s.mask_sha256] for s in self.structures]
         stated = [self.study.study_uid, self.input.digest, self.status, self.created_at.isoformat()]
-        return [*stated, runs, masks, self.review, replaced]
+        told = [repr(item) for item in (*self.findings, *self.scores)]
+        return [*stated, runs, masks, self.review, replaced, *([told] if told else [])]
+
+    @property
+    def found(self) -> tuple[Any, ...]:
+        """Everything that was found: structures, findings and scores."""
+        return (*self.structures, *self.findings, *self.scores)
+
+    def finding_on(self, structure: Structure) -> Finding | None:
+        """The finding whose voxels a structure holds."""
+        return next((f for f in self.findings if f.structure == structure.id), None)
 
     def run(self, run_id: str) -> Run:
         """The run with this id."""
@@ -111,8 +126,8 @@ class Result:
             raise InvalidResult("The JSON form of the result is damaged; take it from the store again.") from fault
 
 
-def outcome(runs: Sequence[Run], structures: Sequence[Structure] = ()) -> Status:
-    """What a result with these runs and structures may say.
+def outcome(runs: Sequence[Run], found: Sequence[Any] = ()) -> Status:
+    """What a result with these runs may say, which found structures, findings or scores.
 
     "none_found" only where every run ended well, the gate let it pass without a warning, and its scope was covered
     completely; an empty output short of that is "partial". A refusal is not a failure: "failed" needs a run that tried.
@@ -128,7 +143,7 @@ def outcome(runs: Sequence[Run], structures: Sequence[Structure] = ()) -> Status
     if "held" in states:
         return "held"
     if states == {"ok"}:
-        if structures:
+        if found:
             return "findings"
         return "none_found" if all(r.scope_covered and r.gate == "RUN" for r in runs) else "partial"
     if "ok" in states:
@@ -196,7 +211,7 @@ def result_on(result: Result, grid: Grid, regions: Mapping[str, Region]) -> Resu
         structures.append(replace(measured, tracking_uid=structure.tracking_uid, edited=structure.edited))
     if not structures:
         return None
-    return replace(result, structures=tuple(structures), predecessors=())
+    return replace(result, structures=tuple(structures), predecessors=(), findings=(), scores=())
 
 
 def _check_result(result: Result) -> None:
@@ -211,7 +226,7 @@ def _check_result(result: Result) -> None:
         raise InvalidResult(f"This is no '{SCHEMA}' result; convert it with the version that wrote it.")
     if result.created_at.tzinfo is None:
         raise InvalidResult("The time of a result needs its time zone.")
-    expected = outcome(result.runs, result.structures)
+    expected = outcome(result.runs, result.found)
     if result.status != expected:
         raise InvalidResult(
             f"The runs and structures of this result mean '{expected}', not '{result.status}'; use reports.outcome.",
@@ -233,6 +248,11 @@ def _check_result(result: Result) -> None:
         run = runs.get(structure.run)
         if run is None or run.status != "ok":
             raise InvalidResult("A structure has to come from a run that ended well.", structure=structure.id)
+    known = {s.id for s in result.structures} | {""}
+    named = [(f.run, f.structure) for f in result.findings] + [(s.run, "") for s in result.scores]
+    for run_id, structure_id in named:
+        if run_id not in runs or structure_id not in known:
+            raise InvalidResult("A finding or score names a run or structure that the result does not have.")
     stacks = {s.id for s in result.input.stacks}
     for run in result.runs:
         if not set(run.targets) <= stacks:

@@ -56,6 +56,7 @@ from reports import (
     study_ref,
 )
 from reports.errors import InvalidObject
+from reports.findings import ClassScore, Finding, finding_of
 from reports.parts import ObjectRef
 from reports.pictures import Picture, key_pictures
 from reports.study import decoded_or_empty, undecodable_sentences
@@ -83,12 +84,15 @@ class Tools:
         What each destination accepts, by its name.
     names
         Names of structures, with the site's aliases.
+    undelivered
+        The form of objects that have no destination.
     """
 
     bundles: Mapping[str, Bundle]
     run: Runner
     destinations: Mapping[str, Capability] = field(default_factory=dict)
     names: NameTable = field(default_factory=NameTable.default)
+    undelivered: Capability = field(default_factory=Capability)
 
     def capabilities(self, names: Sequence[str]) -> tuple[Capability, ...]:
         """What the named destinations accept, each kind once; without a destination, what everybody accepts.
@@ -96,7 +100,7 @@ class Tools:
         Every object is written whatever outlets a destination takes, because the embedded store keeps them all.
         """
         everything = [replace(self.destinations[name], outlets=Capability().outlets) for name in names]
-        return tuple(dict.fromkeys(everything)) or (Capability(),)
+        return tuple(dict.fromkeys(everything)) or (self.undelivered,)
 
 
 @dataclass(frozen=True)
@@ -252,6 +256,8 @@ def measure(job: Job, step: Step) -> None:
     verdict = kept_json(job.folder / "qc.json")
     runs: list[Run] = []
     structures: list[Structure] = []
+    scores: list[ClassScore] = []
+    told: list[Finding] = []
     for number, name in enumerate(job.plan.bundles):
         kept = kept_json(job.folder / f"run-{number}.json")
         run = Run(
@@ -269,6 +275,8 @@ def measure(job: Job, step: Step) -> None:
             gate=kept.get("gate", "RUN"),
         )
         runs.append(run)
+        scores += [ClassScore(run.id, label, value) for label, value in kept.get("scores", ())]
+        told += [finding_of(run.id, entry) for entry in kept.get("findings", ())]
         if run.status == "ok":
             taken = {s.name.tg263 for s in structures}
             for found, region in _new(kept_regions(job.folder / f"regions-{number}.npz"), taken):
@@ -282,6 +290,8 @@ def measure(job: Job, step: Step) -> None:
                         number=len(structures) + 1,
                     )
                 )
+    # A structure that an earlier bundle of the route has delivered too is left out, and so is what was said of it.
+    findings = tuple(f for f in told if not f.structure or f.structure in {s.id for s in structures})
     result = Result(
         study=study_ref(job.stack.header),
         input=input_version(
@@ -293,10 +303,12 @@ def measure(job: Job, step: Step) -> None:
             ],
         ),
         runs=tuple(runs),
-        status=outcome(runs, structures),
+        status=outcome(runs, (*structures, *findings, *scores)),
         created_at=job.created_at,
         qc=(verdict,),
         structures=tuple(structures),
+        findings=findings,
+        scores=tuple(scores),
         supersedes=job.plan.supersedes or None,
         predecessors=tuple(ObjectRef(*reference) for reference in job.plan.predecessors),
     )
@@ -432,7 +444,7 @@ def _write_failure(job: Job, result: Result, reason: str) -> Result:
     runs = tuple(
         replace(run, status="failed", reason=reason, gate="RUN") if run.status == "ok" else run for run in result.runs
     )
-    failure = replace(result, runs=runs, structures=(), status=outcome(runs))
+    failure = replace(result, runs=runs, structures=(), findings=(), scores=(), status=outcome(runs))
     keep_json(job.folder / "result.json", failure.to_json())
     keep_json(job.folder / "pictures.json", [])
     _write_objects(job, failure)

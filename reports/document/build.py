@@ -6,6 +6,7 @@ from io import BytesIO
 from reportlab import rl_config
 from reportlab.pdfgen.canvas import Canvas
 
+from reports.document.findings import finding_section
 from reports.document.palette import INK, MUTED, RULE
 from reports.document.record import record_section
 from reports.document.sections import (
@@ -30,6 +31,7 @@ def report_pdf(result: Result, pictures: Sequence[Picture] = ()) -> bytes:
     sheets = Sheets()
     study_section(sheets, result)
     structure_section(sheets, result)
+    finding_section(sheets, result)
     quality_section(sheets, result)
     algorithm_section(sheets, result)
     picture_pages(sheets, pictures, result.structures)

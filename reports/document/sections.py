@@ -198,6 +198,10 @@ def _banner(sheets: Sheets, result: Result) -> None:
     """The status in a coloured field, with reasons and actions of what did not run."""
     (zh, en), (ground, ink) = STATUS_WORDS[result.status], STATUS_COLOURS[result.status]
     lines: list[tuple[str, float]] = []
+    if result.findings:
+        lines.append((f"发现 {len(result.findings)} 处 / {len(result.findings)} finding(s)", BODY_PT))
+    if result.scores:
+        lines.append((f"分类评分 {len(result.scores)} 项 / {len(result.scores)} class scores", BODY_PT))
     if result.structures:
         lines.append((f"勾画 {len(result.structures)} 个结构 / {len(result.structures)} structures contoured", BODY_PT))
     if result.status == "none_found":

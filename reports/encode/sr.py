@@ -96,6 +96,7 @@ def _content(result: Result, stack: "Stack", seg: EncodedObject | None, capabili
     )
     from pydicom.sr.codedict import codes
 
+    from reports.encode.sr_findings import finding_groups
     from reports.encode.sr_groups import quality_groups, status_groups, structure_group
 
     observer = DeviceObserverIdentifyingAttributes(
@@ -104,7 +105,11 @@ def _content(result: Result, stack: "Stack", seg: EncodedObject | None, capabili
         manufacturer_name=MANUFACTURER,
         model_name=f"radgate {radgate_version()}",
     )
-    groups = [structure_group(s, result.algorithm_of(s), seg, stack.sources[0]) for s in result.structures]
+    groups = [
+        structure_group(s, result.algorithm_of(s), seg, stack.sources[0], result.finding_on(s))
+        for s in result.structures
+    ]
+    groups += finding_groups(result, stack.sources[0])
     groups += status_groups(result, stack.sources[0])
     for verdict in result.qc:
         groups += quality_groups(SeriesVerdict.from_json(verdict), stack.sources)

@@ -25,6 +25,8 @@ from qc.image.result import CheckResult, Grade, SeriesVerdict
 from reports.codes import code
 from reports.encode.encoded import EncodedObject
 from reports.encode.identity import algorithm_parameters
+from reports.encode.sr_measurements import measurements_of
+from reports.findings import Finding
 from reports.model import Result
 from reports.numbers import format_volume_cc
 from reports.parts import Structure
@@ -33,27 +35,44 @@ from reports.wording import STATUS_WORDS, radgate_version, reason_words, run_sen
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["quality_groups", "status_groups", "structure_group"]
+__all__ = [
+    "algorithm_identification",
+    "quality_groups",
+    "say",
+    "source_image",
+    "status_groups",
+    "structure_group",
+]
 
 QUALITY_CODES = {Grade.PASS: "quality_pass", Grade.WARN: "quality_limited", Grade.FAIL: "quality_limited"}
 """A grade of ours never says unusable: that is for a person (specification of image quality, section 9)."""
 
 
 def structure_group(
-    structure: Structure, algorithm: Algorithm, seg: EncodedObject | None, source: SourceInstance
+    structure: Structure,
+    algorithm: Algorithm,
+    seg: EncodedObject | None,
+    source: SourceInstance,
+    finding: Finding | None = None,
 ) -> Any:
-    """TID 1411 of a structure with its segment; TID 1501 where no segmentation goes to this destination."""
+    """TID 1411 of a structure with its segment; TID 1501 where no segmentation goes to this destination.
+
+    What was measured of it as a finding stands beside its volume.
+    """
     name = structure.name
     shared: dict[str, Any] = {
         "tracking_identifier": TrackingIdentifier(uid=structure.tracking_uid, identifier=name.tg263),
         "finding_category": name.category,
         "finding_type": name.type,
         "finding_sites": [FindingSite(anatomic_location=name.type, laterality=name.modifier)],
-        "algorithm_id": _algorithm(algorithm),
-        "measurements": [Measurement(name=code("volume"), value=structure.volume_cc, unit=code("cm3"))],
+        "algorithm_id": algorithm_identification(algorithm),
+        "measurements": [
+            Measurement(name=code("volume"), value=structure.volume_cc, unit=code("cm3")),
+            *(measurements_of(finding) if finding else ()),
+        ],
     }
     if seg is None:
-        group = MeasurementsAndQualitativeEvaluations(source_images=[_source_image(source)], **shared)
+        group = MeasurementsAndQualitativeEvaluations(source_images=[source_image(source)], **shared)
     else:
         group = VolumetricROIMeasurementsAndQualitativeEvaluations(
             referenced_segment=ReferencedSegment(
@@ -65,7 +84,7 @@ def structure_group(
             **shared,
         )
     text = f"{name.zh} / {name.en}: {format_volume_cc(structure.volume_cc)} cm3"
-    _say(group, text + (" (edited by a person)" if structure.edited else ""))
+    say(group, text + (" (edited by a person)" if structure.edited else ""))
     return group
 
 
@@ -75,21 +94,21 @@ def status_groups(result: Result, source: SourceInstance) -> list[Any]:
     if result.status == "refused":
         summary = ("summary_of_analyses", "not_attempted")
     elif result.status == "partial":
-        summary = ("status", "status_partial_findings" if result.structures else "status_partial_none")
+        summary = ("status", "status_partial_findings" if result.found else "status_partial_none")
     else:
         summary = ("status", f"status_{result.status}")
     whole = _group(result, "status", source, [QualitativeEvaluation(code(summary[0]), code(summary[1]))])
     zh, en = STATUS_WORDS[result.status]
-    _say(whole, f"{zh} / {en} / 范围 scope: {scope(result)}")
+    say(whole, f"{zh} / {en} / 范围 scope: {scope(result)}")
     groups.append(whole)
     for run in result.runs:
         if run.status == "ok":
             continue
         state = ("summary_of_analyses", "not_attempted") if run.status == "refused" else ("status", "status_failed")
         evaluations = [QualitativeEvaluation(code(state[0]), code(state[1]))]
-        group = _group(result, f"run {run.id}", source, evaluations, _algorithm(run.algorithm))
+        group = _group(result, f"run {run.id}", source, evaluations, algorithm_identification(run.algorithm))
         for line in run_sentences(run):
-            _say(group, line)
+            say(group, line)
         groups.append(group)
     return groups
 
@@ -110,12 +129,12 @@ def _check_group(check: CheckResult, verdict: SeriesVerdict, source: SourceInsta
     uid = verdict.series_instance_uid
     group = _quality_group(check.check_id, uid, check.grade, source, parameters, check.check_version, measured)
     if check.grade is Grade.NOT_EVALUABLE:
-        _say(group, f"NOT_EVALUABLE ({check.reason}): " + " / ".join(reason_words(check.reason)))
+        say(group, f"NOT_EVALUABLE ({check.reason}): " + " / ".join(reason_words(check.reason)))
     elif check.grade is not Grade.PASS:
-        _say(group, str(check.grade))
+        say(group, str(check.grade))
     for part in (check.cause, check.action):
         if part is not None and check.grade is not Grade.PASS:
-            _say(group, f"{part.zh} / {part.en}")
+            say(group, f"{part.zh} / {part.en}")
     return group
 
 
@@ -138,7 +157,7 @@ def _quality_group(
         algorithm_id=algorithm,
         measurements=measured,
         qualitative_evaluations=[QualitativeEvaluation(code("quality_assessment"), code(quality))] if quality else None,
-        source_images=[_source_image(source)],
+        source_images=[source_image(source)],
     )
 
 
@@ -155,11 +174,12 @@ def _group(
         ),
         algorithm_id=algorithm or AlgorithmIdentification(name="radgate", version=radgate_version()),
         qualitative_evaluations=evaluations,
-        source_images=[_source_image(source)],
+        source_images=[source_image(source)],
     )
 
 
-def _algorithm(algorithm: Algorithm) -> AlgorithmIdentification:
+def algorithm_identification(algorithm: Algorithm) -> AlgorithmIdentification:
+    """What made a group: name, version, weights, whether it is artificial intelligence."""
     family: Code | None = None if algorithm.deterministic else code("artificial_intelligence")
     return AlgorithmIdentification(
         name=algorithm.name,
@@ -170,12 +190,13 @@ def _algorithm(algorithm: Algorithm) -> AlgorithmIdentification:
     )
 
 
-def _source_image(source: SourceInstance) -> SourceImageForMeasurementGroup:
+def source_image(source: SourceInstance) -> SourceImageForMeasurementGroup:
+    """The image that a group refers to."""
     frames = None if source.frame_number is None else [source.frame_number]
     return SourceImageForMeasurementGroup(source.sop_class_uid, source.sop_instance_uid, frames)
 
 
-def _say(group: Any, text: str) -> None:
+def say(group: Any, text: str) -> None:
     """Adds a comment to a group: the template allows text as a qualitative item."""
     group[0].ContentSequence.append(
         TextContentItem(name=code("comment"), value=text, relationship_type=RelationshipTypeValues.CONTAINS)

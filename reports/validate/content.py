@@ -99,7 +99,7 @@ def _report(report: Dataset, result: Result) -> Iterator[Violation]:
     flags = (report.get("CompletionFlag"), report.get("VerificationFlag"), report.get("PreliminaryFlag"))
     if flags != ("COMPLETE", "UNVERIFIED", "PRELIMINARY"):
         yield Violation("sr", "review", "What nobody has signed has to be COMPLETE, UNVERIFIED and PRELIMINARY.")
-    key = STATUS_KEYS.get(result.status) or ("status_partial_findings" if result.structures else "status_partial_none")
+    key = STATUS_KEYS.get(result.status) or ("status_partial_findings" if result.found else "status_partial_none")
     expected = code(key).value
     if not any(v == expected for v in _coded_values(report)):
         yield Violation("sr", "status", f"The code of the status '{result.status}' is missing.")
