@@ -20,10 +20,18 @@ SMALLEST_SHARE = 0.5
 ALIKE = 0.9
 """Sections whose areas differ by more show a shoulder or a chin that begins, not motion."""
 
+ALIKE_AMID_CALM = 0.8
+CALM = 0.95
+"""Where the areas of the neighbours hardly change, a section may differ by more: a large step in a small field of view
+changes the area too, and must not hide itself by that."""
+
 NEIGHBOURS = 5
 FEWEST_SLICES = 8
 FLOOR_MM = 0.35
 """Steps of the skin within this are anatomy and noise, however calm the neighbours are."""
+
+FLOOR_PIXELS = 0.15
+"""... and so are steps within this share of a pixel: correlation finds no less."""
 
 FLOOR_AREA = 0.015
 AMID = 0.35
@@ -34,7 +42,7 @@ WINDOW_HU = (-1000.0, 400.0)
 
 @check(
     "ct.motion",
-    version="1.0.0",
+    version="1.1.0",
     title=("运动", "Motion"),
     unit="1",
     direction="higher_worse",
@@ -87,10 +95,12 @@ def motion(inputs: Inputs) -> Measured | NotEvaluable:
     # Anatomy drifts evenly; a jump is a step that its neighbours do not make, so direction counts too.
     sizes_px = np.array([np.count_nonzero(s.mask) for s in body])
     whole = sizes_px > SMALLEST_SHARE * float(np.median(sizes_px))
-    alike_px = np.minimum(sizes_px[1:], sizes_px[:-1]) > ALIKE * np.maximum(sizes_px[1:], sizes_px[:-1])
-    comparable = whole[:-1] & whole[1:] & alike_px
+    alike_px = np.minimum(sizes_px[1:], sizes_px[:-1]) / np.maximum(sizes_px[1:], sizes_px[:-1])
+    is_calm = ndimage.median_filter(alike_px, 2 * NEIGHBOURS + 1, mode="nearest") > CALM
+    comparable = whole[:-1] & whole[1:] & ((alike_px > ALIKE) | is_calm & (alike_px > ALIKE_AMID_CALM))
     skin = _unusual(shifts) * comparable
-    scores = {"skin": _robust(skin, FLOOR_MM)}
+    floor_mm = max(FLOOR_MM, FLOOR_PIXELS * max(volume.grid.pixel_spacing_mm))
+    scores = {"skin": _robust(skin, floor_mm)}
     sizes = {"skin": skin}
     if inputs.lungs is not None:
         areas = inputs.lungs.areas_mm2

@@ -51,6 +51,10 @@ LEAST_TISSUE = 0.3
 """Share of a circle that has to run through tissue: elsewhere a ring can be seen by nobody."""
 
 
+VERTEX_SHARE = 0.5
+"""A series whose last section is larger than this share of its largest ends before the vertex anyway."""
+
+
 def with_array(inputs: Inputs, array: NDArray[Any]) -> Inputs | None:
     """The same series with other pixels, in the type of the first."""
     if inputs.volume is None:
@@ -223,7 +227,11 @@ def _shorter(inputs: Inputs, mm: float, seed: int) -> Inputs | None:
     volume = inputs.volume
     if volume is None or not inputs.body or inputs.planes is None:
         return None
-    top = inputs.body[-1].plane if volume.grid.normal[2] > 0 else inputs.body[0].plane
+    last = inputs.body[-1] if volume.grid.normal[2] > 0 else inputs.body[0]
+    largest = max(int(np.count_nonzero(s.mask)) for s in inputs.body)
+    if np.count_nonzero(last.mask) > VERTEX_SHARE * largest:
+        return None
+    top = last.plane
     count = round(mm / volume.spacing_mm[0])
     planes = np.arange(len(volume.array))
     kept = planes[planes <= top - count] if volume.grid.normal[2] > 0 else planes[planes >= top + count]
