@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "compare_structures", "draw_difference", "plane_of_largest_difference"]
 
 REFERENCE_COLOUR, OTHER_COLOUR = (60, 230, 90), (255, 70, 200)
+LINE_WIDTHS_PX = (8, 3)
 PICTURE_PX = 640
 RIM_MM = 15.0
 CAPTION_PX = 40
@@ -79,7 +80,7 @@ def draw_difference(
     volume
         The image.
     reference, other
-        Drawn green and magenta, along the sides of the pixels.
+        Drawn green and broad, and magenta and thin upon it, along the sides of the pixels.
     title
         Goes into the caption; ASCII.
     window
@@ -104,9 +105,10 @@ def draw_difference(
     canvas.paste(picture.convert("RGB"), (0, 0))
     draw = ImageDraw.Draw(canvas)
     scale = np.array([dx * px_per_mm, dy * px_per_mm])
-    for mask, colour in zip(masks, (REFERENCE_COLOUR, OTHER_COLOUR), strict=True):
+    # The reference is drawn broad and the other thin upon it, so that both are seen where they coincide.
+    for mask, colour, width in zip(masks, (REFERENCE_COLOUR, OTHER_COLOUR), LINE_WIDTHS_PX, strict=True):
         for first, last in _sides(mask[box]) * scale:
-            draw.line([*first, *last], fill=colour, width=2)
+            draw.line([*first, *last], fill=colour, width=width)
     differing = int(np.count_nonzero(masks[0] != masks[1]))
     caption = f"{title}  slice {plane + 1} of {len(volume.array)}: {differing * dx * dy / 100:.2f} cm2 differ"
     draw.text((6, size[1] + 4), caption.strip(), fill=(230, 230, 230))

@@ -7,6 +7,7 @@ from contouring.booleans import cropped_from_skin, intersection, subtract, union
 from contouring.errors import RecipeRefused
 from contouring.margins import grow, shrink
 from contouring.recipes.load import Recipe, Step
+from contouring.smoothing import smoothed
 from contouring.volumes import volume_cc
 from imaging.geometry import Grid
 from imaging.volume import Region
@@ -41,7 +42,7 @@ class RecipeResult:
     left_out
         (name, reason) of the optional steps that were left out.
     uncovered
-        (name, sentence) of the targets that do not hold all of what they were made from.
+        (name, sentence) of the targets and smoothed structures that do not hold all of what they were made from.
     """
 
     derived: tuple[Derived, ...]
@@ -92,7 +93,7 @@ def apply_recipe(recipe: Recipe, structures: Mapping[str, Region], grid: Grid) -
             continue
         if not region.voxel_count:
             raise RecipeRefused(f"Nothing is left of {step.name}; look at the structures it is made of.")
-        if step.name.startswith(TARGETS):
+        if step.name.startswith(TARGETS) or step.smooth_mm:
             uncovered += _uncovered(step, region, known, grid)
         known[step.name] = region
         derived.append(Derived(step.name, region, step.text))
@@ -128,6 +129,8 @@ def _uncovered(step: Step, region: Region, known: Mapping[str, Region], grid: Gr
 
 def _made(step: Step, known: Mapping[str, Region], grid: Grid) -> Region:
     region = union(*(known[name] for name in step.sources))
+    if step.smooth_mm:
+        region = smoothed(region, grid, step.smooth_mm).region
     if step.grow is not None:
         region = grow(region, grid, step.grow)
     if step.shrink is not None:

@@ -11,17 +11,18 @@ from typing import Any
 from contouring.errors import RecipeRefused, UnknownStructure
 from contouring.margins import Margin
 from contouring.names import lookup
+from contouring.smoothing import LARGEST_WIDTH_MM
 
 __all__ = ["Recipe", "Step", "load_recipe", "shipped_recipes"]
 
 SIDES = ("left", "right", "anterior", "posterior", "superior", "inferior")
 RECIPE_KEYS = {"site", "title", "title_zh", "status", "note", "step"}
-STEP_KEYS = {"name", "from", "grow_mm", "shrink_mm", "minus", "inside", "skin_mm", "optional", "source"}
+STEP_KEYS = {"name", "from", "grow_mm", "shrink_mm", "minus", "inside", "skin_mm", "smooth_mm", "optional", "source"}
 
 
 @dataclass(frozen=True)
 class Step:
-    """How one structure is made: unite, grow, shrink, subtract, keep inside, keep off the skin; in this order.
+    """How one structure is made: unite, smooth, grow, shrink, subtract, keep inside, keep off the skin; in this order.
 
     Parameters
     ----------
@@ -29,6 +30,8 @@ class Step:
         TG-263 name of the result.
     sources
         Structures that are united first; of the patient or of an earlier step.
+    smooth_mm
+        Width of smoothing at constant volume; 0 for none.
     grow, shrink
         Margins, or None.
     minus
@@ -50,6 +53,7 @@ class Step:
     minus: tuple[str, ...] = ()
     inside: tuple[str, ...] = ()
     skin_mm: float = 0.0
+    smooth_mm: float = 0.0
     optional: bool = False
     source: str = ""
 
@@ -57,6 +61,7 @@ class Step:
     def text(self) -> str:
         """The step in one line, as it goes into the structure's description."""
         parts = [" + ".join(self.sources)]
+        parts += [f"smoothed by {self.smooth_mm:g} mm"] if self.smooth_mm else []
         parts += [f"{sign}{_margin_text(m)}" for sign, m in (("+", self.grow), ("-", self.shrink)) if m is not None]
         parts += [f"minus {name}" for name in self.minus]
         parts += [f"inside {name}" for name in self.inside]
@@ -143,9 +148,12 @@ def _step(item: dict[str, Any], number: int) -> Step:
             lookup(each)
         except UnknownStructure as fault:
             raise RecipeRefused(f"{where}: {each!r} is no TG-263 name. {fault.message}", step=number) from fault
-    skin = item.get("skin_mm", 0)
-    if isinstance(skin, bool) or not isinstance(skin, (int, float)) or not 0 <= skin <= 50:
-        raise RecipeRefused(f"{where}: skin_mm lies within 0 and 50.", step=number)
+    lengths = {}
+    for key, largest in (("skin_mm", 50), ("smooth_mm", LARGEST_WIDTH_MM)):
+        length = item.get(key, 0)
+        if isinstance(length, bool) or not isinstance(length, (int, float)) or not 0 <= length <= largest:
+            raise RecipeRefused(f"{where}: {key} lies within 0 and {largest:g}.", step=number)
+        lengths[key] = float(length)
     return Step(
         name=name,
         sources=_names(item, "from", where),
@@ -153,7 +161,8 @@ def _step(item: dict[str, Any], number: int) -> Step:
         shrink=_margin(item.get("shrink_mm"), where),
         minus=_names(item, "minus", where),
         inside=_names(item, "inside", where),
-        skin_mm=float(skin),
+        skin_mm=lengths["skin_mm"],
+        smooth_mm=lengths["smooth_mm"],
         optional=bool(item.get("optional", False)),
         source=str(item.get("source", "")),
     )

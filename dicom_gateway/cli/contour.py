@@ -1,4 +1,4 @@
-"""`radgate contour`: structures between RTSTRUCT, SEG and NIfTI, checked, compared, grown, measured and renamed.
+"""`radgate contour`: structures between RTSTRUCT, SEG and NIfTI, checked, compared, grown, smoothed, measured, renamed.
 
 Exit code 0 is done, 1 means that something was found (a broken rule, a name without a match), 2 is an error.
 """
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-app = typer.Typer(help="Contours: convert, check, compare, grow, measure, rename.", no_args_is_help=True)
+app = typer.Typer(help="Contours: convert, check, compare, grow, smooth, measure, rename.", no_args_is_help=True)
 app.callback()(site)
 
 FOUND_SOMETHING = 1
@@ -215,6 +215,34 @@ def margin(
 
 
 @app.command()
+def smooth(
+    structures: StructureFile,
+    series: Series,
+    out: Out,
+    mm: Annotated[float, typer.Option(help="Width of what is evened out, mm.", min=0.1, max=20.0)],
+    roi: RoiNames = None,
+    profile: ProfileName = "generic",
+    aliases: Aliases = None,
+    offgrid: OffGrid = "error",
+    fill_gaps: FillGaps = False,
+    overlap: Overlap = "error",
+    label: Labels = None,
+    as_json: AsJson = False,
+) -> None:
+    """Smooth structures; every separate part keeps its volume, and thin parts that are lost are told."""
+    from contouring.convert import chosen
+
+    stack = image_stack(series, structures)
+    read = read_file(structures, stack, aliases, label, reading=reading_of(offgrid, fill_gaps, overlap))
+    read, rois = _smoothed(read, chosen(read.rois, roi or []), stack, mm)
+    if out.name.endswith((".nii", ".nii.gz")):
+        _write_mask(rois, stack, out, "binary", structures)
+    else:
+        _write_contours(rois, stack, out, structures, profile=profile, mode="smooth")
+    _report(read, rois, stack, out, aliases, as_json)
+
+
+@app.command()
 def measure(
     structures: StructureFile,
     series: Series,
@@ -297,6 +325,23 @@ def _without_small_parts(
         kept.append(replace(roi, region=region))
         if dropped:
             remarks.append((roi.name.tg263, f"{dropped} parts below {smallest_cc:g} cc were left out, as asked"))
+    return replace(read, remarks=tuple(remarks)), tuple(kept)
+
+
+def _smoothed(
+    read: "Structures", rois: Sequence["Roi"], stack: "Stack", width_mm: float
+) -> tuple["Structures", tuple["Roi", ...]]:
+    """The structures smoothed, and among the remarks what of them was too thin for it."""
+    from dataclasses import replace
+
+    from contouring.smoothing import smoothed
+
+    kept, remarks = [], list(read.remarks)
+    for roi in rois:
+        found = smoothed(roi.region, stack.grid, width_mm)
+        kept.append(replace(roi, region=found.region, description=f"smoothed by {width_mm:g} mm"))
+        if found.thin_cc:
+            remarks.append((roi.name.tg263, f"{found.thin_cc:.2f} cc of thin parts were lost by smoothing"))
     return replace(read, remarks=tuple(remarks)), tuple(kept)
 
 

@@ -58,9 +58,17 @@ def test_the_picture_shows_both_contours_in_square_millimetres(case: Case, tmp_p
         assert (pixels == colour).all(axis=2).sum() > 200
     green = np.argwhere((pixels[:-40] == REFERENCE_COLOUR).all(axis=2))
     height, width = green.max(axis=0) - green.min(axis=0)
-    # The box has 18 rows of 1.1 mm and 18 columns of 0.9 mm; magenta hides part of the green on one side only.
+    # The box has 18 rows of 1.1 mm and 18 columns of 0.9 mm.
     assert height / width == pytest.approx(1.1 / 0.9, rel=0.05)
     picture.save(tmp_path / "difference.png")
+
+
+def test_contours_that_coincide_are_both_seen(case: Case) -> None:
+    picture = draw_difference(load_volume(case.stack), case.rois[1].region, case.rois[1].region)
+
+    pixels = np.asarray(picture)[:-40]
+    green, magenta = ((pixels == colour).all(axis=2).sum() for colour in (REFERENCE_COLOUR, OTHER_COLOUR))
+    assert green > magenta > 200
 
 
 def test_equal_and_empty_contours_are_drawn_too(case: Case) -> None:

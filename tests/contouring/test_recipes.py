@@ -144,3 +144,17 @@ def test_what_a_step_subtracts_is_told_not_refused(tmp_path: Path) -> None:
     made = apply_recipe(low, {"CTV": TARGET, "Brainstem": box(slice(8, 15), slice(20, 35), slice(22, 38))}, GRID)
 
     assert [name for name, _ in made.uncovered] == ["PTV"]
+
+
+def test_a_step_smooths_at_constant_volume_and_tells_what_is_no_longer_within(tmp_path: Path) -> None:
+    made = apply_recipe(
+        recipe(tmp_path, '[[step]]\nname = "Heart"\nfrom = "Liver"\nsmooth_mm = 3\n'), {"Liver": ORGAN}, GRID
+    )
+
+    (heart,) = made.derived
+    assert volume_cc(heart.region, GRID) == pytest.approx(volume_cc(ORGAN, GRID), rel=0.005)
+    assert not np.array_equal(heart.region.mask(), ORGAN.mask())
+    assert heart.description == "Liver, smoothed by 3 mm"
+    assert "of Liver are not in it" in made.uncovered[0][1]
+    with pytest.raises(RecipeRefused, match="smooth_mm lies within 0 and 20"):
+        recipe(tmp_path, '[[step]]\nname = "Heart"\nfrom = "Liver"\nsmooth_mm = 21\n')

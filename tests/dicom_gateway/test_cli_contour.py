@@ -103,6 +103,18 @@ def test_margin_names_its_result(case: Case, structures: Path, tmp_path: Path) -
     assert rows[0]["volume_cc"] > case.rois[1].region.voxel_count * 2.5 * 0.99 / 1000
 
 
+def test_smooth_keeps_the_volume_and_tells_what_was_too_thin(case: Case, structures: Path, tmp_path: Path) -> None:
+    result = run("smooth", structures, "--series", series(case), "--roi", "SpinalCord", "--mm", 2, "--json",
+                 "--out", tmp_path / "smooth.dcm")  # fmt: skip
+
+    (row,) = json.loads(result.stdout)["structures"]
+    own = read_structures(structures, case.stack.grid).rois[1].region
+    changed = read_structures(tmp_path / "smooth.dcm", case.stack.grid).rois[0].region
+    assert row["name"] == "SpinalCord"
+    assert changed.voxel_count == own.voxel_count
+    assert not np.array_equal(changed.mask(), own.mask())
+
+
 def test_what_a_recipe_left_out_is_told(case: Case, structures: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "site.toml"
     step = '[[step]]\nname = "{}_PRV05"\nfrom = "{}"\ngrow_mm = 5\noptional = true\n'

@@ -1,0 +1,139 @@
+"""A structure smoothed at constant volume: steps and spikes are evened out, every separate part keeps its size.
+
+Each part is blurred by a Gaussian in millimetres, and as many voxels are taken, from the highest value down, as fill
+its volume again. What such smoothing cannot keep, a spike or a sheet thinner than its width, is measured and returned.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from contouring.errors import EmptyStructure
+from contouring.volumes import check_on_grid, plane_thickness_mm, volume_cc
+from imaging.geometry import Grid
+from imaging.volume import Region
+
+__all__ = ["LARGEST_WIDTH_MM", "Smoothed", "smoothed"]
+
+FloatArray = NDArray[np.float64]
+BoolArray = NDArray[np.bool_]
+
+LARGEST_WIDTH_MM = 20.0
+"""Widths above this are no smoothing of a structure but its replacement by a ball."""
+
+REACH = 3.0
+"""Where the Gaussian is cut, in widths."""
+
+PARTS = np.ones((3, 3, 3), dtype=np.bool_)
+"""Voxels that touch at a corner belong to one part."""
+
+
+@dataclass(frozen=True, eq=False)
+class Smoothed:
+    """What smoothing made of a structure.
+
+    Parameters
+    ----------
+    region
+        The smooth structure.
+    thin_cc
+        Volume of what it had and now lies further than the width from it: thin parts that smoothing took away.
+    """
+
+    region: Region
+    thin_cc: float
+
+
+def smoothed(region: Region, grid: Grid, width_mm: float) -> Smoothed:
+    """A region without roughness finer than a width; every separate part keeps its volume to a voxel.
+
+    Parameters
+    ----------
+    region, grid
+        Uneven planes are allowed; the shift of a tilted stack from plane to plane is not followed.
+    width_mm
+        Standard deviation of the Gaussian, above 0 to 20 mm.
+
+    Raises
+    ------
+    EmptyStructure
+        The region has no voxel.
+    GridMismatch
+        The region lies on another grid.
+    MissingSlices
+        A single plane without SliceThickness.
+    ValueError
+        The width is out of its range.
+    """
+    if not 0 < width_mm <= LARGEST_WIDTH_MM:
+        raise ValueError(f"the width of smoothing lies above 0 and up to {LARGEST_WIDTH_MM:g} mm")
+    check_on_grid(region, grid)
+    if not region.voxel_count:
+        raise EmptyStructure("An empty structure cannot be smoothed; draw it or leave it out.")
+    box = _box_around(region, grid, width_mm)
+    mask = np.zeros([s.stop - s.start for s in box], dtype=np.bool_)
+    own = tuple(slice(r.start - b.start, r.stop - b.start) for r, b in zip(region.box, box, strict=True))
+    mask[own] = region.crop
+    weights = _weights_along(grid, box[0], width_mm)
+    heights = np.repeat(plane_thickness_mm(grid)[box[0]], mask[0].size)
+    labels, count = ndimage.label(mask, PARTS)
+    result = np.zeros_like(mask)
+    for part in range(1, count + 1):
+        blurred = _blurred(labels == part, weights, grid, width_mm)
+        result |= _fullest(blurred, heights, float(heights[(labels == part).ravel()].sum()))
+    found = _placed(result, box, region)
+    spacing = (float(np.median(heights)), *grid.pixel_spacing_mm)
+    lost = mask & (ndimage.distance_transform_edt(~result, sampling=spacing) > width_mm)
+    return Smoothed(found, volume_cc(_placed(lost, box, region), grid))
+
+
+def _box_around(region: Region, grid: Grid, width_mm: float) -> tuple[slice, slice, slice]:
+    """The region's box with room for what the Gaussian reaches, within the grid."""
+    steps = grid.slice_steps_mm
+    finest = (float(steps.min()) if len(steps) else np.inf, *grid.pixel_spacing_mm)
+    rooms = [int(np.ceil(REACH * width_mm / s)) + 1 for s in finest]
+    first, second, third = (
+        slice(max(0, r.start - room), min(size, r.stop + room))
+        for r, room, size in zip(region.box, rooms, grid.shape, strict=True)
+    )
+    return first, second, third
+
+
+def _weights_along(grid: Grid, planes: slice, width_mm: float) -> FloatArray:
+    """How much each plane of a box adds to each: the Gaussian of their distance, by their thickness."""
+    along = grid.plane_positions_mm[planes]
+    distances = along[:, None] - along
+    weights = np.exp(-0.5 * (distances / width_mm) ** 2) * plane_thickness_mm(grid)[planes]
+    weights[np.abs(distances) > REACH * width_mm] = 0.0
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+def _blurred(part: BoolArray, weights: FloatArray, grid: Grid, width_mm: float) -> FloatArray:
+    sigma = [width_mm / s for s in grid.pixel_spacing_mm]
+    planes = np.zeros(part.shape)
+    for k in np.flatnonzero(part.any(axis=(1, 2))):
+        planes[k] = ndimage.gaussian_filter(part[k].astype(np.float64), sigma, truncate=REACH, mode="nearest")
+    return np.asarray(np.tensordot(weights, planes, axes=1))
+
+
+def _fullest(values: FloatArray, heights: FloatArray, volume: float) -> BoolArray:
+    """The voxels of the highest values that come nearest to a volume, given as heights of voxels."""
+    flat = values.ravel()
+    order = np.argsort(-flat, kind="stable")
+    filled = np.cumsum(heights[order])
+    count = int(np.searchsorted(filled, volume))
+    if count and volume - filled[count - 1] <= filled[min(count, len(filled) - 1)] - volume:
+        count -= 1
+    result = np.zeros(len(flat), dtype=np.bool_)
+    result[order[: count + 1]] = True
+    return result.reshape(values.shape)
+
+
+def _placed(mask: BoolArray, box: tuple[slice, slice, slice], region: Region) -> Region:
+    part = Region.from_mask(mask)
+    if not part.crop.size:
+        return Region(part.crop, (0, 0, 0), region.shape)
+    start = tuple(s + b.start for s, b in zip(part.start, box, strict=True))
+    return Region(part.crop, (start[0], start[1], start[2]), region.shape)

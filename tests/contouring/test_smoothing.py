@@ -1,0 +1,100 @@
+"""Smoothing at constant volume: what it keeps, what it evens out, and what it says it has lost."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from contouring.errors import EmptyStructure, GridMismatch
+from contouring.overlap import dice
+from contouring.shapes import Placed, ellipsoid, rotation
+from contouring.smoothing import smoothed
+from contouring.surface import surface_distances
+from contouring.volumes import volume_cc
+from imaging.geometry import Grid
+from imaging.volume import Region
+
+TURN = rotation(21.0, -13.0, 34.0)
+
+
+def grid_of_planes(along_mm: NDArray[np.float64]) -> Grid:
+    return Grid(
+        np.array([-41.3, 17.7, -205.1]) + along_mm[:, None] * TURN[:, 2],
+        TURN[:, 0], TURN[:, 1], (0.9, 1.1), 61, 53, "1.2.3", 2.5,
+    )  # fmt: skip
+
+
+EVEN = grid_of_planes(np.arange(23, dtype=np.float64) * 2.5)
+UNEVEN = grid_of_planes(np.array([2.0, 3.0, 2.5] * 8).cumsum()[:23].astype(np.float64))
+
+
+def middle_of(grid: Grid) -> NDArray[np.float64]:
+    return np.asarray(grid.points_lps(11, np.array([[24.3, 31.2]]))[0])
+
+
+def rough(grid: Grid) -> tuple[Region, Region]:
+    """An ellipsoid, and the same with a surface that noise has moved by up to a few voxels."""
+    plain = Placed(ellipsoid(17, 14, 19), middle_of(grid), TURN).mask(grid)
+    rng = np.random.default_rng(5)
+    k, j, i = np.indices(grid.shape).reshape(3, -1)
+    own = (grid.points_lps(k, np.stack([i, j], axis=1)) - middle_of(grid)) @ TURN / (17, 14, 19)
+    radius = np.linalg.norm(own, axis=1).reshape(grid.shape)
+    return Region.from_mask(plain), Region.from_mask(radius + rng.normal(0, 0.09, grid.shape) < 1)
+
+
+@pytest.mark.parametrize("grid", [EVEN, UNEVEN], ids=["even", "uneven"])
+def test_volume_stays_and_roughness_falls(grid: Grid) -> None:
+    plain, noisy = rough(grid)
+
+    found = smoothed(noisy, grid, 3.0).region
+
+    assert volume_cc(found, grid) == pytest.approx(volume_cc(noisy, grid), rel=0.005)
+    assert dice(found, plain) > 0.96 > 0.93 > dice(noisy, plain)
+
+
+def test_the_surface_of_a_rough_ellipsoid_gets_as_small_as_that_of_the_plain_one() -> None:
+    plain, noisy = rough(EVEN)
+
+    found = smoothed(noisy, EVEN, 3.0).region
+
+    areas = [float(surface_distances(r, plain, EVEN).a_areas.sum()) for r in (plain, found, noisy)]
+    assert areas[1] == pytest.approx(areas[0], rel=0.04)
+    assert areas[2] > 1.3 * areas[0]
+
+
+def test_a_plain_ellipsoid_stays_where_it_is() -> None:
+    plain, _ = rough(EVEN)
+
+    assert dice(smoothed(plain, EVEN, 1.5).region, plain) > 0.985
+
+
+def test_separate_parts_keep_their_volume_each_and_small_ones_do_not_vanish() -> None:
+    mask = np.zeros(EVEN.shape, dtype=np.bool_)
+    mask[5:15, 8:30, 9:31] = True
+    mask[9, 45, 40:43] = True
+
+    found = smoothed(Region.from_mask(mask), EVEN, 3.0)
+
+    assert found.region.voxel_count == mask.sum()
+    assert found.region.mask()[:, 40:, :].sum() == 3
+
+
+def test_a_thin_spike_that_is_lost_is_told() -> None:
+    mask = np.zeros(EVEN.shape, dtype=np.bool_)
+    mask[5:15, 8:30, 9:31] = True
+    mask[9, 30:50, 20] = True
+
+    found = smoothed(Region.from_mask(mask), EVEN, 2.0)
+
+    assert not found.region.mask()[9, 45:50, 20].any()
+    assert found.thin_cc == pytest.approx(20 * 0.9 * 1.1 * 2.5 / 1000, rel=0.25)
+    assert smoothed(rough(EVEN)[0], EVEN, 2.0).thin_cc == 0
+
+
+def test_empty_foreign_and_impossible_ones_are_refused() -> None:
+    with pytest.raises(EmptyStructure):
+        smoothed(Region.from_mask(np.zeros(EVEN.shape, dtype=np.bool_)), EVEN, 2.0)
+    with pytest.raises(GridMismatch):
+        smoothed(Region.from_mask(np.ones((2, 3, 4), dtype=np.bool_)), EVEN, 2.0)
+    for width in (0.0, -1.0, 21.0, float("nan")):
+        with pytest.raises(ValueError, match="width"):
+            smoothed(rough(EVEN)[0], EVEN, width)
