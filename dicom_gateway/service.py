@@ -19,6 +19,7 @@ from dicom_gateway.dose import DoseFlow
 from dicom_gateway.dose.record import settle as settle_doses
 from dicom_gateway.errors import ListenError
 from dicom_gateway.flow import record
+from dicom_gateway.flow.accepts import accepted_by, accepted_by_nobody
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
 from dicom_gateway.flow.journal import places
 from dicom_gateway.flow.rehearsal import rehearse
@@ -36,7 +37,6 @@ from dicom_gateway.web import create_app
 from imaging.errors import RadgateError
 from imaging.volume import Volume
 from monai_bundles import Bundle, BundleOutput, Worker
-from reports import Capability
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -141,7 +141,11 @@ class Service:
             settings, engine, store, resend=courier.resend, reject=reject, decide=decide, start_dose=doses.start
         )
         tools = Tools(
-            bundles_of(settings), runner(worker), capabilities_of(settings), load_aliases(settings.contour.aliases)
+            bundles_of(settings),
+            runner(worker),
+            accepted_by(settings),
+            load_aliases(settings.contour.aliases),
+            accepted_by_nobody(settings),
         )
         threading.Thread(target=warm, args=(worker, settings, tools), name="warm worker", daemon=True).start()
         flow = launch(
@@ -168,18 +172,6 @@ class Service:
         self.web_port = web_socket.getsockname()[1]
         serve_pages(app, web_socket, closing)
         log.info("service ready on ports %d (DICOM) and %d (web)", self.dicom_port, self.web_port)
-
-
-def capabilities_of(settings: Settings) -> dict[str, Capability]:
-    """What each destination accepts, as the encoders want it."""
-    return {
-        d.name: Capability(
-            rt_profile=d.rt_profile,
-            seg="labelmap" if d.seg == "labelmap" else "binary",
-            language="en" if settings.report.language == "en" else "zh",
-        )
-        for d in settings.destinations
-    }
 
 
 def runner(worker: Worker) -> Callable[..., BundleOutput]:

@@ -29,6 +29,7 @@ def run(
     from contouring.names import load_aliases
     from dicom_gateway.cli.progress import TerminalJournal
     from dicom_gateway.cli.sources import bundles_of, settings_of
+    from dicom_gateway.flow.accepts import accepted_by_nobody
     from dicom_gateway.flow.local import process_folder
     from dicom_gateway.flow.steps import Tools
     from monai_bundles import run_bundle
@@ -40,7 +41,12 @@ def run(
             study,
             out,
             settings,
-            Tools(bundles_of(settings), run_bundle, names=load_aliases(settings.contour.aliases)),
+            Tools(
+                bundles_of(settings),
+                run_bundle,
+                names=load_aliases(settings.contour.aliases),
+                undelivered=accepted_by_nobody(settings),
+            ),
             journal,
             reading=journal.reading,
             planned=journal.planned,

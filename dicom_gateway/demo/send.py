@@ -15,6 +15,9 @@ __all__ = ["Sent", "send_files"]
 MOST_CONTEXTS = 128
 """A DICOM association offers at most this many presentation contexts (PS3.8)."""
 
+ANSWER_S = 120.0
+"""A busy machine with a slow disk may take this long to make one image durable."""
+
 
 @dataclass(frozen=True)
 class Sent:
@@ -32,13 +35,14 @@ def send_files(files: Sequence[Path], host: str, port: int, advance: Callable[[]
     Raises
     ------
     GatewayError
-        The listener refuses the association.
+        The listener refuses the association, or does not answer.
     """
     began = time.monotonic()
     headers = [dcmread(file, stop_before_pixels=True) for file in files]
     kinds = sorted({(str(h.SOPClassUID), str(h.file_meta.TransferSyntaxUID)) for h in headers})[:MOST_CONTEXTS]
     ae = AE(ae_title="SCANNER")
     ae.maximum_pdu_size = 131072
+    ae.dimse_timeout = ANSWER_S
     for sop_class, syntax in kinds:
         ae.add_requested_context(sop_class, syntax)
     association = ae.associate(host, port, ae_title="RADGATE", max_pdu=131072)
@@ -48,9 +52,15 @@ def send_files(files: Sequence[Path], host: str, port: int, advance: Callable[[]
     try:
         for file in files:
             status = association.send_c_store(dcmread(file))
-            accepted += bool(status) and status.Status == 0
+            if "Status" not in status:
+                raise GatewayError(
+                    f"The listener did not answer an image within {ANSWER_S:g} s; see service.log in the folder of the "
+                    "demonstration, and start it again."
+                )
+            accepted += status.Status == 0
             advance()
     finally:
-        association.release()
+        if association.is_established:
+            association.release()
     studies = {str(h.StudyInstanceUID) for h in headers if "StudyInstanceUID" in h}
     return Sent(accepted, len(files) - accepted, studies, time.monotonic() - began)

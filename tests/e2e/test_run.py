@@ -14,8 +14,10 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from rich.console import Console
+from typer.testing import CliRunner
 
 from contouring.seg_read import read_seg
+from dicom_gateway.cli.app import app
 from dicom_gateway.cli.run import outcome_table
 from dicom_gateway.errors import NothingToDo, OutputRefused
 from dicom_gateway.flow.journal import Journal
@@ -135,6 +137,20 @@ def test_the_table_says_what_was_taken_instead_and_which_files_are_left(tmp_path
     assert "larger" in lines[row]
     assert any("slice distance" in line for line in lines[row : row + 4])
     assert any("good/notes.txt" in line for line in lines)
+
+
+def test_the_language_of_the_settings_reaches_the_objects(tmp_path: Path) -> None:
+    write_series(tmp_path / "study", rows=40, columns=37, planes=31, seed=8)
+    config = tmp_path / "radgate.toml"
+    config.write_text('[report]\nlanguage = "en"\n', encoding="utf-8")
+    languages = []
+    for options in ([], ["--config", str(config)]):
+        out = tmp_path / f"out{len(options)}"
+        CliRunner().invoke(app, ["run", str(tmp_path / "study"), "--out", str(out), *options])
+        first = dcmread(out / "sr.dcm").ContentSequence[0]
+        languages.append(str(first.ConceptCodeSequence[0].CodeValue).partition("-")[0])
+
+    assert languages == ["zh", "en"]
 
 
 def test_words_of_a_header_are_no_markup_of_the_table(tmp_path: Path) -> None:

@@ -170,6 +170,7 @@ def test_a_label_map_and_crack_contours_are_written_where_wanted(case: Case) -> 
 
 def test_structures_that_overlap_reach_a_destination_of_label_maps_all_the_same(case: Case) -> None:
     first = case.result.structures[0]
+    assert first.region is not None
     run, study_uid = case.result.runs[0], case.stack.study_instance_uid
     again = measured_structure(lookup("Larynx"), first.region, case.stack.grid, run=run, study_uid=study_uid, number=2)
     overlapping = replace(case.result, structures=(first, again))

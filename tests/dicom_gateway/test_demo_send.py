@@ -1,0 +1,40 @@
+"""The demonstration's sender: a listener that falls silent is one sentence, no traceback."""
+
+import threading
+from pathlib import Path
+
+import pytest
+from pynetdicom import AE, evt
+from pynetdicom.sop_class import CTImageStorage
+
+from dicom_gateway.demo import send
+from dicom_gateway.errors import GatewayError
+from tests.synthetic.series import write_series
+
+
+def test_a_listener_that_falls_silent_ends_the_sending_with_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = write_series(tmp_path, rows=11, columns=7, planes=3)
+    let_go = threading.Event()
+    stored: list[str] = []
+
+    def handle(event: evt.Event) -> int:
+        stored.append(event.request.AffectedSOPInstanceUID)
+        if len(stored) == 2:
+            let_go.wait(30)
+        return 0x0000
+
+    ae = AE(ae_title="RADGATE")
+    ae.add_supported_context(CTImageStorage)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, handle)])
+    sent: list[int] = []
+    monkeypatch.setattr(send, "ANSWER_S", 0.5)
+    try:
+        with pytest.raises(GatewayError, match="did not answer an image"):
+            send.send_files(files, "127.0.0.1", server.server_address[1], lambda: sent.append(1))
+    finally:
+        let_go.set()
+        server.shutdown()
+
+    assert len(sent) == 1
