@@ -30,12 +30,15 @@ class AlphaBeta:
         Whether the table has no row for the structure.
     is_verified
         Whether somebody compared the row with its source.
+    is_stated
+        Whether a person gave it.
     """
 
     gy: float
     citation: str
     is_default: bool = False
     is_verified: bool = False
+    is_stated: bool = False
 
 
 @cache
@@ -61,7 +64,7 @@ def alpha_beta_of(name: str, interpreted_type: str = "", own: Mapping[str, float
         The clinic's values by name.
     """
     if own and name in own:
-        return AlphaBeta(own[name], "stated by the user")
+        return AlphaBeta(own[name], "stated by the user", is_stated=True)
     found = shipped_alpha_beta().get(name)
     if found is not None:
         return found

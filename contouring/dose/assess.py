@@ -39,7 +39,7 @@ from contouring.rtstruct_parse import ParsedRoi, open_structure_set, parse_struc
 from imaging.attributes import text
 from imaging.series import Stack
 
-__all__ = ["AssessOptions", "Progress", "assess"]
+__all__ = ["AssessOptions", "Progress", "assess", "warnings_of"]
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -177,7 +177,7 @@ def assess(
         caps=chosen.caps,
         site=chosen.site,
         limit_sets=chosen.limits,
-        warnings=_warnings(facts, rows, chosen),
+        warnings=warnings_of(facts, rows, chosen),
         grids=_grids(mapped, reference, ratios),
         mapped=tuple(mapped),
         registrations={r.registration_uid: r.encoded for r in by_dose if r.encoded},
@@ -341,9 +341,10 @@ def _grids(mapped: Sequence[MappedDose], reference: Stack, ratios: Sequence[floa
     )
 
 
-def _warnings(
+def warnings_of(
     facts: Sequence[CourseFacts], rows: Sequence[StructureAssessment], options: AssessOptions
 ) -> tuple[str, ...]:
+    """What a reader of the sum has to know first."""
     said = []
     if unknown := [f.letter for f in facts if f.fractions is None]:
         said.append(f"No EQD2: the number of fractions of dose {', '.join(unknown)} is not known.")

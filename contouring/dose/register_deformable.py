@@ -33,9 +33,11 @@ NOT_SEEN_HU = -30_000.0
 """Marks what lies beyond the other image."""
 
 SHRINKS = (4, 2, 1)
-ITERATIONS = (80, 50, 20)
-SMOOTHING_MM = 4.0
-"""Standard deviation by which the field is smoothed after each step: organs deform smoothly."""
+ITERATIONS = (100, 80, 30)
+SMOOTHING_MM = 7.0
+"""Standard deviation by which the field is smoothed after each step. At 4 mm the field of a real head and neck follows
+the noise (6 mm there and back for an image and itself, moved), at 12 mm it misses half of a bump of 4 cm; at 7 mm it
+comes back to 2.6 mm and finds known deformations of 6 mm to 1 mm."""
 
 WORST_P95_MM = 3.0
 """Above this the registration is refused (TG-132 asks for 2 to 3 mm)."""

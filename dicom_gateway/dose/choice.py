@@ -35,6 +35,8 @@ class DoseChoice:
         Structure sets on those, for the bounds of the sum.
     site
         Whose limits apply; "" for none.
+    alpha_beta
+        Alpha/beta in Gy by name of the structure, by hand; what is left out comes from the table.
     """
 
     study_uid: str
@@ -47,6 +49,7 @@ class DoseChoice:
     others: tuple[str, ...] = ()
     other_structures: tuple[str, ...] = ()
     site: str = ""
+    alpha_beta: tuple[tuple[str, float], ...] = ()
 
     @property
     def id(self) -> str:
@@ -59,14 +62,18 @@ class DoseChoice:
         return digest(["dose proposal", sorted(self.doses), self.structures])[:40]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values."""
-        return asdict(self)
+        """Plain values; what was not given by hand is left out, so that older sums keep their digest."""
+        values = asdict(self)
+        if not self.alpha_beta:
+            del values["alpha_beta"]
+        return values
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "DoseChoice":
         """The choice that `to_json` wrote."""
         lists = {name: tuple(value[name]) for name in ("doses", "fractions", "others", "other_structures")}
-        return cls(**{**value, **lists})
+        ratios = tuple((str(name), float(gy)) for name, gy in value.get("alpha_beta", ()))
+        return cls(**{**value, **lists, "alpha_beta": ratios})
 
 
 def propose(patient: PatientDoses) -> DoseChoice | None:
@@ -92,6 +99,7 @@ def complete(
     fractions: Sequence[int | None] = (),
     register: Literal["", "rigid", "deformable"] = "",
     site: str = "",
+    alpha_beta: Mapping[str, float] | None = None,
 ) -> DoseChoice:
     """A choice with image, structures and registration found for it.
 
@@ -109,6 +117,8 @@ def complete(
         What to compute where frames differ; "" takes an object where there is one, else a rigid registration.
     site
         Whose limits apply.
+    alpha_beta
+        Alpha/beta in Gy by name of the structure, by hand.
 
     Raises
     ------
@@ -143,6 +153,7 @@ def complete(
         others=others,
         other_structures=_other_structures(patient, foreign),
         site=site,
+        alpha_beta=tuple(sorted((alpha_beta or {}).items())),
     )
 
 

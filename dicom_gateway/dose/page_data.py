@@ -30,7 +30,7 @@ from reports.dose.layers import scale_end_gy
 from reports.dose.report import DoseReport
 from reports.dose.section import Overlay, overlay_of
 from reports.dose.table import colour_of
-from reports.dose.wording import FLAG_WORDS, STATUS_WORDS, course_words
+from reports.dose.wording import FLAG_WORDS, STATUS_WORDS, course_words, warning_words
 from reports.planes import Plane, display_planes, window_of
 
 __all__ = ["keep_page_data", "open_ahead", "slice_bytes"]
@@ -222,6 +222,7 @@ def _page(report: DoseReport, overlay: Overlay) -> dict[str, Any]:
                 "rgb": list(colour_of(s, n)),
                 "alpha_beta_gy": s.alpha_beta.gy,
                 "is_default": s.alpha_beta.is_default,
+                "is_stated": s.alpha_beta.is_stated,
                 "outline": [o.name for o in report.outlines].index(s.name) if s.name in outlined else None,
                 "volume_cc": s.physical.volume_cc,
                 "flags": [dict(zip(("zh", "en"), FLAG_WORDS[f], strict=True)) for f in s.flags],
@@ -237,7 +238,7 @@ def _page(report: DoseReport, overlay: Overlay) -> dict[str, Any]:
                            "levels": [*(-v for v in nice_levels(differences)[::-1]), *nice_levels(differences)]},
         },
         "colours": {"dose": table_of(DOSE).tolist(), "difference": table_of(DIFFERENCE).tolist()},
-        "warnings": list(found.warnings),
+        "warnings": [dict(zip(("zh", "en"), warning_words(w), strict=True)) for w in found.warnings],
         "refused": [{"structure": name, "message": reason.message} for name, reason in found.refused.items()],
         "has_eqd2": found.has_eqd2,
     }  # fmt: skip

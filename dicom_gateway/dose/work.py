@@ -140,6 +140,7 @@ def _assessed(job: DoseJob) -> DoseReport:
             fractions=choice.fractions,
             registration=job.file(choice.registration) if choice.registration else None,
             register=choice.register or None,
+            alpha_beta=dict(choice.alpha_beta),
             site=choice.site,
             limits=limits_for(choice.site, own) if choice.site else tuple(s for s in own if not s.site),
             names=load_aliases(job.settings.contour.aliases),

@@ -25,6 +25,10 @@ MOST_FRACTIONS = 200
 MOST_DOSES = 26
 
 Proof = Annotated[str, Form(max_length=100)]
+MOST_STRUCTURES = 400
+LARGEST_RATIO_GY = 100.0
+
+Ratios = Annotated[list[str], Form(max_length=MOST_STRUCTURES)]
 Chosen = Annotated[list[str], Form(max_length=MOST_DOSES)]
 
 
@@ -70,6 +74,8 @@ def dose_routes(site: Site) -> APIRouter:
         structures: Annotated[str, Form(max_length=64)] = "",
         registration: Annotated[Literal["", "rigid", "deformable"], Form()] = "",
         limits: Annotated[str, Form(max_length=64)] = "",
+        ratio_of: Ratios = [],  # noqa: B006
+        ratio: Ratios = [],  # noqa: B006
         proof: Proof = "",
     ) -> Response:
         check_form(site, request, proof)
@@ -85,6 +91,7 @@ def dose_routes(site: Site) -> APIRouter:
                 fractions=[_fractions(given.get(uid, "")) for uid in dose],
                 register=registration,
                 site=limits,
+                alpha_beta=_ratios(ratio_of, ratio),
             )
         except DoseChoiceRefused as error:
             return _page(site, request, study_uid, "", error.message, 422)
@@ -159,3 +166,24 @@ def _fractions(given: str) -> int | None:
     if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MOST_FRACTIONS:
         raise DoseChoiceRefused(f"Fractions are a whole number from 1 to {MOST_FRACTIONS}; correct the field.")
     return int(text)
+
+
+def _ratios(names: list[str], given: list[str]) -> dict[str, float]:
+    """Alpha/beta by structure, where a field was filled in.
+
+    Raises
+    ------
+    DoseChoiceRefused
+        A value is no positive number, or too large to be one of Gy.
+    """
+    found = {}
+    for name, value in zip(names, given, strict=False):
+        text = value.strip()
+        if not text:
+            continue
+        if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", text) or not 0 < float(text) <= LARGEST_RATIO_GY:
+            raise DoseChoiceRefused(
+                f"Alpha/beta is a number above 0 and up to {LARGEST_RATIO_GY:g}; correct the field."
+            )
+        found[name] = float(text)
+    return found

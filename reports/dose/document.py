@@ -14,7 +14,7 @@ from reports.dose.curves import structure_curves
 from reports.dose.dvh_plot import dark, dvh_section
 from reports.dose.report import DoseReport
 from reports.dose.table import Entry, TableRow, colour_of
-from reports.dose.wording import FLAG_WORDS, STATUS_WORDS, TITLE, course_words
+from reports.dose.wording import FLAG_WORDS, STATUS_WORDS, TITLE, course_words, warning_words
 from reports.parts import StudyRef
 from reports.study import display_date, display_name, display_sex, study_ref
 from reports.wording import REVIEW_SENTENCE, radgate_version
@@ -104,12 +104,11 @@ def _head(sheets: Sheets, report: DoseReport, study: StudyRef) -> None:
 
 
 def _warnings(sheets: Sheets, found: DoseAssessment) -> None:
+    warned = ["  ".join(warning_words(w)) for w in found.warnings]
     refused = [f"{name}: {reason.message}" for name, reason in found.refused.items()]
     flagged = [f"{s.name}: {_flags(s)}" for s in found.structures if s.flags and set(s.flags) != {"qualitative"}]
     lines = [
-        line
-        for text in (*found.warnings, *refused, *flagged)
-        for line in lines_of(text, SMALL_PT + 0.5, sheets.width - 28, 3)
+        line for text in (*warned, *refused, *flagged) for line in lines_of(text, SMALL_PT + 0.5, sheets.width - 28, 3)
     ]
     if not lines:
         return

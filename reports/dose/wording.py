@@ -1,8 +1,10 @@
 """The words of the dose report in Chinese and English."""
 
+import re
+
 from contouring.dose.assessment import CourseFacts
 
-__all__ = ["FLAG_WORDS", "STATUS_WORDS", "TITLE", "TRANSFORM_WORDS", "course_words"]
+__all__ = ["FLAG_WORDS", "STATUS_WORDS", "TITLE", "TRANSFORM_WORDS", "course_words", "warning_words"]
 
 TITLE = ("剂量累加报告", "Accumulated dose report")
 
@@ -33,6 +35,23 @@ FLAG_WORDS: dict[str, tuple[str, str]] = {
     "missing_planes": ("缺少轮廓层面", "planes without contours"),
     "non_positive_jacobian": ("形变折叠", "the deformation folds"),
 }
+
+
+WARNINGS_ZH = {
+    r"No EQD2: the number of fractions of dose (.+) is not known\.": "无 EQD2：剂量 {} 的分次数未知。",
+    r"The registration was computed and not reviewed\.": "配准由软件计算，未经审核。",
+    r"QUALITATIVE: a dose was deformed; no limit is judged\.": "仅供定性：剂量经形变，不判定限值。",
+    r"Some limits are not verified against their source\.": "部分限值尚未与出处核对。",
+}
+"""Warnings of an assessment, by what they look like in English."""
+
+
+def warning_words(warning: str) -> tuple[str, str]:
+    """A warning of an assessment in both languages; one that has no Chinese words stays as it is."""
+    for pattern, zh in WARNINGS_ZH.items():
+        if found := re.fullmatch(pattern, warning):
+            return zh.format(*found.groups()), warning
+    return warning, warning
 
 
 def course_words(course: CourseFacts) -> tuple[str, str]:

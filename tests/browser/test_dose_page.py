@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from contouring.dose.radiobiology import eqd2
 from contouring.dose.volume import DoseVolume
+from dicom_gateway.dose import record
 from dicom_gateway.flow.kept import kept_json
 from dicom_gateway.web import create_app
 from imaging.geometry import Grid
@@ -305,3 +306,35 @@ def test_a_sum_can_be_chosen_by_hand(visit: Visit, tmp_path: Path) -> None:
     expect(page.locator("#dose-working")).to_be_visible()
     expect(page.locator("#dose-working")).to_contain_text("Waiting")
     page.screenshot(path=str(tmp_path / "waiting.png"))
+
+
+def test_alpha_beta_and_fractions_are_changed_on_the_page(visit: Visit, tmp_path: Path) -> None:
+    page = visit.page
+    page.locator("summary", has_text="Change fractions").click()
+    form = page.locator("form.again")
+    first = visit.meta["structures"][0]
+    field = form.get_by_label(f"α/β {first['name']}", exact=True)
+    assert field.get_attribute("placeholder") == f"{first['alpha_beta_gy']:g}"
+    page.screenshot(path=str(tmp_path / "again.png"))
+
+    field.fill("4.5")
+    form.locator('input[name="fractions"]').first.fill("28")
+    form.locator("button").click()
+
+    expect(page.locator("#dose-working")).to_be_visible()
+    row = record.row_of(visit.site.engine, page.url.split("sum=")[1])
+    assert row is not None
+    assert row.choice.alpha_beta == ((first["name"], 4.5),)
+    assert row.choice.fractions[0] == 28
+
+
+def test_warnings_are_in_the_language_of_the_page(visit: Visit) -> None:
+    page = visit.page
+    warnings = visit.meta["warnings"]
+    assert warnings and all(w["zh"] != w["en"] for w in warnings)
+    expect(page.locator("#dose-warnings")).to_contain_text(warnings[0]["en"])
+
+    page.goto(f"{page.url.split('/dose/')[0]}/language?to=zh&next=/dose/{visit.site.study_uid}")
+
+    page.wait_for_selector("#dose-app[data-ready]")
+    expect(page.locator("#dose-warnings")).to_contain_text(warnings[0]["zh"])

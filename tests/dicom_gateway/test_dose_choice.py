@@ -141,6 +141,15 @@ def test_a_choice_survives_json_and_its_id_follows_from_it_alone() -> None:
     assert replace(choice, fractions=(29, None)).proposal_id == choice.proposal_id
 
 
+def test_a_stated_alpha_beta_makes_another_sum_and_none_leaves_the_digest_of_older_ones() -> None:
+    choice = complete(patient(), ("d1", "d2"))
+    stated = complete(patient(), ("d1", "d2"), alpha_beta={"SpinalCord": 2.5})
+
+    assert stated.id != choice.id
+    assert DoseChoice.from_json(stated.to_json()) == stated
+    assert "alpha_beta" not in choice.to_json()
+
+
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[DoseSite]:
     with dose_site(tmp_path / "site") as made:

@@ -127,7 +127,8 @@ def test_a_form_asks_for_a_sum_and_the_service_is_told(
     site: DoseSite, client: httpx.Client, started: list[str]
 ) -> None:
     proof, doses = form(client, site)
-    fields = {"proof": proof, "dose": doses, "known": doses, "fractions": ["31", ""], "limits": "lung"}
+    ratios = {"ratio_of": ["SpinalCord", "Lung_L"], "ratio": ["2.5", ""]}
+    fields = {"proof": proof, "dose": doses, "known": doses, "fractions": ["31", ""], "limits": "lung", **ratios}
 
     answer = client.post(f"/dose/{site.study_uid}/run", data=fields)
 
@@ -136,6 +137,7 @@ def test_a_form_asks_for_a_sum_and_the_service_is_told(
     row = record.row_of(site.engine, started[0])
     assert row is not None
     assert (row.state, row.choice.fractions, row.choice.site) == ("QUEUED", (31, None), "lung")
+    assert row.choice.alpha_beta == (("SpinalCord", 2.5),)
     assert answer.headers["location"] == f"/dose/{site.study_uid}?sum={row.id}"
     assert "dose-working" in client.get(answer.headers["location"]).text
 
@@ -147,6 +149,8 @@ def test_a_form_asks_for_a_sum_and_the_service_is_told(
         ({"dose": []}, 422, "two doses or more"),
         ({"fractions": ["0", ""]}, 422, "whole number"),
         ({"fractions": ["3.5", ""]}, 422, "whole number"),
+        ({"ratio_of": ["SpinalCord"], "ratio": ["0"]}, 422, "Alpha/beta"),
+        ({"ratio_of": ["SpinalCord"], "ratio": ["two"]}, 422, "Alpha/beta"),
         ({"structures": "1.2.3"}, 422, "no structure set"),
         ({"registration": "magic"}, 422, ""),
     ],

@@ -15,13 +15,14 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pypdf import PdfReader
 
+from contouring.dose.assess import AssessOptions, warnings_of
 from contouring.dose.assessment import DoseAssessment
 from contouring.dose.rtdose_read import read_rtdose
 from reports.codes import code
 from reports.dose import DoseReport, encode_dose, require_valid_dose, validate_dose
 from reports.dose.sr import METRICS
 from reports.dose.table import Entry, colour_of, dose_table
-from reports.dose.wording import FLAG_WORDS, STATUS_WORDS
+from reports.dose.wording import FLAG_WORDS, STATUS_WORDS, warning_words
 from reports.encode.encoded import EncodedObject
 from reports.errors import InvalidObject
 from reports.numbers import format_number
@@ -256,6 +257,18 @@ def test_every_flag_has_words() -> None:
     from contouring.dose.assessment import Flag
 
     assert set(get_args(Flag)) == set(FLAG_WORDS)
+
+
+def test_every_warning_has_words(report: DoseReport) -> None:
+    unknown = replace(
+        report.assessment.courses[0], fractions=None, quality=None, transform_source="computed_deformable"
+    )
+    said = warnings_of([unknown], report.assessment.structures, AssessOptions(limits=report.assessment.limit_sets))
+
+    assert len(said) >= 3
+    for warning in said:
+        zh, en = warning_words(warning)
+        assert en == warning and zh != en
 
 
 def test_a_dark_colour_is_replaced_and_a_bright_one_kept(report: DoseReport) -> None:

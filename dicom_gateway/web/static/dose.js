@@ -5,7 +5,7 @@ import { buildControls, buildStructures, choose } from "./dose_controls.js";
 import { drawCurves, hoverCurve } from "./dose_histogram.js";
 import { lookAhead, slice } from "./dose_slices.js";
 import { PLANES, app, base, index, open, page, say, shown } from "./dose_state.js";
-import { buildLimits, buildNumbers, buildTabs, buildWarnings } from "./dose_tables.js";
+import { buildLimits, buildNumbers, buildRatios, buildTabs, buildWarnings } from "./dose_tables.js";
 import { listen, show, showAll } from "./dose_views.js";
 
 async function start() {
@@ -23,6 +23,7 @@ async function start() {
   buildStructures();
   buildLimits();
   buildNumbers();
+  buildRatios();
   buildTabs();
   buildWarnings();
   drawCurves();

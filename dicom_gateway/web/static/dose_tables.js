@@ -63,11 +63,37 @@ export function buildTabs() {
 
 export function buildWarnings() {
   const box = document.getElementById("dose-warnings");
-  const texts = [...page.warnings, ...page.refused.map((r) => `${r.structure}: ${r.message}`)];
+  // pages of older sums have their warnings in one language
+  const warnings = page.warnings.map((w) => (typeof w === "string" ? w : word(w)));
+  const texts = [...warnings, ...page.refused.map((r) => `${r.structure}: ${r.message}`)];
   for (const text of texts) {
     const line = document.createElement("li");
     line.textContent = text;
     box.append(line);
   }
   box.hidden = texts.length === 0;
+}
+
+// Fields for an alpha/beta of one's own; what is left empty stays as it was.
+export function buildRatios() {
+  const place = document.getElementById("dose-ratios");
+  if (!place) return;
+  for (const s of page.structures) {
+    const label = document.createElement("label");
+    const name = document.createElement("input");
+    name.type = "hidden";
+    name.name = "ratio_of";
+    name.value = s.name;
+    const field = document.createElement("input");
+    field.type = "number";
+    field.name = "ratio";
+    field.min = "0.1";
+    field.max = "100";
+    field.step = "0.1";
+    field.placeholder = String(s.alpha_beta_gy);
+    if (s.is_stated) field.value = String(s.alpha_beta_gy);
+    field.setAttribute("aria-label", `α/β ${s.name}`);
+    label.append(name, `${s.name} `, field);
+    place.append(label);
+  }
 }

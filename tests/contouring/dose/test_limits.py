@@ -1,6 +1,8 @@
 """Limits: every shipped row on both sides of its bound, and what a file may not say."""
 
+import re
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +11,10 @@ from contouring.dose import Dvh
 from contouring.dose.curve import curve_of
 from contouring.dose.errors import LimitsRefused
 from contouring.dose.limits import Judged, Limit, LimitSet, judge, limits_for, load_limits, shipped_limits, sites
+from contouring.dose.limits.load import Kind
+from contouring.dose.metrics import check_name
 from contouring.dose.solid import Steps
+from contouring.names import lookup
 
 ROWS = [(s, row) for s in shipped_limits().values() for row in s.limits]
 
@@ -93,6 +98,40 @@ def test_every_set_names_its_site_and_source() -> None:
     assert named == set(sites())
     assert not any(row.verified_by for _, row in ROWS)
     assert all(s.citation and s.site and s.title for s in shipped_limits().values())
+
+
+@pytest.mark.parametrize(("rows", "row"), ROWS, ids=[f"{s.name}-{n}" for n, (s, _) in enumerate(ROWS)])
+def test_every_row_says_where_it_is_from_of_what_and_in_which_fractions(rows: LimitSet, row: Limit) -> None:
+    assert re.search(r"(19|20)[0-9]{2}|EMBRACE II|HYTEC|protocol", row.citation), row.citation
+    check_name(row.metric)
+    assert lookup(row.structure).tg263 == row.structure
+    assert (row.at_most is None) != (row.at_least is None)
+    assert rows.kind in get_args(Kind)
+    if rows.kind == "EQD2":
+        return
+    assert rows.dose_per_fraction_gy is not None
+    assert 0 < rows.dose_per_fraction_gy[0] < rows.dose_per_fraction_gy[1]
+
+
+QUANTEC = """
+    SpinalCord Dmax 50, Brainstem Dmax 54, Brainstem D10cc 59, OpticNrv_L Dmax 55, OpticNrv_R Dmax 55,
+    OpticChiasm Dmax 55, Brain Dmax 60, Parotid_L Dmean 25, Parotid_R Dmean 25, Cochlea_L Dmean 45, Cochlea_R Dmean 45,
+    Larynx Dmean 44, Larynx Dmax 66, Musc_Constrict Dmean 50, Lungs V20Gy 30, Lungs Dmean 20, Esophagus Dmean 34,
+    Esophagus V35Gy 50, Esophagus V50Gy 40, Esophagus V70Gy 20, Heart V25Gy 10, Liver Dmean 30, Kidneys Dmean 18,
+    Kidneys V20Gy 32, Bowel_Small V15Gy[cc] 120, Bag_Bowel V45Gy[cc] 195, Rectum V50Gy 50, Rectum V60Gy 35,
+    Rectum V65Gy 25, Rectum V70Gy 20, Rectum V75Gy 15, Bladder V65Gy 50, Bladder V70Gy 35, Bladder V75Gy 25,
+    Bladder V80Gy 15
+"""
+"""The starter set as it was specified (section 8); the stomach was added from the same table."""
+
+
+def test_the_conventional_numbers_are_those_specified() -> None:
+    parts = [part.split() for part in QUANTEC.split(",")]
+    specified = {(structure, metric): float(bound) for structure, metric, bound in parts}
+    shipped = {(row.structure, row.metric): row.bound for row in shipped_limits()["quantec"].limits}
+
+    assert {key: shipped.get(key) for key in specified} == specified
+    assert shipped.keys() - specified.keys() == {("Stomach", "D100%")}
 
 
 @pytest.mark.parametrize("site", ["", "elbow", "Nasopharynx "])
