@@ -21,6 +21,7 @@ from imaging.geometry import Grid
 from imaging.volume import Region, Volume
 
 __all__ = [
+    "OUTLINES",
     "Density",
     "LesionMeasurement",
     "Neighbour",
@@ -37,6 +38,9 @@ Side = Literal["L", "R", "midline"]
 
 CORE_VOXELS = 30
 """Smallest core (lesion eroded by a voxel) that gets statistics of its own (specification of contouring, 13)."""
+
+OUTLINES = ("Body", "External")
+"""Names of the patient's outline, whose centre is the midline."""
 
 MIDLINE_MM = 5.0
 """Half width of the band around the midline in which no side is named."""
@@ -132,7 +136,7 @@ def measure_lesion(
     volume
         Image on the same grid, for density.
     organs
-        Structures on the same grid, for the neighbours; with a `Body` among them its centre is the midline.
+        Structures on the same grid, for the neighbours; with a `Body` or `External` its centre is the midline.
     midline_x_mm
         Midline of the patient, where it is known better.
     ends
@@ -147,7 +151,7 @@ def measure_lesion(
     """
     centre = centroid_lps(region, grid)
     axes = axes_in_plane(region, grid, ends)
-    body = (organs or {}).get("Body")
+    body = next(((organs or {})[name] for name in OUTLINES if name in (organs or {})), None)
     if midline_x_mm is None and body is not None and body.voxel_count:
         midline_x_mm = float(centroid_lps(body, grid)[0])
     inside = core = None
@@ -170,7 +174,7 @@ def measure_lesion(
         side=None if midline_x_mm is None else side_of(float(centre[0]), midline_x_mm),
         density=inside,
         core_density=core,
-        neighbours=neighbours(region, {n: r for n, r in (organs or {}).items() if n != "Body"}, grid),
+        neighbours=neighbours(region, {n: r for n, r in (organs or {}).items() if n not in OUTLINES}, grid),
     )
 
 

@@ -272,10 +272,15 @@ def measure(
             f"{row['volume_cc']:.2f}",
             f"{row['axes']['long_axis']['length_mm']:.1f}",
             f"{row['axes']['short_axis']['length_mm']:.1f}",
+            row["side"] or "",
             f"{density['mean']:.1f} {SHORT_UNITS.get(density['unit'], density['unit'])}".rstrip() if density else "",
             f"{row['uptake']['peak']:.2f}" if row["uptake"] else "",
         ])
-    print_table(["structure", "cc", "long mm", "short mm", "mean", "SUVpeak"], table)
+    print_table(["structure", "cc", "long mm", "short mm", "side", "mean", "SUVpeak"], table)
+    if any(row["midline_from"] == "image" for row in rows):
+        typer.echo("note: no Body is drawn; sides are told from the outline in the image")
+    elif any(row["side"] is None for row in rows):
+        typer.echo("note: no Body is drawn, and the image does not show both sides of the patient: no side is told")
     tell_noticed(read, name_table(aliases))
     exit_where_refused(read)
 
@@ -443,7 +448,8 @@ def _derived(read: "Structures", stack: "Stack", recipe: str) -> tuple["Structur
 def _measured(rois: Sequence["Roi"], read: "Structures", stack: "Stack") -> list[dict[str, Any]]:
     from dataclasses import asdict
 
-    from contouring.lesion import measure_lesion
+    from contouring.lesion import OUTLINES, measure_lesion
+    from contouring.midline import midline_of_image_mm
     from contouring.suv import suv_metrics, suv_volume
     from imaging.errors import GeometryRefused
     from imaging.series import load_volume
@@ -456,14 +462,18 @@ def _measured(rois: Sequence["Roi"], read: "Structures", stack: "Stack") -> list
         volume = None
     if volume is not None and stack.modality == "PT":
         volume = suv_volume(volume, stack.headers)
+    outline = next((r.name.tg263 for r in read.rois if r.name.tg263 in OUTLINES and r.region.voxel_count), None)
+    midline = midline_of_image_mm(volume) if outline is None and volume is not None else None
+    midline_from = outline or (None if midline is None else "image")
     rows = []
     for roi in rois:
         if not roi.region.voxel_count:
             continue
         others = {r.name.tg263: r.region for r in read.rois if r.region is not roi.region}
-        found = measure_lesion(roi.region, stack.grid, volume=volume, organs=others)
+        found = measure_lesion(roi.region, stack.grid, volume=volume, organs=others, midline_x_mm=midline)
         uptake = suv_metrics(roi.region, volume) if volume is not None and stack.modality == "PT" else None
-        rows.append({"name": roi.name.tg263, "zh": roi.name.zh, **asdict(found), "uptake": uptake and asdict(uptake)})
+        named = {"name": roi.name.tg263, "zh": roi.name.zh}
+        rows.append({**named, **asdict(found), "midline_from": midline_from, "uptake": uptake and asdict(uptake)})
     return rows
 
 
