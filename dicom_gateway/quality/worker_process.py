@@ -29,14 +29,12 @@ from qc.image.inputs import text_of
 from qc.image.monitor import SeriesMonitor
 from qc.image.phantom import analyse_phantom, phantom_verdict, recognise_stack
 from qc.image.planar import read_planar
-from qc.image.registry import MODALITIES, discover
+from qc.image.registry import OTHER_MODALITIES, discover
 from qc.image.result import CheckResult, SeriesVerdict
 
 __all__ = ["Bench", "main"]
 
 log = logging.getLogger(__name__)
-
-NOT_IMAGES = frozenset({"SEG", "RTDOSE", "RTSTRUCT", "RTPLAN", "SR", "DOC", "PR", "KO", "REG"})
 
 
 class Bench:
@@ -132,14 +130,14 @@ class Bench:
 
 
 def is_image(file: Path) -> bool:
-    """Whether a file holds something that image quality judges."""
+    """Whether a file holds something that image quality judges; what says of itself no known modality is told so."""
     try:
         header = read_header(file)
     except RadgateError:
         return False
     modality = text(header.dataset, "Modality")
     has_signal = header.pixels is not None or "WaveformSequence" in header.dataset
-    return has_signal and modality in MODALITIES and modality not in NOT_IMAGES
+    return has_signal and modality not in OTHER_MODALITIES
 
 
 def source_of(header: Dataset) -> dict[str, Any]:

@@ -33,6 +33,14 @@ MODALITIES = frozenset({
     "GM", "IO", "PX", "OPT", "HD", "EPS", "IVUS",
 })  # fmt: skip
 
+OTHER_MODALITIES = frozenset({
+    "OT", "SC", "SR", "SEG", "DOC", "PR", "KO", "REG", "FID", "RWV", "PLAN", "STAIN", "SMR", "M3D", "TEXTUREMAP", "ANN",
+    "RTSTRUCT", "RTDOSE", "RTPLAN", "RTIMAGE", "RTRECORD", "RTINTENT", "RTRAD", "RTSEGANN", "AU", "AR", "ASMT", "BDUS",
+    "BI", "BMD", "CFM", "CTPROTOCOL", "DG", "DMS", "EEG", "EMG", "EOG", "IOL", "IVOCT", "KER", "LEN", "LS", "OAM",
+    "OCT", "OPM", "OPTBSV", "OPTENF", "OPV", "OSS", "POS", "RESP", "RG", "SRF", "TG", "VA", "XAPROTOCOL",
+})  # fmt: skip
+"""Modalities that DICOM defines and that no check is made for (PS3.3 C.7.3.1.1.1)."""
+
 
 @dataclass(frozen=True)
 class Advice:

@@ -192,6 +192,17 @@ CASES: dict[str, NumberCase | StateCase] = {
         not_evaluable=header_inputs,
         reason="no_volume",
     ),
+    "gen.tag.modality": StateCase(
+        clean=header_inputs,
+        states={
+            "known": header_inputs,
+            "absent": lambda: edited(header_inputs(), Modality=""),
+            "unknown": lambda: edited(header_inputs(), Modality="ZZ"),
+        },
+        not_evaluable=lambda: edited(header_inputs(), Modality="OT"),
+        reason="unsupported",
+        profile="any_base",
+    ),
     "gen.tag.position": StateCase(
         clean=header_inputs,
         states={

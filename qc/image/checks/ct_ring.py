@@ -25,6 +25,9 @@ FEWEST_IN_PLANE = 500
 FLAT_PX = 7
 """Tissue is told by the mean over so many pixels: in a smaller window a strong ring would look like bone, and hide."""
 
+SPECK_HU = 300.0
+"""No ring is stronger than this; single pixels are (lime, metal, saturation), and are left out with all around them."""
+
 MOST_PLANES = 24
 INNERMOST_MM = 4.0
 
@@ -125,5 +128,6 @@ def _high_pass(
     mean = ndimage.uniform_filter(image, window)
     smooth = ndimage.uniform_filter(image, FLAT_PX)
     flat = (smooth > TISSUE_HU[0]) & (smooth < TISSUE_HU[1])
+    flat &= (image > TISSUE_HU[0] - SPECK_HU) & (image < TISSUE_HU[1] + SPECK_HU)
     inner = ndimage.minimum_filter(flat.astype(np.uint8), window) > 0
     return None if np.count_nonzero(inner) < FEWEST_IN_PLANE else (image - mean, inner, box[0], box[1])

@@ -39,8 +39,8 @@ SEVERITY = {"upright": 0.0, "colour": 1.0, "inverted": 2.0}
         ),
         "colour": Advice(
             "transfer",
-            "应为灰度图像，收到彩色图像",
-            "Grey values are expected, but the picture is in colour",
+            "应为灰度图像，收到彩色图像（PhotometricInterpretation）",
+            "Grey values are expected, but the picture is in colour (PhotometricInterpretation)",
             "export_original",
             "IT",
             "请从原设备重新导出原始图像",

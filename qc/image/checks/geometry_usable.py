@@ -18,8 +18,8 @@ CAUSES = {
     ),
     "missing_attribute": _advice(
         "transfer",
-        "缺少图像几何或像素所需的属性",
-        "An attribute that geometry or pixels need is missing",
+        "图像几何或像素所需的属性 {keyword} 缺失或无效",
+        "{keyword}, which geometry or pixels need, is missing or broken",
         "export_original",
         "IT",
         "请从原设备重新导出未经处理的原始序列",
@@ -115,7 +115,7 @@ HARMLESS = ("localiser", "not_an_image_stack", "duplicate_instance")
 
 @check(
     "gen.geometry.usable",
-    version="1.0.0",
+    version="1.1.0",
     title=("可作三维图像使用", "Usable as a volume"),
     unit="1",
     direction="categorical",
@@ -132,7 +132,8 @@ def usable(inputs: Inputs) -> Measured | NotEvaluable:
         if code == "missing_slices" and len(inputs.headers) == 1:
             code = "single_slice"
         numbers = {k: float(v) for k, v in inputs.refusal.fields.items() if isinstance(v, (int, float))}
-        return Measured(code, advice=code, evidence={"code": inputs.refusal.code, **numbers})
+        params = {"keyword": str(inputs.refusal.fields.get("keyword") or "(?)")[:64]}
+        return Measured(code, advice=code, params=params, evidence={"code": inputs.refusal.code, **numbers})
     if inputs.volume is None:
         return NotEvaluable("no_volume")
     return Measured("usable", evidence={"planes": float(len(inputs.volume.array))})
