@@ -33,7 +33,7 @@ from reports.dose.table import colour_of
 from reports.dose.wording import FLAG_WORDS, STATUS_WORDS, course_words, warning_words
 from reports.planes import Plane, display_planes, window_of
 
-__all__ = ["keep_page_data", "open_ahead", "slice_bytes"]
+__all__ = ["first_slice", "keep_page_data", "open_ahead", "slice_bytes"]
 
 PLANES = ("axial", "coronal", "sagittal")
 SHOWN_SHARE, MARGIN_MM = 0.1, 25.0
@@ -52,8 +52,9 @@ def keep_page_data(folder: Path, report: DoseReport, rtstruct: Dataset) -> None:
     keep_regions(folder / "regions.npz", [(o.name, o.region) for o in report.outlines])
     keep_json(folder / "contours.json", _contours(report, rtstruct))
     overlay = overlay_of(report.volume.grid, report.assessment.grids.physical.volume.grid)
-    keep_json(folder / "grid.json", _grid_json(report.volume.grid, overlay))
-    keep_json(folder / "page.json", _page(report, overlay))
+    page = _page(report, overlay)
+    keep_json(folder / "grid.json", _grid_json(report.volume.grid, overlay) | {"first": page["start"]["axial"]})
+    keep_json(folder / "page.json", page)
 
 
 def slice_bytes(folder: Path, plane_name: str, index: int) -> bytes:
@@ -104,6 +105,15 @@ def open_ahead(folder: Path) -> None:
     """Open the files of a sum before its first slice is asked for; a sum that is not there is left to that."""
     with suppress(OSError, ValueError):
         _files(folder)
+
+
+def first_slice(folder: Path) -> int | None:
+    """The axial slice that the page opens on; None where an older sum does not say it, or there is none."""
+    try:
+        found = kept_json(folder / "grid.json").get("first")
+    except (OSError, ValueError):
+        return None
+    return int(found) if found is not None else None
 
 
 class _Files:

@@ -11,7 +11,7 @@ from starlette.background import BackgroundTask
 from dicom_gateway.dose import record
 from dicom_gateway.dose.candidates import doses_of
 from dicom_gateway.dose.choice import complete
-from dicom_gateway.dose.page_data import open_ahead, slice_bytes
+from dicom_gateway.dose.page_data import first_slice, open_ahead, slice_bytes
 from dicom_gateway.dose.workflow import pages_folder
 from dicom_gateway.errors import DoseChoiceRefused, UnknownObject
 from dicom_gateway.web.acting import check_form
@@ -126,10 +126,12 @@ def _page(
     if view is None:
         raise HTTPException(404, translator(site.language(request))("study.not_found"))
     can_run = site.start_dose is not None
-    page = site.page(request, "dose.html", status, here="dose", view=view, problem=problem, can_run=can_run)
-    if view.shown is not None and view.shown.is_finished:
+    folder = pages_folder(site.settings, view.shown.id) if view.shown is not None and view.shown.is_finished else None
+    shown = {"view": view, "problem": problem, "can_run": can_run, "first": first_slice(folder) if folder else None}
+    page = site.page(request, "dose.html", status, here="dose", **shown)
+    if folder is not None:
         # while the browser reads the page, the server opens what it will ask for next
-        page.background = BackgroundTask(open_ahead, pages_folder(site.settings, view.shown.id))
+        page.background = BackgroundTask(open_ahead, folder)
     return page
 
 

@@ -8,6 +8,7 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import UID
 
+from contouring.dose.errors import DoseError
 from dicom_gateway.dose import record
 from dicom_gateway.dose.candidates import (
     DoseCandidate,
@@ -17,6 +18,7 @@ from dicom_gateway.dose.candidates import (
     StructureCandidate,
 )
 from dicom_gateway.dose.choice import DoseChoice, complete, propose
+from dicom_gateway.dose.work import DoseJob, make
 from dicom_gateway.errors import DoseChoiceRefused
 from imaging.provenance import deterministic_uid
 from tests.dicom_gateway.dose_site import DoseSite, dose_site
@@ -187,6 +189,41 @@ def test_what_cannot_be_added_says_why(site: DoseSite) -> None:
         assert len(reasons) == 1
         assert sentence in reasons[0]
     assert propose(site.patient) is not None, "the two good ones still make a sum"
+
+
+OFFSETS_OF_NOTHING = [7.0, 9.5, 12.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"DoseGridScaling": None}, "DoseGridScaling"),
+        ({"GridFrameOffsetVector": None}, "GridFrameOffsetVector"),
+        ({"GridFrameOffsetVector": OFFSETS_OF_NOTHING}, "GridFrameOffsetVector"),
+    ],
+)
+def test_a_dose_that_cannot_be_placed_or_scaled_is_refused_in_a_sentence(
+    site: DoseSite, changes: dict[str, object], sentence: str
+) -> None:
+    ds = dcmread(site.root / "case" / "dose1.dcm")
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(deterministic_uid("unfit", 9))
+    for keyword, value in changes.items():
+        if value is None:
+            delattr(ds, keyword)
+        else:
+            setattr(ds, keyword, value)
+    ds.save_as(site.root / "unfit.dcm")
+    other = site.patient.doses[1].sop_uid
+    site.receive([site.root / "unfit.dcm"])
+    row = record.row_of(site.engine, record.ask(site.engine, complete(site.patient, (other, ds.SOPInstanceUID))))
+    assert row is not None
+    job = DoseJob(row, site.root / "work", site.root / "pages", site.settings, site.engine, site.store, lambda _: None)
+
+    with pytest.raises(DoseError, match=sentence) as refused:
+        make(job)
+
+    assert refused.value.message.endswith(".") and len(refused.value.message.splitlines()) == 1
+    assert not (site.root / "pages").exists()
 
 
 def test_another_patient_s_dose_is_no_candidate(site: DoseSite) -> None:

@@ -1,6 +1,7 @@
 """Deformations: known ones are found, written, read back, and never used for what they are not good enough for."""
 
 import subprocess
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -9,19 +10,24 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+from scipy.ndimage import map_coordinates
 
+from contouring import read_rtstruct
 from contouring.dose.accumulate import map_dose
 from contouring.dose.deformation import Deformation, read_deformable_registration
 from contouring.dose.deformation_write import write_deformation
 from contouring.dose.errors import RegistrationRefused
+from contouring.dose.openkbp import export_case
+from contouring.dose.register import body_points
 from contouring.dose.register_deformable import register_deformable
 from contouring.dose.registration_quality import least_jacobian, registration_picture, structure_dice
+from contouring.dose.structure import structure_of_region
 from contouring.dose.transform import RigidTransform
 from contouring.shapes import ellipsoid, rotation
 from imaging.geometry import Grid
-from imaging.series import Stack, scan
-from imaging.volume import Volume
-from tests.conftest import require_program
+from imaging.series import Stack, load_volume, scan
+from imaging.volume import Region, Volume
+from tests.conftest import data_folder, require_program
 from tests.contouring.dose.making import CENTRE, FRAME, dose_of, grid_around, linear, points_of_grid, structure
 from tests.synthetic.series import write_series
 
@@ -275,3 +281,48 @@ def test_a_rewritten_file_is_the_same(stacks: list[Stack], tmp_path: Path) -> No
 
     assert dcmread(tmp_path / "d.dcm").SOPInstanceUID == dataset.SOPInstanceUID
     assert read_deformable_registration(tmp_path / "d.dcm").registered == deformation.source
+
+
+def displaced(points: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """A smooth displacement of up to 6 mm."""
+    x, y, z = ((points - centre) / (60.0, 55.0, 50.0)).T
+    waves = [np.sin(y) * np.cos(z), np.sin(z + 0.7) * np.cos(0.8 * x), np.sin(x - 0.4) * np.cos(y)]
+    return np.asarray(4.0 * np.stack(waves, axis=1))
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_a_known_deformation_of_a_real_case_is_found_and_accepted(tmp_path: Path) -> None:
+    """A case as first course; the same one, deformed by a known field, as second."""
+    made = export_case(data_folder("openkbp"), "pt_201", tmp_path)
+    volume = load_volume(scan([tmp_path / "CT"]).stacks[0])
+    grid = volume.grid
+    points = points_of_grid(grid)
+    centre = points.mean(axis=0)
+    origin = points.copy()
+    for _ in range(30):
+        origin = points - displaced(origin, centre)
+    index = np.linalg.solve(volume.affine_lps[:3, :3], (origin - volume.affine_lps[:3, 3]).T)
+    array = map_coordinates(volume.array.astype(np.float32), index, order=1, cval=-1000.0).reshape(grid.shape)
+    moving = Volume(np.rint(array).astype(np.int16), replace(grid, frame_of_reference_uid=OTHER))
+
+    found, quality = register_deformable(volume, moving)
+
+    body = body_points(volume)
+    missed = np.linalg.norm(found.apply(body) - body - displaced(body, centre), axis=1)
+    assert np.median(missed) < 1.5
+    assert quality.inverse_consistency_mm < 3.0
+    assert found.determinants(body).min() > 0.5
+    # The structures of the first image, and the same voxels carried along: overlap after, and without the registration.
+    regions = [s for s in read_rtstruct(made.rtstruct, grid).structures if s.region.voxel_count > 300]
+    own = {s.name: structure_of_region(s.region, grid) for s in regions}
+    moved = {}
+    for item in regions:
+        carried = map_coordinates(item.region.mask().astype(np.float32), index, order=1).reshape(grid.shape) >= 0.5
+        moved[item.name] = structure_of_region(Region.from_mask(carried), moving.grid)
+    nothing = RigidTransform(np.eye(4), grid.frame_of_reference_uid, OTHER)
+    after, before = (structure_dice(own, moved, t) for t in (found, nothing))
+    # The targets are shells of one or two voxels, where half a voxel is half of the overlap.
+    assert len(after) >= 5 and all(after[name] > before[name] for name in after)
+    assert min(dice for name, dice in after.items() if not name.startswith("PTV")) > 0.8
+    assert registration_picture(volume, moving, found).startswith(b"\x89PNG")
