@@ -55,6 +55,8 @@ def _most_decimals(data: bytes, limit: int) -> int:
     """Most digits after the point of any number, without zeros at the end; 0 where none has more than the limit."""
     plain = re.finditer(rb"\.(\d{%d,})(?![\deE])" % (limit + 1), data)
     most = max((len(m[1].rstrip(b"0")) for m in plain), default=0)
+    if b"e" not in data and b"E" not in data:
+        return most
     powers = (len((m[1] or b"").rstrip(b"0")) - int(m[2]) for m in EXPONENT.finditer(data))
     return max(most, max(powers, default=0))
 
@@ -113,7 +115,9 @@ def _share_inside(points: FloatArray, ring: FloatArray) -> float:
 
 def _has_channel(ring: FloatArray) -> bool:
     """Whether the path runs along one of its sides in both directions, as the channel of a keyhole does."""
-    _, vertex = np.unique(np.round(ring, 3), axis=0, return_inverse=True)
+    # One whole number a vertex, which is sorted many times quicker than rows of two.
+    place = np.rint((ring - ring.min(axis=0)) * 1000).astype(np.int64)
+    _, vertex = np.unique(place[:, 0] * (int(place[:, 1].max()) + 1) + place[:, 1], return_inverse=True)
     start = np.asarray(vertex).ravel().astype(np.int64)
     end = np.roll(start, -1)
     moved = start != end
