@@ -228,7 +228,8 @@ class StudyFlow(DBOSConfiguredInstance):
         if self._is_superseded(plan):
             return "superseded"
         journal = DatabaseJournal(self._engine, plan.study_uid, plan.version)
-        job = Job(plan, self._study_files(inputs), self._folder(plan), self._tools, journal)
+        aside = record.set_aside(self._engine, plan.study_uid)
+        job = Job(plan, self._study_files(inputs), self._folder(plan), self._tools, journal, aside)
         record.job_state(self._engine, plan.id, JOB_STATES[name])
         try:
             with journal.step(name, plan.id) as step:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Table, insert, select, update
+from sqlalchemy import Connection, Engine, Table, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dicom_gateway.flow.plan import Earlier, JobPlan
@@ -18,6 +18,7 @@ __all__ = [
     "keep_result",
     "note_event",
     "overall_state",
+    "set_aside",
     "settle_study",
     "study_state",
     "supersede_before",
@@ -244,6 +245,14 @@ def unfinished_studies(engine: Engine) -> list[tuple[str, int]]:
             .order_by(version_.c.id)
         )
         return [(row.study_uid, row.version) for row in rows]
+
+
+def set_aside(engine: Engine, study_uid: str) -> int:
+    """How many objects of a study lie in quarantine and nobody has dealt with."""
+    aside = tables.quarantine.c
+    with engine.connect() as connection:
+        query = select(func.count()).where(aside.study_uid == study_uid, aside.settled.is_(None))
+        return int(connection.execute(query).scalar_one())
 
 
 def delivering_studies(engine: Engine) -> list[str]:

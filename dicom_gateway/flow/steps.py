@@ -66,6 +66,8 @@ __all__ = ["STEPS", "Job", "Tools", "algorithm_of", "encode", "grade", "measure"
 
 log = logging.getLogger(__name__)
 
+OUT_OF_RANGE = "Send a series within this range, or route it to another bundle."
+
 Runner = Callable[..., BundleOutput]
 """Takes a bundle, a volume and a callable for progress; a bundle of several series its others as `companions` too."""
 
@@ -105,13 +107,14 @@ class Tools:
 
 @dataclass(frozen=True)
 class Job:
-    """One job while it is worked on."""
+    """One job while it is worked on; `set_aside` objects of its study lie in quarantine."""
 
     plan: JobPlan
     files: StudyFiles
     folder: Path
     tools: Tools
     journal: Journal
+    set_aside: int = 0
 
     @cached_property
     def stack(self) -> Stack:
@@ -205,7 +208,7 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
         return outcome
     reasons = misfits(bundle, job.stack.detached(), volume)
     if reasons:
-        return {"status": "refused", "reason": " ".join(reasons)}
+        return {"status": "refused", "reason": " ".join([*reasons, OUT_OF_RANGE])}
     verify(bundle)
 
     def progress(fraction: float, what: str) -> None:
@@ -248,6 +251,11 @@ def _doubts(job: Job) -> list[str]:
     )
     if cut:
         doubts.append(f"{cut} cut file(s) of this series were left out; send them again, it may be incomplete.")
+    if job.set_aside:
+        doubts.append(
+            f"{job.set_aside} object(s) of this study contradict others and lie in quarantine; this series may be "
+            "incomplete, see the page of the quarantine."
+        )
     return doubts
 
 

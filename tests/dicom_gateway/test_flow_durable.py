@@ -132,6 +132,27 @@ def test_a_full_disk_in_a_step_is_waited_for(
     assert len(messages) == 2
 
 
+def test_a_result_says_that_objects_of_its_study_lie_in_quarantine(
+    flow: StudyFlow, engine: Engine, study_uid: str
+) -> None:
+    row = {
+        "sha256": "0" * 64,
+        "size_bytes": 1,
+        "reason": "patient_conflict",
+        "message": "Another patient.",
+        "received": 1.0,
+    }
+    with engine.begin() as connection:
+        connection.execute(insert(tables.quarantine).values(study_uid=study_uid, **row))
+
+    flow.start(study_uid, 1)
+
+    wait_for("the study", lambda: state_of(engine) == "DELIVERED", 120)
+    with engine.connect() as connection:
+        document = connection.execute(select(tables.result.c.document)).scalar_one()
+    assert any("1 object(s) of this study" in w for run in document["runs"] for w in run["warnings"])
+
+
 def test_a_database_that_is_locked_for_a_mark_of_progress_ends_nothing(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
