@@ -291,6 +291,7 @@ def test_the_shipped_routes_pass_their_own_checks() -> None:
         "ct_body_segmentation",
         "head_neck_ct_oar_segmentation",
         "pet_ct_lesion_segmentation",
+        "soft_tissue_sarcoma_gtv_segmentation",
     }
     check_routes(routes, bundles={r.bundle: ["PT" if r.bundle.startswith("pet") else "CT"] for r in routes})
 

@@ -25,6 +25,7 @@ def test_list_as_json_has_every_bundle_and_every_refusal(tmp_path: Path) -> None
         "head_neck_ct_oar_segmentation",
         "pet_ct_lesion_segmentation",
         "planted_threshold",
+        "soft_tissue_sarcoma_gtv_segmentation",
     ]
     assert content["bundles"][0]["structures"][0] == {"label": 1, "name": "Body"}
     assert content["refused"][0]["name"] == "broken"
