@@ -25,6 +25,9 @@ OTHER_SIDE = 3
 """Points beside each other whose nearest edges are further apart than this, in edges, lie on a ridge between two parts
 of the boundary, and either may have the edge that is nearer to the other."""
 
+BATCH_POINTS = 50_000
+"""Points whose nearest edges are looked for at once."""
+
 
 @dataclass(frozen=True)
 class Lattice:
@@ -99,11 +102,19 @@ def signed_distances_mm(
     """
     inside = _inside(structure, lattice, overlap)
     asked = _asked(inside, lattice.step_mm, needed_mm)
-    distances = np.empty(inside.shape, dtype=np.float32)
-    for k, edges in enumerate(_edges(structure.polygons)):
-        band = np.inf if band_mm is None or k in exact_planes else band_mm
-        distances[k] = _distance(edges, lattice, (reach_mm, band), asked, inside[k])
-        np.negative(distances[k], out=distances[k], where=~inside[k])
+    distances = np.full(inside.shape, reach_mm, dtype=np.float32)
+    bands = [np.inf if band_mm is None or k in exact_planes else band_mm for k in range(len(inside))]
+    drawn = [(k, edges) for k, edges in enumerate(_edges(structure.polygons)) if len(edges.begin)]
+    # Several planes at once, as many as stay in the processor's memory.
+    together = max(1, BATCH_POINTS // max(len(asked), 1))
+    for first in range(0, len(drawn), together):
+        planes = [k for k, _ in drawn[first : first + together]]
+        edges = [e for _, e in drawn[first : first + together]]
+        found = _distance(edges, lattice, [bands[k] for k in planes], asked, inside[planes])
+        np.minimum(found, np.float32(reach_mm), out=found)
+        for k, values in zip(planes, found, strict=True):
+            distances[k].reshape(-1)[asked] = values
+    np.negative(distances, out=distances, where=~inside)
     return distances
 
 
@@ -132,66 +143,73 @@ class _Edges:
 
     begin: FloatArray
     end: FloatArray
-    before: NDArray[np.int32]
-    after: NDArray[np.int32]
+    before: NDArray[np.intp]
+    after: NDArray[np.intp]
 
 
 def _distance(
-    edges: _Edges,
+    edges: Sequence[_Edges],
     lattice: Lattice,
-    reach_and_band_mm: tuple[float, float],
+    bands_mm: Sequence[float],
     asked: NDArray[np.intp],
     inside: NDArray[np.bool_],
-) -> NDArray[np.float32]:
-    """Unsigned distance to the boundary at the points asked for, capped.
+) -> Floats:
+    """Unsigned distance to the boundary of each plane at the points asked for, shape (planes, points).
 
     The nearest sub-pixel that the boundary passes tells an edge near the nearest one; from there the polygon is walked
     as long as it comes nearer. On ridges inside, the edges of the points beside are tried too.
     """
-    from scipy import ndimage
-
-    reach_mm, band_mm = reach_and_band_mm
-    distance = np.full((lattice.rows, lattice.columns), reach_mm, dtype=np.float32)
-    if not len(edges.begin):
-        return distance
-    points, owner = _beads(edges.begin, edges.end, lattice.step_mm)
-    column, row = np.rint((points - lattice.first_mm) / lattice.step_mm).astype(np.intp).T
+    firsts = _firsts([e.begin for e in edges])
+    best = np.concatenate([first + _passing(e, lattice, asked) for e, first in zip(edges, firsts, strict=True)])
+    before, after = (
+        np.concatenate([first + near for near, first in zip(beside, firsts, strict=True)])
+        for beside in ([e.before for e in edges], [e.after for e in edges])
+    )
     segments = _segments(edges, lattice)
-    passed = np.full((lattice.rows, lattice.columns), -1, dtype=np.int32)
-    passed[row, column] = owner
-    nearest = ndimage.distance_transform_edt(passed < 0, return_distances=False, return_indices=True)
-    first = passed[nearest[0].ravel()[asked], nearest[1].ravel()[asked]]
     rows, columns = np.divmod(asked, lattice.columns)
     step = np.float32(lattice.step_mm)
-    x, y = columns.astype(np.float32) * step, rows.astype(np.float32) * step
-    best, found = first, _squared(x, y, segments, first)
-    still = np.flatnonzero(found < band_mm**2)
-    for _ in range(MOST_MOVES):
-        before = found[still]
-        for beside in (edges.before, edges.after):
-            other = beside[best[still]]
-            squared = _squared(x[still], y[still], segments, other)
-            nearer = squared < found[still]
-            moved = still[nearer]
-            best[moved], found[moved] = other[nearer], squared[nearer]
-        still = still[found[still] < before]
-        if not len(still):
-            break
-    if np.isinf(band_mm):
-        _settle_ridges((x, y, segments), (best, found), asked, inside)
-    distance.reshape(-1)[asked] = np.minimum(np.sqrt(found), np.float32(reach_mm))
-    return distance
+    x, y = (np.tile(v.astype(np.float32) * step, len(edges)) for v in (columns, rows))
+    found = _squared(x, y, segments, best)
+    close = np.flatnonzero(found < np.repeat(np.square(bands_mm), len(asked)))
+    for beside in (before, after):
+        walking = close
+        for _ in range(MOST_MOVES):
+            other = beside.take(best.take(walking))
+            squared = _squared(x.take(walking), y.take(walking), segments, other)
+            nearer = np.flatnonzero(squared < found.take(walking))
+            if not len(nearer):
+                break
+            walking = walking.take(nearer)
+            best[walking], found[walking] = other.take(nearer), squared.take(nearer)
+    for n, band in enumerate(bands_mm):
+        if np.isinf(band):
+            part = slice(n * len(asked), (n + 1) * len(asked))
+            _settle_ridges((x[part], y[part], segments), (best[part], found[part]), asked, inside[n])
+    return np.sqrt(found).reshape(len(edges), len(asked))
+
+
+def _passing(edges: _Edges, lattice: Lattice, asked: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Of each point asked for, an edge that passes through the sub-pixel nearest to it of all that are passed."""
+    from scipy import ndimage
+
+    points, owner = _beads(edges.begin, edges.end, lattice.step_mm)
+    column, row = np.rint((points - lattice.first_mm) / lattice.step_mm).astype(np.intp).T
+    passed = np.full((lattice.rows, lattice.columns), -1, dtype=np.intp)
+    passed[row, column] = owner
+    nearest = ndimage.distance_transform_edt(passed < 0, return_distances=False, return_indices=True)
+    at = nearest[0].ravel().take(asked) * np.intp(lattice.columns) + nearest[1].ravel().take(asked)
+    return passed.ravel().take(at)
 
 
 def _settle_ridges(
     places: tuple[Floats, Floats, "_Segments"],
-    nearest: tuple[NDArray[np.int32], Floats],
+    nearest: tuple[NDArray[np.intp], Floats],
     asked: NDArray[np.intp],
     inside: NDArray[np.bool_],
 ) -> None:
     """Take the edge of a point beside where it is nearer, in place."""
     (x, y, segments), (best, found) = places, nearest
-    chosen = np.full(inside.size, -1, dtype=np.int32)
+    chosen = np.full(inside.size, -1, dtype=np.intp)
     chosen[asked] = best
     within = np.flatnonzero(inside.reshape(-1)[asked])
     at, own = asked[within], best[within]
@@ -216,15 +234,16 @@ class _Segments:
     inverse: Floats
 
 
-def _segments(edges: _Edges, lattice: Lattice) -> _Segments:
-    begin = (edges.begin - lattice.first_mm).astype(np.float32)
-    along = (edges.end - edges.begin).astype(np.float32)
+def _segments(edges: Sequence[_Edges], lattice: Lattice) -> _Segments:
+    begins, ends = np.concatenate([e.begin for e in edges]), np.concatenate([e.end for e in edges])
+    begin = (begins - lattice.first_mm).astype(np.float32)
+    along = (ends - begins).astype(np.float32)
     length = np.maximum((along * along).sum(axis=1), np.float32(1e-12))
     parts = (*begin.T, *along.T, 1 / length)
     return _Segments(*(np.ascontiguousarray(p) for p in parts))
 
 
-def _squared(x: Floats, y: Floats, segments: _Segments, chosen: NDArray[np.int32]) -> Floats:
+def _squared(x: Floats, y: Floats, segments: _Segments, chosen: NDArray[np.intp]) -> Floats:
     """Square of the distance of each point to its edge."""
     px, py = x - segments.begin_x.take(chosen), y - segments.begin_y.take(chosen)
     ax, ay = segments.along_x.take(chosen), segments.along_y.take(chosen)
@@ -248,7 +267,7 @@ def _edges(planes: Sequence[Sequence[FloatArray]]) -> list[_Edges]:
     begin = [np.concatenate(polygons) for polygons in planes]
     end = [np.concatenate([np.roll(p, -1, axis=0) for p in polygons]) for polygons in planes]
     rings = [
-        [np.arange(first, first + len(p), dtype=np.int32) for p, first in zip(polygons, _firsts(polygons), strict=True)]
+        [np.arange(first, first + len(p), dtype=np.intp) for p, first in zip(polygons, _firsts(polygons), strict=True)]
         for polygons in planes
     ]
     before = [np.concatenate([np.roll(r, 1) for r in ring]) for ring in rings]
@@ -277,16 +296,16 @@ def _kept(edges: _Edges, keep: NDArray[np.bool_] | None) -> _Edges:
     """Some of the edges; one whose neighbour is gone has itself in its place."""
     if keep is None:
         return edges
-    number = np.cumsum(keep, dtype=np.int32) - np.int32(1)
+    number = np.cumsum(keep, dtype=np.intp) - 1
     own = np.flatnonzero(keep)
     before, after = (number[np.where(keep[n[own]], n[own], own)] for n in (edges.before, edges.after))
     return _Edges(edges.begin[own], edges.end[own], before, after)
 
 
-def _beads(begin: FloatArray, end: FloatArray, step_mm: float) -> tuple[FloatArray, NDArray[np.int32]]:
+def _beads(begin: FloatArray, end: FloatArray, step_mm: float) -> tuple[FloatArray, NDArray[np.intp]]:
     """Points along the edges, closer than a step, and the edge of each."""
     count = np.ceil(np.linalg.norm(end - begin, axis=1) / step_mm).astype(np.intp) + 1
-    owner = np.repeat(np.arange(len(begin), dtype=np.int32), count)
+    owner = np.repeat(np.arange(len(begin)), count)
     number = np.arange(len(owner)) - np.repeat(np.cumsum(count) - count, count)
     t = (number + 0.5) / count[owner]
     return begin[owner] + t[:, None] * (end - begin)[owner], owner

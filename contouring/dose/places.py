@@ -54,14 +54,13 @@ class LatticePlaces:
 
 def turned(vectors: FloatArray, matrix: FloatArray) -> FloatArray:
     """`vectors @ matrix` for (N, 3) and (3, 3), without the threads of a BLAS: they cost more than such products do."""
-    columns = vectors.T
-    found = np.zeros((len(vectors), 3))
-    for n, weights in enumerate(matrix.T.tolist()):
+    found = np.zeros((3, len(vectors)))
+    for total, weights in zip(found, matrix.T.tolist(), strict=True):
         # Axes are mostly parallel, and then most weights are zero.
-        for column, weight in zip(columns, weights, strict=True):
+        for column, weight in zip(vectors.T, weights, strict=True):
             if weight:
-                found[:, n] += column if weight == 1 else weight * column
-    return found
+                total += column if weight == 1 else weight * column
+    return found.T
 
 
 def sampled_on_lattice(dose: "DoseVolume", places: LatticePlaces, matrix: FloatArray) -> "SampledDose | None":
@@ -95,28 +94,33 @@ def sampled_on_lattice(dose: "DoseVolume", places: LatticePlaces, matrix: FloatA
     ))  # fmt: skip
     first, last = int(layer.low.min()), int(layer.low.max()) + 2
     top, bottom = int(row.low.min()), int(row.low.max()) + 2
-    block = dose.dose_gy[first:last, top:bottom].astype(np.float64, copy=False)
-    above_row = row.low - top
-    slope_i = (block[:, :, column.low + 1] - block[:, :, column.low]) / column.step_mm
-    along_i = block[:, :, column.low] + slope_i * (column.share * column.step_mm)
-    slope_j = (along_i[:, above_row + 1] - along_i[:, above_row]) / row.step_mm[:, None]
-    plane = along_i[:, above_row] + slope_j * (row.share * row.step_mm)[:, None]
-    slope_i = slope_i[:, above_row] + (slope_i[:, above_row + 1] - slope_i[:, above_row]) * row.share[:, None]
+    left, right = int(column.low.min()), int(column.low.max()) + 2
+    block = dose.dose_gy[first:last, top:bottom, left:right].astype(np.float64)
+    above, beside = row.low - top, column.low - left
+    near = block.take(beside, axis=2)
+    slope_i = (block.take(beside + 1, axis=2) - near) / column.step_mm
+    along_i = near + slope_i * (column.share * column.step_mm)
+    near = along_i.take(above, axis=1)
+    slope_j = (along_i.take(above + 1, axis=1) - near) / row.step_mm[:, None]
+    plane = near + slope_j * (row.share * row.step_mm)[:, None]
+    near = slope_i.take(above, axis=1)
+    slope_i = near + (slope_i.take(above + 1, axis=1) - near) * row.share[:, None]
     # In each plane, what the three have in common: value, slope along the columns, slope along the rows.
-    planes = [a.reshape(len(block), -1) for a in (plane, slope_j, slope_i)]
+    planes = np.stack([plane, slope_j, slope_i], axis=1).reshape(len(block), 3, -1)
     number = len(places)
-    values, slopes = np.empty(number), np.empty((3, number))
+    # Value, slope across the planes, and the two along them.
+    found = np.empty((4, number))
     ends = np.concatenate([[0], np.cumsum(places.counts)])
     for n, (k, share, step) in enumerate(zip((layer.low - first).tolist(), layer.share.tolist(), layer.step_mm.tolist(),
                                              strict=True)):  # fmt: skip
         part = slice(int(ends[n]), int(ends[n + 1]))
-        at = places.at[part]
-        below, above = planes[0][k].take(at), planes[0][k + 1].take(at)
-        slopes[0, part] = (above - below) / step
-        values[part] = below + (above - below) * share
-        for axis in (1, 2):
-            below, above = planes[axis][k].take(at), planes[axis][k + 1].take(at)
-            slopes[axis, part] = below + (above - below) * share
+        below, change = planes[k : k + 2].take(places.at[part], axis=2)
+        change -= below
+        np.divide(change[0], step, out=found[1, part])
+        change *= share
+        np.add(below[0], change[0], out=found[0, part])
+        np.add(below[1:], change[1:], out=found[2:, part])
+    values, slopes = found[0], found[1:]
     known = np.repeat(layer.is_known, places.counts)
     if not (row.is_known.all() and column.is_known.all()):
         known &= np.logical_and.outer(row.is_known, column.is_known).reshape(-1)[places.at]
