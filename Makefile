@@ -6,6 +6,7 @@ READY = $(VENV)/ready
 STUDY ?=
 KEEP ?=
 MARKS ?=
+JOBS ?= 2
 
 .PHONY: help install demo test pylinac lint bench clean
 help:            ## this list
@@ -23,8 +24,8 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)   ## start the service, send a study through it and show what came back (STUDY=folder, KEEP=0 to end by itself)
 	$(BIN)/radgate demo $(if $(STUDY),--study "$(STUDY)") $(if $(filter 0,$(KEEP)),--no-keep)
 
-test: $(READY)   ## all tests; says what it skipped and why
-	$(BIN)/python -m pytest $(MARKS)
+test: $(READY)   ## all tests, JOBS at once; says what it skipped and why
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(MARKS)
 
 pylinac: .pylinac/ready  ## the environment of its own in which phantoms are measured
 
