@@ -13,6 +13,7 @@ import sys
 import tempfile
 import time
 import venv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from contouring.dose import DoseVolume
 from contouring.dose.accumulate import map_dose
 from contouring.dose.resample import sum_on_grid
 from contouring.dose.study import histograms
+from contouring.dose.transform import RigidTransform
 from contouring.shapes import Placed, ellipsoid
 from imaging.geometry import Grid
 
@@ -38,7 +40,7 @@ SUM_LIMIT_S = 2.0
 RATIO_LIMIT = 0.1
 STRUCTURES = 20
 REPEATS = 3
-FRAME = "1.2.826.0.1.3680043.8.498.1"
+FRAME, OTHER_FRAME = "1.2.826.0.1.3680043.8.498.1", "1.2.826.0.1.3680043.8.498.2"
 SPACING_MM = (1.5, 1.0, 1.1)
 GRADIENT = np.array([0.21, -0.17, 0.13])
 AT_ZERO_GY = 60.0
@@ -59,9 +61,19 @@ def smooth_dose(spacing_mm: tuple[float, float, float], shift_mm: float) -> Dose
     return DoseVolume(dose.astype(np.float32), grid_of(spacing_mm, shift_mm))
 
 
-def sum_seconds(first: DoseVolume, second: DoseVolume) -> float:
+def turned(dose: DoseVolume) -> tuple[DoseVolume, RigidTransform]:
+    """A dose in a frame of its own, and the registration: two rotations by 7 degrees and a shift."""
+    c, s = math.cos(math.radians(7)), math.sin(math.radians(7))
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+    matrix[:3, 3] = 3.0, -2.0, 1.0
+    own = replace(dose, grid=replace(dose.grid, frame_of_reference_uid=OTHER_FRAME))
+    return own, RigidTransform(matrix, FRAME, OTHER_FRAME)
+
+
+def sum_seconds(first: DoseVolume, second: DoseVolume, transform: RigidTransform | None = None) -> float:
     """Sum on the grid of the first dose, by the clock."""
-    mapped = [map_dose(d, FRAME) for d in (first, second)]
+    mapped = [map_dose(first, FRAME), map_dose(second, FRAME, transform)]
     began = time.perf_counter()
     total = sum_on_grid(mapped, first.grid)
     elapsed = time.perf_counter() - began
@@ -182,7 +194,9 @@ def main() -> int:
     first, second = smooth_dose(SPACING_MM, 0.0), smooth_dose((1.3, 1.2, 1.25), 3.3)
     summing = min(sum_seconds(first, second) for _ in range(REPEATS))
     print(f"sum of two {SIZE}^3 grids: {summing:.2f} s (limit {SUM_LIMIT_S:.1f} s)")
-    missed = summing > SUM_LIMIT_S
+    rotated = min(sum_seconds(first, *turned(second)) for _ in range(REPEATS))
+    print(f"with a rotated registration: {rotated:.2f} s (limit {SUM_LIMIT_S:.1f} s)")
+    missed = max(summing, rotated) > SUM_LIMIT_S
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         truth = write_case(folder)

@@ -1,6 +1,8 @@
 """The sum as voxels, for export: on a grid that covers all doses, in mm, what is unknown told apart."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +22,12 @@ FINEST_MM = 1.0
 """A sum is not written finer than this (specification, section 6)."""
 
 PARALLEL = 1e-9
+EVEN_MM = 1e-6
+"""Planes off an even row by more than this are interpolated point by point."""
+
+SLAB_PLANES = 16
+MOST_THREADS = 4
+"""A gateway has other work too."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,13 +118,63 @@ def _resampled(mapped: MappedDose, grid: Grid) -> NDArray[np.float32]:
         turned = axes @ mapped.transform.matrix[:3, :3].T @ np.linalg.inv(dose.axes)
         if np.abs(turned - np.diag(np.diag(turned))).max() < PARALLEL and np.diag(turned).min() > 0:
             return _along_axes(mapped, grid)
+        if _is_even(grid) and _is_even(dose.grid):
+            return _turned(mapped, grid)
     w, u = np.mgrid[0 : grid.rows, 0 : grid.columns]
     pixels = np.stack([u.ravel(), w.ravel()], axis=1).astype(np.float64)
     found = np.empty(grid.shape, dtype=np.float32)
-    for k in range(grid.shape[0]):
-        sampled = mapped.sample(grid.points_lps(k, pixels))
-        found[k] = np.where(sampled.is_known, sampled.dose_gy, np.nan).reshape(grid.rows, grid.columns)
+
+    def fill(planes: slice) -> None:
+        for k in range(planes.start, planes.stop):
+            points = grid.points_lps(k, pixels)
+            values, is_known = dose.values(mapped.transform.apply(points))
+            is_known &= mapped.transform.covers(points)
+            found[k] = np.where(is_known, values, np.nan).reshape(grid.rows, grid.columns)
+
+    _in_slabs(fill, grid.shape[0])
     return found
+
+
+def _is_even(grid: Grid) -> bool:
+    """Whether the planes of a grid are equally far from each other."""
+    line = np.linspace(grid.positions_lps[0], grid.positions_lps[-1], len(grid.positions_lps))
+    return bool(np.abs(line - grid.positions_lps).max() < EVEN_MM)
+
+
+def _turned(mapped: MappedDose, grid: Grid) -> NDArray[np.float32]:
+    """Trilinear interpolation where the index in the dose is linear in that of the grid."""
+    import SimpleITK
+
+    dose = mapped.dose
+    # Where the first voxel of the grid lies in the dose, and how that changes from voxel to voxel.
+    far = grid.points_lps(grid.shape[0] - 1, np.zeros((1, 2)))
+    near = grid.points_lps(0, np.array([[0, 0], [0, grid.rows - 1], [grid.columns - 1, 0]], dtype=np.float64))
+    first, *ends = dose.indices(mapped.transform.apply(np.concatenate([near[:1], far, near[1:]])))
+    steps = np.stack([(end - first) / max(n - 1, 1) for end, n in zip(ends, grid.shape, strict=True)], axis=1)
+    # All in indices: unit voxels at the origin, in ITK's order of axes.
+    source = SimpleITK.GetImageFromArray(dose.dose_gy.astype(np.float32, copy=False))
+    move = SimpleITK.AffineTransform(np.ascontiguousarray(steps[::-1, ::-1]).ravel().tolist(), first[::-1].tolist())
+    size, identity = [int(n) for n in grid.shape[::-1]], np.eye(3).ravel().tolist()
+    # What lies up to half a voxel outside has the value of the edge; what is unknown is told apart below.
+    made = SimpleITK.Resample(
+        source, size, move, SimpleITK.sitkLinear, [0.0] * 3, [1.0] * 3, identity, 0.0, SimpleITK.sitkFloat32
+    )
+    found = np.array(SimpleITK.GetArrayViewFromImage(made))
+    last, edge = np.array(dose.dose_gy.shape) - 1, EDGE_MM / np.array(dose.spacing_mm)
+    rows, columns = np.ogrid[0 : grid.rows, 0 : grid.columns]
+    for k, plane in enumerate(found):
+        for axis in range(3):
+            index = (first[axis] + k * steps[axis, 0] + rows * steps[axis, 1]) + columns * steps[axis, 2]
+            plane[(index < -edge[axis]) | (index > last[axis] + edge[axis])] = np.nan
+    return found
+
+
+def _in_slabs(fill: Callable[[slice], None], planes: int) -> None:
+    """Fill planes on several processors; no plane knows of another, so their number changes nothing."""
+    slabs = [slice(k, min(k + SLAB_PLANES, planes)) for k in range(0, planes, SLAB_PLANES)]
+    with ThreadPoolExecutor(max_workers=min(MOST_THREADS, os.cpu_count() or 1)) as pool:
+        for _ in pool.map(fill, slabs):
+            pass
 
 
 def _along_axes(mapped: MappedDose, grid: Grid) -> NDArray[np.float32]:

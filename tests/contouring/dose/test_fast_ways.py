@@ -8,10 +8,11 @@ from contouring.dose import DoseVolume, PlanarStructure, structure_of_contours
 from contouring.dose.accumulate import map_dose
 from contouring.dose.distance import Lattice, signed_distances_mm
 from contouring.dose.places import turned
+from contouring.dose.resample import sum_on_grid
 from contouring.dose.solid import Steps, SubVoxelSource, sub_voxels
 from contouring.dose.transform import RigidTransform
 from contouring.shapes import ellipsoid, rotation, torus
-from tests.contouring.dose.making import CENTRE, FFP, FRAME, HFS, TURNED, grid_around, structure
+from tests.contouring.dose.making import CENTRE, FFP, FRAME, HFS, TURNED, grid_around, points_of_grid, structure
 from tests.synthetic.series import OBLIQUE
 
 OTHER = "1.2.3.4.5"
@@ -76,6 +77,24 @@ def test_a_lattice_across_the_axes_of_the_dose_is_sampled_point_by_point() -> No
     voxels = sub_voxels(structure(ellipsoid(9, 7, 8), 2.0, turn=TURNED), Steps(0.5, 0.25))
 
     assert np.array_equal(dose.sample(voxels.places).dose_gy, dose.sample(voxels.points_lps).dose_gy)
+
+
+@pytest.mark.parametrize("steps", [None, (3.0, 2.0, 2.0, 5.0, 3.0, 3.5, 2.5, 3.0, 2.0)], ids=["even", "uneven"])
+@pytest.mark.parametrize("turn", [TURNED, np.diag([-1.0, -1.0, 1.0])], ids=["turned", "mirrored axes"])
+def test_a_sum_on_voxels_is_that_at_their_centres(turn: np.ndarray, steps: tuple[float, ...] | None) -> None:
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = turn, CENTRE - turn @ CENTRE + (2.5, -1.25, 0.75)
+    grid = grid_around((3.0, 2.5, 2.2), (12, 12, 10), OBLIQUE, frame=OTHER, steps_mm=steps)
+    dose = DoseVolume(np.random.default_rng(8).uniform(0, 60, grid.shape).astype(np.float32), grid)
+    mapped = map_dose(dose, FRAME, RigidTransform(matrix, FRAME, OTHER))
+    # Reaches beyond the dose on purpose.
+    voxels = grid_around((1.3, 1.9, 1.7), (14, 13, 12), HFS)
+
+    found = sum_on_grid([mapped], voxels)
+
+    plain = mapped.sample(points_of_grid(voxels))
+    assert np.array_equal(found.is_known.ravel(), plain.is_known) and 0.2 < plain.is_known.mean() < 1
+    assert np.abs(found.volume.dose_gy.ravel() - plain.dose_gy).max() < 1e-4
 
 
 def test_sub_voxels_of_twice_the_size_follow_from_the_finer_ones() -> None:
