@@ -3,15 +3,14 @@
 Nothing here can carry code: arrays are written and read without pickle, everything else is JSON.
 """
 
-import errno
 import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from imaging.arrays import save_array
 from imaging.geometry import Grid
 from imaging.volume import Region, Volume
 from monai_bundles import errors
@@ -30,7 +29,7 @@ __all__ = [
 
 def volume_to_wire(volume: Volume, folder: Path, name: str = "volume") -> dict[str, Any]:
     """The volume's array as a file in `folder`, the rest as JSON. Sources are not needed and stay behind."""
-    _save(folder / f"{name}.npy", volume.array)
+    save_array(folder / f"{name}.npy", volume.array)
     grid = volume.grid
     return {
         "file": f"{name}.npy",
@@ -44,22 +43,6 @@ def volume_to_wire(volume: Volume, folder: Path, name: str = "volume") -> dict[s
         "slice_thickness_mm": grid.slice_thickness_mm,
         "frame_of_reference_uid": grid.frame_of_reference_uid,
     }
-
-
-def _save(path: Path, array: NDArray[Any]) -> None:
-    """Write an array; numpy tells of a full disk without its number.
-
-    Raises
-    ------
-    OSError
-        With its number.
-    """
-    try:
-        np.save(path, array, allow_pickle=False)
-    except OSError as error:
-        if error.errno is None:
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
-        raise
 
 
 def volume_from_wire(message: dict[str, Any], folder: Path) -> Volume:
@@ -98,9 +81,9 @@ def output_to_wire(output: BundleOutput, folder: Path) -> dict[str, Any]:
 
 
 def _region_to_wire(region: Region, folder: Path, name: str) -> dict[str, Any]:
-    _save(folder / f"crop{name}.npy", region.crop)
+    save_array(folder / f"crop{name}.npy", region.crop)
     if region.probability is not None:
-        _save(folder / f"probability{name}.npy", region.probability)
+        save_array(folder / f"probability{name}.npy", region.probability)
     return {
         "start": list(region.start),
         "shape": list(region.shape),

@@ -21,6 +21,7 @@ from contouring.dose.resample import GridSum
 from contouring.rtstruct_parse import parse_structure_set
 from dicom_gateway.errors import UnknownObject
 from dicom_gateway.flow.kept import keep_json, keep_regions, kept_json, kept_regions
+from imaging.arrays import save_array
 from imaging.geometry import Grid
 from imaging.volume import Region
 from reports.dose.choice import chosen_planes
@@ -162,7 +163,7 @@ def _known(found: GridSum) -> NDArray[np.float32]:
 def _keep_array(path: Path, array: NDArray[Any]) -> None:
     partial = path.with_name(path.name + ".partial")
     with partial.open("wb") as stream:
-        np.save(stream, array)
+        save_array(stream, array)
     partial.replace(path)
 
 
