@@ -105,7 +105,7 @@ def _short_numbers(joined: bytes, separators: NDArray[np.intp]) -> tuple[FloatAr
     begins, ends = separators[:-1] + 1, separators[1:]
     length = ends - begins
     is_negative = padded[begins + WORD] == MINUS
-    size, decimals, fits = _magnitudes(words[ends].astype(np.uint64), length - is_negative)
+    size, decimals, fits = _magnitudes(words[ends].astype(np.uint64, copy=False), length - is_negative)
     size /= POWERS_OF_TEN[decimals]
     np.negative(size, out=size, where=is_negative)
     return size, ~fits, int(length.max())
@@ -113,7 +113,7 @@ def _short_numbers(joined: bytes, separators: NDArray[np.intp]) -> tuple[FloatAr
 
 def _magnitudes(words: WordArray, length: NDArray[np.intp]) -> tuple[FloatArray, NDArray[np.uint8], BoolArray]:
     """The digits at each word's end as one number, how many stand after the point, and if all fits."""
-    word = words & LAST_BYTES[np.clip(length, 0, WORD)]
+    word = words & LAST_BYTES.take(length, mode="clip")
     # The lowest byte that is a point: subtracting one borrows into the high bit of zero bytes only, up to the first.
     without = word ^ POINTS
     marks = (without - LOW_BITS) & ~without & HIGH_BITS
@@ -123,7 +123,7 @@ def _magnitudes(words: WordArray, length: NDArray[np.intp]) -> tuple[FloatArray,
     closed = ((word & before) << np.uint64(8)) | (word & ~((before << np.uint64(8)) | np.uint64(0xFF)))
     text = np.where(has_point, closed, word)
     count = length - has_point
-    filled = LAST_BYTES[np.clip(count, 0, WORD)]
+    filled = LAST_BYTES.take(count, mode="clip")
     # Adding six carries the characters after "9" into the next sixteen.
     zeros, raised = filled & ZEROS, text + (filled & LOW_BITS * np.uint64(6))
     are_digits = (text & NIBBLES == zeros) & (raised & NIBBLES == zeros)

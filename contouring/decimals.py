@@ -148,7 +148,8 @@ def _digits(scaled: FloatArray, decimals: int) -> tuple[NDArray[np.uint8], NDArr
     rest = size
     pending = np.zeros(len(scaled), dtype=np.bool_)
     for place in range(decimals):
-        rest, digit = np.divmod(rest, kind(10))
+        rest, before = rest // kind(10), rest
+        digit = before - rest * kind(10)
         pending |= digit != 0
         column = width - 2 - place
         characters[:, column], used[:, column] = digit + ord("0"), pending
@@ -157,8 +158,8 @@ def _digits(scaled: FloatArray, decimals: int) -> tuple[NDArray[np.uint8], NDArr
     for place in range(whole_digits):
         column = whole_digits - place
         used[:, column] = True if place == 0 else rest != 0
-        rest, digit = np.divmod(rest, kind(10))
-        characters[:, column] = digit + ord("0")
+        rest, before = rest // kind(10), rest
+        characters[:, column] = before - rest * kind(10) + ord("0")
     return characters, used
 
 

@@ -9,6 +9,7 @@ from io import BytesIO
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom import dcmread
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.filewriter import dcmwrite
@@ -227,7 +228,7 @@ def is_same_region(a: Region, b: Region) -> bool:
     if a.shape != b.shape:
         return False
     if a.start == b.start and a.crop.shape == b.crop.shape:
-        return all(map(np.array_equal, a.crop, b.crop))
+        return all(map(_is_same_plane, a.crop, b.crop))
     if a.voxel_count != b.voxel_count:
         return False
     first = [max(s, t) for s, t in zip(a.start, b.start, strict=True)]
@@ -237,6 +238,13 @@ def is_same_region(a: Region, b: Region) -> bool:
     parts = [r.crop[tuple(slice(f - s, e - s) for f, e, s in zip(first, last, r.start, strict=True))] for r in (a, b)]
     # Plane by plane, which stays in the processor's cache.
     return all(map(np.array_equal, *parts)) and int(np.count_nonzero(parts[0])) == a.voxel_count
+
+
+def _is_same_plane(a: NDArray[np.bool_], b: NDArray[np.bool_]) -> bool:
+    """Whether two planes hold the same pixels, eight at a time where they lie in a row in memory."""
+    if a.flags.c_contiguous and b.flags.c_contiguous and a.size % 8 == 0:
+        return np.array_equal(a.reshape(-1).view(np.uint64), b.reshape(-1).view(np.uint64))
+    return np.array_equal(a, b)
 
 
 def _check_input(rois: Sequence[Roi], grid: Grid, rules: Profile, label: str) -> None:

@@ -90,7 +90,8 @@ def runs_of_region(region: Region) -> Runs:
     keys = np.flatnonzero(flat[1:] != flat[:-1]) + 1
     if flat[0]:
         keys = np.concatenate([[0], keys])
-    line, column = np.divmod(keys, columns + 1)
-    k, j = np.divmod(line[0::2], rows)
-    full_line = (k + region.start[0]) * region.shape[1] + j + region.start[1]
-    return Runs(full_line, column[0::2] + region.start[2], column[1::2] + region.start[2], region.shape)
+    line = keys // (columns + 1)
+    column = keys - line * (columns + 1) + region.start[2]
+    k = line[0::2] // rows
+    full_line = (k + region.start[0]) * region.shape[1] + line[0::2] - k * rows + region.start[1]
+    return Runs(full_line, column[0::2], column[1::2], region.shape)

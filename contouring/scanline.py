@@ -57,17 +57,18 @@ def crossings(rings: Rings, rows: int, subrows: int = 1) -> tuple[IndexArray, In
     if subrows > 1:
         w = (w + 0.5) * subrows - 0.5
     after = rings.successors
-    flip = w > w[after]
-    first, last = np.where(flip, after, np.arange(len(u))), np.where(flip, np.arange(len(u)), after)
-    w0, w1 = w[first], w[last]
-    begin = np.maximum(np.ceil(w0), 0).astype(np.intp)
-    end = np.minimum(np.ceil(w1), rows * subrows).astype(np.intp)
-    number = np.maximum(end - begin, 0)
+    # The first scanline at or after each vertex; an edge crosses those from its upper end's to before its lower end's.
+    nearest = np.clip(np.ceil(w), 0, rows * subrows).astype(np.intp)
+    nearest_after = nearest[after]
+    number = np.abs(nearest_after - nearest)
     edges = np.repeat(np.arange(len(u), dtype=np.intp), number)
-    before = np.cumsum(number) - number
-    line = np.arange(len(edges), dtype=np.intp) - before[edges] + begin[edges]
-    u0, u1 = u[first][edges], u[last][edges]
-    columns = u0 + (u1 - u0) * ((line - w0[edges]) / (w1 - w0)[edges])
+    number_before = np.cumsum(number) - number
+    line = np.arange(len(edges), dtype=np.intp) + (np.minimum(nearest, nearest_after) - number_before)[edges]
+    other = after[edges]
+    flip = w[edges] > w[other]
+    first, last = np.where(flip, other, edges), np.where(flip, edges, other)
+    u0, w0 = u[first], w[first]
+    columns = u0 + (u[last] - u0) * ((line - w0) / (w[last] - w0))
     return rings.vertex_planes[edges] * (rows * subrows) + line, edges, columns
 
 
@@ -86,9 +87,11 @@ def runs_of(rings: Rings, shape: tuple[int, int, int], *, inclusive: bool = Fals
     rows, columns = shape[1], shape[2]
     line, _, at = crossings(rings, rows)
     column = np.clip(np.ceil(snapped(at)), 0, columns).astype(np.intp)
-    keys = np.sort(line * (columns + 1) + column)
-    lines, firsts = np.divmod(keys[0::2], columns + 1)
-    ends = keys[1::2] - lines * (columns + 1)
+    # Along a ring the rows rise and fall in long runs, which a stable sort merges.
+    keys = np.sort(line * (columns + 1) + column, kind="stable")
+    # Dividing and multiplying back is many times quicker than numpy's `divmod`.
+    lines = keys[0::2] // (columns + 1)
+    firsts, ends = keys[0::2] - lines * (columns + 1), keys[1::2] - lines * (columns + 1)
     filled = ends > firsts
     runs = Runs(lines[filled], firsts[filled], ends[filled], shape)
     return _with_path(runs, rings) if inclusive else runs

@@ -72,6 +72,17 @@ AREA_TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True, eq=False)
+class _Crossed:
+    """Some cracks: middle, outward direction, and at which share of the way the outline crosses each."""
+
+    column: FloatArray
+    row: FloatArray
+    outward_column: FloatArray
+    outward_row: FloatArray
+    share: FloatArray
+
+
+@dataclass(frozen=True, eq=False)
 class _Steps:
     """The cracks of a mask, and at which share of the way from pixel to outer neighbour the outline crosses each."""
 
@@ -101,8 +112,18 @@ class _Steps:
 
     def rings(self, level: FloatArray, chosen: IndexArray) -> Rings:
         u, w, _ = self.vertices(level, chosen)
+        return self.as_rings(u, w, chosen)
+
+    def as_rings(self, u: FloatArray, w: FloatArray, chosen: IndexArray) -> Rings:
+        """Rings of the vertices of the chosen steps."""
         starts = np.searchsorted(chosen, self.cracks.starts).astype(np.intp)
         return Rings(np.stack([u, w], axis=1), starts, self.cracks.ring_planes)
+
+    def at(self, chosen: IndexArray | slice, share: FloatArray) -> _Crossed:
+        """The chosen cracks, with the share of each."""
+        cracks = self.cracks
+        parts = (cracks.columns, cracks.rows, cracks.outward_columns, cracks.outward_rows)
+        return _Crossed(*(p[chosen] if isinstance(chosen, slice) else p.take(chosen) for p in parts), share)
 
     @cached_property
     def every(self) -> IndexArray:
@@ -174,9 +195,10 @@ def smooth_rings(
     while True:
         if keep_area:
             level = _levels(steps, kept, target)
-        restored = _restored(steps, level, kept)
+        u, w, _ = steps.vertices(level, kept)
+        restored = _restored(steps, level, kept, (u, w))
         if len(restored) == len(kept):
-            return steps.rings(level, kept)
+            return steps.as_rings(u, w, kept)
         # More vertices enclose another area, so the level is sought again. Each round adds some; at the end all stand.
         kept = restored
 
@@ -202,16 +224,15 @@ def _share_by_probability(region: Region, cracks: UnitCracks, rivals: Sequence[R
 def _share_by_course(cracks: UnitCracks, widening: int = 1) -> FloatArray:
     """Where a smooth curve along the middles of the cracks passes each of them.
 
-    The kernel is a Gaussian g taken twice, 2 g - g * g: it leaves curves of constant bend where they are, while g alone
-    would pull them inwards.
+    A Gaussian g is taken twice, 2 g - g * g: it leaves curves of constant bend where they are, while g alone would pull
+    them inwards.
     """
     reach = widening * REACH_STEPS
     weights = np.exp(-0.5 * (np.arange(-reach, reach + 1) / (widening * SIGMA_STEPS)) ** 2)
     weights /= weights.sum()
-    kernel = 2 * np.pad(weights, reach) - np.convolve(weights, weights)
     around = _Around.of(cracks.starts, 2 * reach)
-    moved_columns = around.convolved(cracks.columns, kernel) - cracks.columns
-    moved_rows = around.convolved(cracks.rows, kernel) - cracks.rows
+    moved_columns = around.straightened(cracks.columns, weights) - cracks.columns
+    moved_rows = around.straightened(cracks.rows, weights) - cracks.rows
     return np.asarray(0.5 + moved_columns * cracks.outward_columns + moved_rows * cracks.outward_rows)
 
 
@@ -234,8 +255,11 @@ class _Around:
         source[behind] = starts[:-1, None] + window % counts[:, None]
         return cls(source, np.arange(int(starts[-1]), dtype=np.intp) + np.repeat(before, counts))
 
-    def convolved(self, values: FloatArray, kernel: FloatArray) -> FloatArray:
-        return np.asarray(np.convolve(values[self.source], kernel, mode="valid")[self.result])
+    def straightened(self, values: FloatArray, weights: FloatArray) -> FloatArray:
+        """Twice the convolution with the weights less that taken once more; two short kernels are quicker than one."""
+        reach = len(weights) // 2
+        once = np.convolve(values[self.source], weights, mode="valid")
+        return np.asarray((2 * once[reach:-reach] - np.convolve(once, weights, mode="valid"))[self.result])
 
 
 def _hold_specks(areas: FloatArray, starts: IndexArray, share: FloatArray) -> None:
@@ -278,42 +302,47 @@ def _simplified(steps: _Steps) -> IndexArray:
     counts = np.where(np.diff(starts) >= SHORTEST_SIMPLIFIED, np.diff(starts), 0)
     keep = np.ones(len(steps.share), dtype=np.bool_)
     u, w, share = steps.vertices(np.zeros(int(steps.cracks.ring_planes.max()) + 1))
-    # Beginnings of the pieces of a size, and the first vertex after each: that of the ring where the ring closes.
-    pieces = counts // 2
-    ring = np.repeat(np.arange(len(counts)), pieces)
-    place = np.arange(len(ring)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
-    begins, size = starts[:-1][ring] + 2 * place, 2
-    while len(begins):
-        ends = begins + size
-        ends = np.where(ends == starts[ring + 1], starts[ring], ends)
-        fits = np.ones(len(begins), dtype=np.bool_)
-        for step in range(1, size):
-            some = np.flatnonzero(fits)
-            between = begins[some] + step
-            sides = begins[some], ends[some]
-            fits[some] = _passes(steps.cracks, (u, w), sides, between, share[between], SIMPLIFY_PX)
-        keep[begins[fits] + size // 2] = False
-        if size == LONGEST_CHORD:
-            break
+    # A closed path of unit steps has as many steps forth as back, hence an even number: pairs never straddle two rings.
+    # The vertex after a pair, that of the ring's beginning where the ring closes.
+    after_u, after_w = (np.append(part[2::2], part[0]) for part in (u, w))
+    closing, opening = starts[1:] // 2 - 1, starts[:-1]
+    after_u[closing], after_w[closing] = u[opening], w[opening]
+    fits = _passes(
+        (u[0::2], w[0::2]), (after_u, after_w), steps.at(slice(1, None, 2), share[1::2]), SIMPLIFY_PX
+    ) & np.repeat(counts > 0, np.diff(starts) // 2)
+    keep[1::2] = ~fits
+    size = 2
+    begins = 2 * np.flatnonzero(fits)
+    ring = np.repeat(np.arange(len(counts)), np.diff(starts) // 2)[fits]
+    while size < LONGEST_CHORD:
         # Two pieces side by side, both replaced, make one of twice the size.
-        begins, ring = begins[fits], ring[fits]
         place = (begins - starts[ring]) // size
         pairs = np.flatnonzero((place[:-1] % 2 == 0) & (begins[1:] == begins[:-1] + size) & (ring[1:] == ring[:-1]))
         begins, ring, size = begins[pairs], ring[pairs], 2 * size
+        ends = begins + size
+        ends = np.where(ends == starts[ring + 1], starts[ring], ends)
+        for step in sorted(range(1, size), key=lambda n: abs(n - size // 2)):
+            between = begins + step
+            begin, end = ((u.take(side), w.take(side)) for side in (begins, ends))
+            fits = _passes(begin, end, steps.at(between, share.take(between)), SIMPLIFY_PX)
+            begins, ends, ring = begins[fits], ends[fits], ring[fits]
+        keep[begins + size // 2] = False
     return np.flatnonzero(keep)
 
 
-def _restored(steps: _Steps, level: FloatArray, kept: IndexArray) -> IndexArray:
+def _restored(
+    steps: _Steps, level: FloatArray, kept: IndexArray, vertices: tuple[FloatArray, FloatArray]
+) -> IndexArray:
     """The kept steps, and those dropped ones whose side no longer separates their pixels after the level has moved."""
     is_kept = np.zeros(len(steps.share), dtype=np.bool_)
     is_kept[kept] = True
     dropped = np.flatnonzero(~is_kept)
     if not len(dropped):
         return kept
-    ends = steps.vertices(level, kept)[:2]
     before = np.cumsum(is_kept)[dropped] - 1
     after = steps.following(kept)[before]
-    fits = _passes(steps.cracks, ends, (before, after), dropped, steps.shares(level, dropped), 2 * SIMPLIFY_PX)
+    begin, end = (tuple(part.take(side) for part in vertices) for side in (before, after))
+    fits = _passes(begin, end, steps.at(dropped, steps.shares(level, dropped)), 2 * SIMPLIFY_PX)
     if fits.all():
         return kept
     is_kept[dropped[np.isin(before, before[~fits])]] = True
@@ -321,28 +350,20 @@ def _restored(steps: _Steps, level: FloatArray, kept: IndexArray) -> IndexArray:
 
 
 def _passes(
-    cracks: UnitCracks,
-    vertices: tuple[FloatArray, FloatArray],
-    sides: tuple[IndexArray, IndexArray],
-    step: IndexArray,
-    share: FloatArray,
-    tolerance_px: float,
+    begin: tuple[FloatArray, FloatArray], end: tuple[FloatArray, FloatArray], step: _Crossed, tolerance_px: float
 ) -> BoolArray:
     """Whether the straight line between two vertices crosses a step between them where the outline does.
 
     It must cross between the two pixel centres, no further than the tolerance from where the outline crosses now. Then
     it passes the same pixels on the same sides.
     """
-    (u, w), (begin, end) = vertices, sides
-    u0, w0 = u[begin], w[begin]
-    run_u, run_w = u[end] - u0, w[end] - w0
+    run_u, run_w = end[0] - begin[0], end[1] - begin[1]
+    offset_u, offset_w = step.column - begin[0], step.row - begin[1]
     # The outline walks along each crack with the foreground on its right: forward is outward turned by a right angle.
-    forward_u, forward_w = -cracks.outward_rows[step], cracks.outward_columns[step]
-    offset_u, offset_w = cracks.columns[step] - u0, cracks.rows[step] - w0
-    along = offset_u * forward_u + offset_w * forward_w
-    length = run_u * forward_u + run_w * forward_w
+    along = offset_w * step.outward_column - offset_u * step.outward_row
+    length = run_w * step.outward_column - run_u * step.outward_row
     # Where the line meets the step, outwards of the crack, times `length`; so are all sides of the comparisons.
     outwards = run_u * offset_w - run_w * offset_u
-    moved = np.abs(outwards - (share - 0.5) * length)
+    moved = np.abs(outwards - (step.share - 0.5) * length)
     fits = (along >= 0) & (along <= length) & (length > 0)
     return np.asarray(fits & (moved <= tolerance_px * length) & (np.abs(outwards) <= (0.5 - CLAMP) * length))

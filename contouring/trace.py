@@ -115,8 +115,10 @@ def _trace_chunk(crop: NDArray[np.bool_], first_plane: int) -> Rings:
         first = np.flatnonzero(node[1:] == node[:-1])
         exchanged = first[~_bits_at(left[:, :-1], node[first])]
         downwards[exchanged], downwards[exchanged + 1] = exchanged + 1, exchanged
-    line, i = np.divmod(node, width)
-    plane, j = np.divmod(line, rows + 1)
+    # Dividing and multiplying back is many times quicker than numpy's `divmod`.
+    line = node // width
+    i, plane = node - line * width, line // (rows + 1)
+    j = line - plane * (rows + 1)
     along_row = np.arange(len(node), dtype=np.intp) ^ 1
     # Short keys are sorted by their digits, which is several times quicker than comparing; order within a column stays.
     column = i.astype(np.uint16) if width <= 1 << 16 else i
@@ -152,9 +154,10 @@ def _packed(crop: NDArray[np.bool_]) -> tuple[WordArray, WordArray]:
 
 def _bits_at(words: WordArray, index: IndexArray) -> NDArray[np.bool_]:
     """Bits by their index through all words, counted along rows and planes."""
-    number, bit = np.divmod(index, WORD_BITS)
+    number = index // WORD_BITS
+    bit = (index - number * WORD_BITS).astype(np.uint64)
     flat = np.ascontiguousarray(words).reshape(-1)
-    return ((flat[number] >> bit.astype(np.uint64)) & np.uint64(1)).astype(np.bool_)
+    return ((flat[number] >> bit) & np.uint64(1)).astype(np.bool_)
 
 
 def _walk(following: IndexArray) -> tuple[IndexArray, IndexArray]:
