@@ -177,7 +177,7 @@ def assess(
         caps=chosen.caps,
         site=chosen.site,
         limit_sets=chosen.limits,
-        warnings=warnings_of(facts, rows, chosen),
+        warnings=(*warnings_of(facts, rows, chosen), *_unused(facts, read_plans, [n for n, _ in rois], chosen)),
         grids=_grids(mapped, reference, ratios),
         mapped=tuple(mapped),
         registrations={r.registration_uid: r.encoded for r in by_dose if r.encoded},
@@ -310,6 +310,7 @@ def _facts(
         transform_source=related.source,
         registration_uid=related.registration_uid,
         quality=related.quality,
+        fractions_planned=sum(n for n in plan.fractions.values() if n) or None if plan else None,
         header=dose.header,
     )
 
@@ -348,10 +349,34 @@ def warnings_of(
     said = []
     if unknown := [f.letter for f in facts if f.fractions is None]:
         said.append(f"No EQD2: the number of fractions of dose {', '.join(unknown)} is not known.")
+    said.extend(
+        f"Dose {f.letter}: {f.fractions} fractions were stated and {f.fractions_planned} are planned; the whole dose "
+        "counts as given in those stated."
+        for f in facts
+        if f.fractions and f.fractions_planned and f.fractions < f.fractions_planned
+    )
+    if (options.registration or options.register) and all(f.transform_source == "same_frame" for f in facts):
+        said.append("No registration was used: all doses lie in the frame of reference of the image.")
     if any(f.transform_source.startswith("computed") for f in facts):
         said.append("The registration was computed and not reviewed.")
+    if options.register == "deformable" and any(f.transform_source == "computed_rigid" for f in facts):
+        said.append("Deforming did not bring the images nearer to each other than moving; the rigid step was used.")
     if any(f.is_qualitative for f in facts):
         said.append("QUALITATIVE: a dose was deformed; no limit is judged.")
     if options.limits and not all(v.is_verified for row in rows for v in row.verdicts):
         said.append("Some limits are not verified against their source.")
+    return tuple(said)
+
+
+def _unused(
+    facts: Sequence[CourseFacts], plans: Sequence[PlanFacts], names: Sequence[str], options: AssessOptions
+) -> tuple[str, ...]:
+    """What was given and changes nothing: most likely a slip."""
+    said = []
+    known = {uid for f in facts for uid in f.plan_uids}
+    if unused := sum(p.sop_instance_uid not in known for p in plans):
+        said.append(f"Plans that no dose names: {unused}; they were not used.")
+    meant = {*names, *(tg263_of(n, options.names) for n in names)}
+    if strange := sorted(set(options.alpha_beta) - meant):
+        said.append(f"Alpha/beta was stated for structures that are not there: {', '.join(strange)}.")
     return tuple(said)

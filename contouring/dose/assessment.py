@@ -6,7 +6,7 @@ in the frame of reference of the reference image. One dose alone is an assessmen
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Literal
 
@@ -18,6 +18,7 @@ from contouring.dose.alpha_beta import AlphaBeta
 from contouring.dose.dvh import Dvh
 from contouring.dose.limits.load import LimitSet
 from contouring.dose.limits.verdict import Verdict
+from contouring.dose.radiobiology import bed_per_eqd2
 from contouring.dose.resample import GridSum
 from contouring.dose.solid import Caps
 from contouring.dose.volume import DoseVolume
@@ -114,6 +115,8 @@ class CourseFacts:
         The registration object that was used or made; "" where there is none.
     quality
         Of a computed registration.
+    fractions_planned
+        What the plan says, where it is there.
     header
         The dose's data set without its pixels.
     """
@@ -129,6 +132,7 @@ class CourseFacts:
     transform_source: TransformSource
     registration_uid: str = ""
     quality: RegistrationNumbers | None = None
+    fractions_planned: int | None = None
     header: Dataset = field(default_factory=Dataset, repr=False)
 
     @property
@@ -224,6 +228,20 @@ class StructureAssessment:
     bounds: Bounds | None
     flags: tuple[Flag, ...]
     verdicts: tuple[Verdict, ...]
+
+    @property
+    def bed(self) -> Dvh | None:
+        """Histogram of the summed biologically effective dose; None where there is no EQD2."""
+        return None if self.eqd2 is None else self._as_bed(self.eqd2)
+
+    @property
+    def course_bed(self) -> tuple[Dvh, ...]:
+        """The same of each course; empty where there is no EQD2."""
+        return tuple(self._as_bed(d) for d in self.course_eqd2)
+
+    def _as_bed(self, found: Dvh) -> Dvh:
+        # With one alpha/beta, BED is the same multiple of EQD2 in every voxel, whatever its fraction dose.
+        return replace(found, curve=found.curve.scaled(bed_per_eqd2(self.alpha_beta.gy)))
 
     @property
     def outside_share(self) -> float:

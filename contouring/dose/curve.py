@@ -1,6 +1,6 @@
 """The continuous dose-volume curve of sub-voxels, and every number that is read off it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -65,6 +65,16 @@ class DoseCurve:
     def mean_gy(self) -> float:
         """Mean dose of the part with dose."""
         return float((self.values_gy * self.weights_mm3).sum()) / self.known_mm3
+
+    def scaled(self, factor: float) -> "DoseCurve":
+        """The curve of the same voxels with every dose times a factor above 0."""
+        return replace(
+            self,
+            dose_gy=self.dose_gy * factor,
+            values_gy=self.values_gy * factor,
+            max_gy=self.max_gy * factor,
+            min_gy=self.min_gy * factor,
+        )
 
     def volume_at(self, dose_gy: float) -> float:
         """Volume in mm3 that receives at least this dose."""

@@ -148,6 +148,11 @@ class DeformableRegistration:
     sop_instance_uid: str
     patient: Patient
 
+    @property
+    def frames(self) -> frozenset[str]:
+        """The frames of reference that it relates."""
+        return frozenset({self.registered, *self.deformations})
+
     def between(self, source: str, target: str) -> Deformation:
         """The deformation from one frame to another. It leads one way: its inverse is not made up.
 

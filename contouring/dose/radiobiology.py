@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from contouring.dose.errors import FractionCountUnknown
 
-__all__ = ["Course", "bed", "eqd2", "eqd2_slope", "equivalent_in_fractions"]
+__all__ = ["Course", "bed", "bed_per_eqd2", "eqd2", "eqd2_slope", "equivalent_in_fractions"]
 
 FloatArray = NDArray[np.float64]
 
@@ -84,6 +84,17 @@ def bed(dose_gy: ArrayLike, fractions: int, alpha_beta_gy: float) -> FloatArray:
     _check(fractions, alpha_beta_gy)
     dose = np.asarray(dose_gy, dtype=np.float64)
     return np.asarray(dose * (1 + dose / fractions / alpha_beta_gy))
+
+
+def bed_per_eqd2(alpha_beta_gy: float) -> float:
+    """BED of 1 Gy of EQD2, which is given in fractions of 2 Gy.
+
+    Raises
+    ------
+    ValueError
+        alpha/beta is not positive.
+    """
+    return float(bed(2.0, 1, alpha_beta_gy)) / 2
 
 
 def equivalent_in_fractions(

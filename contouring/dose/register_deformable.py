@@ -4,6 +4,7 @@ Both directions are computed, and how far points miss themselves there and back 
 loaded when a registration runs.
 """
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from contouring.dose.deformation import Deformation
 from contouring.dose.errors import RegistrationRefused
-from contouring.dose.register import RegistrationQuality, body_points, image_of, register_rigid
+from contouring.dose.register import RegistrationQuality, body_points, image_of, register_rigid, values_at
 from contouring.dose.transform import RigidTransform
 from imaging.geometry import Grid
 from imaging.volume import Volume
@@ -43,11 +44,17 @@ WORST_P95_MM = 3.0
 """Above this the registration is refused (TG-132 asks for 2 to 3 mm)."""
 
 
-def register_deformable(fixed: Volume, moving: Volume) -> tuple[Deformation, RegistrationQuality]:
+LEAST_GAIN = 0.05
+"""Share by which the deformation has to lessen the difference of the images. The rigid step of an image and itself,
+moved, leaves 6 HU and demons make 13 of it; known deformations of 3 and 6 mm go from 134 to 111 and from 202 to 136."""
+
+
+def register_deformable(fixed: Volume, moving: Volume) -> tuple[Deformation | RigidTransform, RegistrationQuality]:
     """The deformation from the frame of the fixed image to that of the moving one, and its quality.
 
-    The inverse consistency is the 95th percentile over the body: borders of the image are worse. Results of two runs
-    agree to about 0.1 mm, as those of the rigid step do.
+    Where the deformation does not bring the images nearer to each other than the rigid step, or moves tissue less than
+    it misses itself there and back, the rigid transform is returned. The inverse consistency of a deformation is the
+    95th percentile over the body: borders of the image are worse. Two runs agree to the bit.
 
     Raises
     ------
@@ -71,7 +78,21 @@ def register_deformable(fixed: Volume, moving: Volume) -> tuple[Deformation, Reg
             "a registration that was made and reviewed by hand.",
             inverse_consistency_mm=inconsistency,
         )
-    return there, RegistrationQuality(inconsistency, quality.body_dice, quality.mutual_information)
+    stiff = rigid.apply(points)
+    moved = float(np.quantile(np.linalg.norm(arrived - stiff, axis=1), 0.95))
+    before, after = _differences_hu(values_at(fixed, points), values_at(moving, stiff), values_at(moving, arrived))
+    if moved <= inconsistency or after > (1 - LEAST_GAIN) * before:
+        return rigid, replace(quality, difference_hu=before)
+    return there, RegistrationQuality(inconsistency, quality.body_dice, quality.mutual_information, after)
+
+
+def _differences_hu(own: FloatArray, *others: FloatArray) -> list[float]:
+    """Root mean square of the difference to each of the others, where all of them see."""
+    seen = np.all([np.isfinite(v) for v in (own, *others)], axis=0)
+    if not seen.any():
+        return [0.0 for _ in others]
+    cut = [np.clip(v[seen], LOWEST_HU, HIGHEST_HU) for v in (own, *others)]
+    return [float(np.sqrt(np.mean((v - cut[0]) ** 2))) for v in cut[1:]]
 
 
 def _deformed(fixed: Volume, moving: Volume, rigid: RigidTransform) -> Deformation:

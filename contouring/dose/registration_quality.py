@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from contouring.dose.deformation import Deformation
 from contouring.dose.inside import OrganMask
 from contouring.dose.places import turned
+from contouring.dose.register import values_at
 from contouring.dose.solid import Steps, sub_voxels
 from contouring.dose.structure import PlanarStructure
 from contouring.dose.transform import Transform
@@ -132,7 +133,7 @@ def _view(
     w, u = np.meshgrid(offset, offset, indexing="ij")
     points = centre + u.ravel()[:, None] * across + w.ravel()[:, None] * down
     mapped, covered = transform.apply(points), transform.covers(points)
-    first, second = _values(fixed, points), _values(moving, mapped)
+    first, second = values_at(fixed, points), values_at(moving, mapped)
     second[~covered] = np.nan
     tiles = ((u // TILE_MM + w // TILE_MM) % 2).ravel().astype(bool)
     board = _grey(np.where(tiles, first, second))
@@ -154,15 +155,6 @@ def _without_rigid(points: FloatArray, mapped: FloatArray) -> FloatArray:
     # Points of one plane leave the sign across it open.
     flip = np.diag([1.0, 1.0, float(np.sign(np.linalg.det(u @ vt)))])
     return np.asarray(b @ (u @ flip @ vt) + points.mean(axis=0))
-
-
-def _values(volume: Volume, points: FloatArray) -> FloatArray:
-    """Values of an image at points; NaN beyond it."""
-    from scipy.ndimage import map_coordinates
-
-    affine = volume.affine_lps
-    index = turned(points - affine[:3, 3], np.asarray(np.linalg.inv(affine[:3, :3]).T, dtype=np.float64)).T
-    return np.asarray(map_coordinates(volume.array, index, np.float64, order=1, cval=np.nan))
 
 
 def _grey(values: FloatArray) -> NDArray[np.uint8]:

@@ -4,22 +4,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydicom.dataset import Dataset
 from pydicom.uid import DeformableSpatialRegistrationStorage
 
 from contouring.dose.assessment import RegistrationNumbers, TransformSource
 from contouring.dose.deformation import DeformableRegistration, read_deformable_registration
-from contouring.dose.errors import NoRegistration
+from contouring.dose.errors import NoRegistration, RegistrationRefused
 from contouring.dose.patient import check_one_patient, patient_of
 from contouring.dose.registration_quality import least_jacobians, registration_picture, structure_dice
 from contouring.dose.structure import PlanarStructure
-from contouring.dose.transform import Registration, Transform, read_registration
+from contouring.dose.transform import Registration, RigidTransform, Transform, read_registration
 from contouring.dose.volume import DoseVolume
 from imaging.attributes import text
 from imaging.headers import read_header
 from imaging.series import Stack, load_volume
+from imaging.volume import Volume
+
+if TYPE_CHECKING:
+    from contouring.dose.register import RegistrationQuality
 
 __all__ = ["Organs", "Register", "Relation", "relations"]
 
@@ -95,13 +99,20 @@ def relations(
     frame = reference.frame_of_reference_uid
     found = {frame: Relation(None, "same_frame")}
     foreign = sorted({d.grid.frame_of_reference_uid for d in doses} - {frame})
-    if not foreign:
-        return found
     if registration is not None:
+        # Also where it is not needed: a wrong file was meant for something, and must not pass for used.
         read = _read(registration)
         check_one_patient(read.patient, patient_of(reference.header))
+        if frame not in read.frames:
+            raise RegistrationRefused(
+                "The registration relates other frames of reference than that of the image; give the one between the "
+                "images of the doses, or none where all doses lie in the frame of the image.",
+                frames=len(read.frames),
+            )
         for other in foreign:
             found[other] = Relation(read.between(frame, other), "object", read.sop_instance_uid)
+        return found
+    if not foreign:
         return found
     if register is None:
         raise NoRegistration(
@@ -145,10 +156,17 @@ def _read(registration: Dataset | Path) -> Registration | DeformableRegistration
 
 def _rigid(reference: Stack, other: Stack, made_at: datetime, organs: Organs) -> Relation:
     from contouring.dose.register import register_rigid
-    from contouring.dose.registration_write import write_registration
 
     volumes = load_volume(reference), load_volume(other)
-    transform, quality = register_rigid(*volumes)
+    return _of_rigid(reference, other, made_at, organs, volumes, *register_rigid(*volumes))
+
+
+def _of_rigid(
+    reference: Stack, other: Stack, made_at: datetime, organs: Organs, volumes: tuple[Volume, Volume],
+    transform: RigidTransform, quality: "RegistrationQuality",
+) -> Relation:  # fmt: skip
+    from contouring.dose.registration_write import write_registration
+
     note = f"computed, not reviewed; there and back {quality.inverse_consistency_mm:.2f} mm"
     made = write_registration(transform, reference, other, made_at=made_at, note=note)
     numbers = RegistrationNumbers(
@@ -166,6 +184,8 @@ def _deformable(reference: Stack, other: Stack, made_at: datetime, organs: Organ
 
     volumes = load_volume(reference), load_volume(other)
     transform, quality = register_deformable(*volumes)
+    if isinstance(transform, RigidTransform):
+        return _of_rigid(reference, other, made_at, organs, volumes, transform, quality)
     note = f"QUALITATIVE, not reviewed; there and back {quality.inverse_consistency_mm:.2f} mm"
     made = write_deformation(transform, reference, other, made_at=made_at, note=note)
     own, theirs = _pair(organs, transform)

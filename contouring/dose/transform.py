@@ -1,5 +1,6 @@
 """Rigid transforms between frames of reference, and the Spatial Registration objects that carry them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,6 +24,9 @@ BoolArray = NDArray[np.bool_]
 
 ORTHONORMAL = 1e-4
 """Largest deviation of a rotation from orthonormal and of its determinant from 1 (specification, 5.2)."""
+
+SAME_MATRIX = 1e-3
+"""Matrices that differ by less (in mm of their shift) are the same one, written twice."""
 
 
 class Transform(Protocol):
@@ -137,6 +141,11 @@ class Registration:
     sop_instance_uid: str
     patient: Patient
 
+    @property
+    def frames(self) -> frozenset[str]:
+        """The frames of reference that it relates."""
+        return frozenset({self.target, *(t.source for t in self.transforms)})
+
     def between(self, source: str, target: str) -> RigidTransform:
         """The transform from one frame to another, through the registered frame where needed.
 
@@ -179,7 +188,27 @@ def read_registration(source: Dataset | Path) -> Registration:
         ) from fault
     if not transforms or not target:
         raise RegistrationRefused("The registration holds no matrix or no frame of reference; export it again.")
+    _check_unambiguous((RigidTransform.identity(target), *transforms))
     return Registration(target, transforms, text(dataset, "SOPInstanceUID"), patient_of(dataset))
+
+
+def _check_unambiguous(transforms: Sequence[RigidTransform]) -> None:
+    """Refuse two matrices for one frame, and one that moves the registered frame against itself.
+
+    Raises
+    ------
+    RegistrationRefused
+        Two transforms of a frame differ.
+    """
+    first: dict[str, RigidTransform] = {}
+    for each in transforms:
+        known = first.setdefault(each.source, each)
+        if np.abs(known.matrix - each.matrix).max() > SAME_MATRIX:
+            raise RegistrationRefused(
+                "The registration holds two different matrices for one frame of reference, or moves a frame against "
+                "itself; export one that relates each frame once.",
+                frames=len({t.source for t in transforms}),
+            )
 
 
 def _transform(item: Dataset, target: str) -> RigidTransform:

@@ -4,6 +4,7 @@ Exit code 0 is done, 1 means that a structure was refused (the others are told),
 """
 
 import json
+import math
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -77,6 +78,7 @@ def dvh(
             ["structure", "cc", *shown],
             [[r["structure"], f"{r['volume_cc']:.2f}", *(_number(r["metrics"][m]) for m in shown)] for r in rows],
         )
+        _print_outside(rows)
         _print_limits(rows)
         _print_refused(refused)
     if refused:
@@ -192,7 +194,7 @@ def _doses(given: str, count: int) -> list[float | None]:
         values = [float(p) for p in given.split(",")]
     except ValueError:
         values = []
-    if len(values) != count or not all(v > 0 for v in values):
+    if len(values) != count or not all(v > 0 and math.isfinite(v) for v in values):
         raise typer.BadParameter(f"give {count} doses in Gy with commas between them", param_hint="--prescription")
     return [*values]
 
@@ -220,9 +222,12 @@ def _ratios(given: Sequence[str] | None) -> dict[str, float]:
     for pair in given or ():
         name, _, value = pair.partition("=")
         try:
-            ratios[name.strip()] = float(value)
+            ratio = float(value)
         except ValueError:
-            raise typer.BadParameter("write it as SpinalCord=2", param_hint="--alpha-beta") from None
+            ratio = 0.0
+        if not (ratio > 0 and math.isfinite(ratio)):
+            raise typer.BadParameter("write it as SpinalCord=2, in Gy above 0", param_hint="--alpha-beta")
+        ratios[name.strip()] = ratio
     return ratios
 
 
@@ -258,6 +263,18 @@ def _number(value: float | None) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
+def _print_outside(rows: Sequence[dict[str, Any]]) -> None:
+    """How much of each structure has no dose, and that the numbers are about the rest; why others are missing."""
+    for row in rows:
+        if row["outside_share"]:
+            share = (
+                f"{100 * row['outside_share']:.2g} % lies outside the dose grid; the numbers are of the part inside."
+            )
+            typer.echo(f"{row['structure']}: {share}", err=True)
+        for reason in dict.fromkeys(row["refused"].values()):
+            typer.echo(f"{row['structure']}: {reason}", err=True)
+
+
 def _print_limits(rows: Sequence[dict[str, Any]]) -> None:
     lines = [
         [
@@ -278,7 +295,7 @@ def _print_limits(rows: Sequence[dict[str, Any]]) -> None:
 def _print_sum(report: dict[str, Any]) -> None:
     letters = [c["letter"] for c in report["courses"]]
     _print_table(
-        ["structure", "a/b", *(f"mean {n}" for n in letters), "mean sum", "D0.03cc sum", "D0.03cc EQD2"],
+        ["structure", "a/b", *(f"mean {n}" for n in letters), "mean sum", "D0.03cc sum", "D0.03cc EQD2", "D0.03cc BED"],
         [
             [
                 r["structure"],
@@ -287,6 +304,7 @@ def _print_sum(report: dict[str, Any]) -> None:
                 _number(r["physical"]["metrics"]["Dmean"]),
                 _number(r["physical"]["metrics"]["D0.03cc"]),
                 _number(r["eqd2"]["metrics"]["D0.03cc"]) if r["eqd2"] else "no fractions",
+                _number(r["bed"]["metrics"]["D0.03cc"]) if r["bed"] else "no fractions",
             ]
             for r in report["structures"]
         ],

@@ -39,7 +39,18 @@ FLAG_WORDS: dict[str, tuple[str, str]] = {
 
 WARNINGS_ZH = {
     r"No EQD2: the number of fractions of dose (.+) is not known\.": "无 EQD2：剂量 {} 的分次数未知。",
+    r"Dose (.+): (\d+) fractions were stated and (\d+) are planned; the whole dose counts as given in those stated\.": (
+        "剂量 {}：填写 {} 次，计划 {} 次；全部剂量按填写的次数计算。"
+    ),
+    r"Plans that no dose names: (\d+); they were not used\.": "{} 个计划未被任何剂量引用，未使用。",
+    r"Alpha/beta was stated for structures that are not there: (.+)\.": "为不存在的结构填写了 α/β：{}。",
+    r"No registration was used: all doses lie in the frame of reference of the image\.": (
+        "未使用配准：所有剂量均在影像的坐标系内。"
+    ),
     r"The registration was computed and not reviewed\.": "配准由软件计算，未经审核。",
+    r"Deforming did not bring the images nearer to each other than moving; the rigid step was used\.": (
+        "形变配准未比刚性配准更接近，已采用刚性配准。"
+    ),
     r"QUALITATIVE: a dose was deformed; no limit is judged\.": "仅供定性：剂量经形变，不判定限值。",
     r"Some limits are not verified against their source\.": "部分限值尚未与出处核对。",
 }

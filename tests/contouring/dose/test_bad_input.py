@@ -1,7 +1,9 @@
 """Bad input at the command line: one sentence and exit code 2 each; nothing is summed by guess, nothing is written."""
 
+import json
 import shutil
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ from pydicom.uid import UID
 
 from contouring.dose.openkbp import export_case
 from dicom_gateway.cli.app import main
+from reports.dose.wording import warning_words
 from tests.contouring.dose.test_openkbp import collection
 
 __all__ = ["collection"]
@@ -126,8 +129,6 @@ def test_a_plan_that_does_not_say_it_is_refused(
 def test_a_registration_between_other_frames_is_refused(
     made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from datetime import datetime
-
     import numpy as np
 
     from contouring.dose.registration_write import write_registration
@@ -146,6 +147,118 @@ def test_a_registration_between_other_frames_is_refused(
     )
 
     assert code == 2 and "other frames of reference" in message
+
+
+def a_registration(folder: Path, target: str, sources: list[tuple[str, float]]) -> Path:
+    """A Spatial Registration with shifts along x, written item by item."""
+    import numpy as np
+
+    found = dcmread(folder)
+    items = []
+    for frame, shift in sources:
+        matrix, step, item = Dataset(), Dataset(), Dataset()
+        values = np.eye(4)
+        values[0, 3] = shift
+        matrix.FrameOfReferenceTransformationMatrixType = "RIGID"
+        matrix.FrameOfReferenceTransformationMatrix = [f"{v:g}" for v in values.ravel()]
+        step.MatrixSequence = [matrix]
+        item.FrameOfReferenceUID, item.MatrixRegistrationSequence = frame, [step]
+        items.append(item)
+    found.FrameOfReferenceUID, found.RegistrationSequence = target, items
+    found.save_as(folder)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["two matrices for one frame", "the registered frame moved", "nothing of the image"])
+def test_a_registration_that_says_two_things_or_nothing_is_refused(
+    made: Path, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import numpy as np
+
+    from contouring.dose.registration_write import write_registration
+    from contouring.dose.transform import RigidTransform
+    from imaging.series import scan
+
+    stacks = [scan([made / n / "CT"]).stacks[0] for n in ("a", "b")]
+    own, other = (s.frame_of_reference_uid for s in stacks)
+    written = write_registration(RigidTransform(np.eye(4), own, other), *stacks, made_at=datetime(2026, 3, 4))
+    (tmp_path / "reg.dcm").write_bytes(written.encoded)
+    items = {
+        "two matrices for one frame": (own, [(own, 0), (other, 4.0), (other, 6.0)]),
+        "the registered frame moved": (own, [(own, 3.0), (other, 4.0)]),
+        "nothing of the image": ("1.2.3.98", [("1.2.3.98", 0), ("1.2.3.99", 4.0)]),
+    }[name]
+    file = a_registration(tmp_path / "reg.dcm", *items)
+    # Doses of the image's own frame do not need it, and a wrong one is refused all the same.
+    second = made / ("second.dcm" if name == "nothing of the image" else "b/RTDOSE.dcm")
+    shutil.copy(second, tmp_path / "second.dcm")
+
+    code, message = said(summed(made, tmp_path / "second.dcm", "--registration", str(file)), capsys, monkeypatch)
+
+    words = "other frames of reference" if name == "nothing of the image" else "two different matrices"
+    assert code == 2 and words in message and len(message.splitlines()) == 1
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_what_was_given_and_changes_nothing_is_told(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(made / "second.dcm", tmp_path / "second.dcm")
+    strange = dcmread(made / "plan.dcm")
+    strange.SOPInstanceUID = strange.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3.79")
+    strange.save_as(tmp_path / "strange.dcm")
+    given = ["--register", "rigid", "--alpha-beta", "Nosuch=2", "--fractions", "30,35"]
+    given += ["--plan", str(made / "plan.dcm"), "--plan", str(made / "a/RTPLAN.dcm")]
+    given += ["--plan", str(tmp_path / "strange.dcm"), "--json"]
+
+    monkeypatch.setattr("sys.argv", ["radgate", *summed(made, tmp_path / "second.dcm", *given)])
+    with pytest.raises(SystemExit) as stopped:
+        main()
+
+    report = json.loads(capsys.readouterr().out)
+    assert stopped.value.code in {0, 1, None}
+    words = ("30 fractions were stated and 35", "No registration was used", "no dose names: 1", "Nosuch")
+    assert all(any(w in line for line in report["warnings"]) for w in words), report["warnings"]
+    assert all(warning_words(line)[0] != line for line in report["warnings"]), "each has Chinese words"
+    row = next(r for r in report["structures"] if r["structure"] == "SpinalCord")
+    # BED = EQD2 (1 + 2 / ab), with 2 Gy for the cord.
+    assert row["bed"]["metrics"]["Dmean"] == pytest.approx(2 * row["eqd2"]["metrics"]["Dmean"], abs=2e-6)
+    assert row["bed_courses"][0]["metrics"]["D0.03cc"] == pytest.approx(
+        2 * row["eqd2_courses"][0]["metrics"]["D0.03cc"], abs=2e-6
+    )
+
+
+@pytest.mark.parametrize("value", ["0", "-2", "nan", "inf", "x"])
+def test_an_alpha_beta_that_is_no_dose_is_a_mistake_of_the_command(
+    made: Path, tmp_path: Path, value: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copy(made / "second.dcm", tmp_path / "second.dcm")
+
+    code, message = said(
+        summed(made, tmp_path / "second.dcm", "--alpha-beta", f"SpinalCord={value}"), capsys, monkeypatch
+    )
+
+    assert code == 2 and "above 0" in message
+
+
+def test_the_part_outside_the_dose_grid_is_told_in_words(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dose = dcmread(made / "a" / "RTDOSE.dcm")
+    half = int(dose.NumberOfFrames) // 2
+    dose.PixelData = dose.PixelData[: half * dose.Rows * dose.Columns * dose.BitsAllocated // 8]
+    dose.NumberOfFrames, dose.GridFrameOffsetVector = half, dose.GridFrameOffsetVector[:half]
+    dose.save_as(tmp_path / "half.dcm")
+
+    monkeypatch.setattr(
+        "sys.argv", ["radgate", "dose", "dvh", str(made / "a" / "RTSTRUCT.dcm"), str(tmp_path / "half.dcm")]
+    )
+    with pytest.raises(SystemExit):
+        main()
+
+    told = capsys.readouterr().err
+    assert "% lies outside the dose grid; the numbers are of the part inside" in told
+    assert "Dmean is not known" in told
 
 
 def test_uneven_offsets_are_used_as_they_are(

@@ -250,6 +250,7 @@ def test_a_known_deformation_is_found_with_its_quality() -> None:
 
     found, quality = register_deformable(*volumes)
 
+    assert isinstance(found, Deformation)
     points = CENTRE + np.random.default_rng(2).uniform(-24, 24, (900, 3))
     points = points[np.linalg.norm(bumps(points), axis=1) > 2.0]
     before = np.linalg.norm(rigid().apply(points) - known.apply(points), axis=1)
@@ -260,8 +261,22 @@ def test_a_known_deformation_is_found_with_its_quality() -> None:
     assert np.quantile(after, 0.95) < 3.0
     assert quality.inverse_consistency_mm < 3.0 and quality.body_dice > 0.98
     assert 0.5 < (least_jacobian(found, structure(ellipsoid(20, 18, 19))) or 0) < 1
+    again, _ = register_deformable(*volumes)
+    assert isinstance(again, Deformation) and np.array_equal(again.vectors_mm, found.vectors_mm)
     picture = registration_picture(*volumes, found)
     assert picture.startswith(b"\x89PNG") and len(picture) > 20_000
+
+
+def test_where_nothing_is_deformed_the_rigid_step_is_kept() -> None:
+    fixed = grid_around((3.0, 2.6, 2.4), (50, 46, 54))
+    still = Deformation(np.zeros((*fixed.shape, 3), dtype=np.float32), fixed, RigidTransform.identity(FRAME), rigid())
+    moving = grid_around((2.7, 2.5, 2.9), (54, 54, 52), (1, 0, 0, 0, 1, 0), CENTRE + np.array([4.5, -3, 6.5]), OTHER)
+
+    found, quality = register_deformable(*bodies(still, fixed, moving))
+
+    points = CENTRE + np.random.default_rng(2).uniform(-24, 24, (900, 3))
+    assert isinstance(found, RigidTransform) and quality.difference_hu is not None
+    assert np.linalg.norm(found.apply(points) - rigid().apply(points), axis=1).max() < 1.0
 
 
 def test_images_without_anything_in_common_are_not_deformed() -> None:
@@ -290,6 +305,14 @@ def displaced(points: np.ndarray, centre: np.ndarray) -> np.ndarray:
     return np.asarray(4.0 * np.stack(waves, axis=1))
 
 
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Volume:
+    """A head and neck of 5.4 x 5.4 x 3 mm."""
+    folder = tmp_path_factory.mktemp("real")
+    export_case(data_folder("openkbp"), "pt_201", folder)
+    return load_volume(scan([folder / "CT"]).stacks[0])
+
+
 @pytest.mark.data
 @pytest.mark.slow
 def test_a_known_deformation_of_a_real_case_is_found_and_accepted(tmp_path: Path) -> None:
@@ -308,6 +331,7 @@ def test_a_known_deformation_of_a_real_case_is_found_and_accepted(tmp_path: Path
 
     found, quality = register_deformable(volume, moving)
 
+    assert isinstance(found, Deformation)
     body = body_points(volume)
     missed = np.linalg.norm(found.apply(body) - body - displaced(body, centre), axis=1)
     assert np.median(missed) < 1.5
@@ -326,3 +350,37 @@ def test_a_known_deformation_of_a_real_case_is_found_and_accepted(tmp_path: Path
     assert len(after) >= 5 and all(after[name] > before[name] for name in after)
     assert min(dice for name, dice in after.items() if not name.startswith("PTV")) > 0.8
     assert registration_picture(volume, moving, found).startswith(b"\x89PNG")
+
+
+@pytest.mark.data
+@pytest.mark.slow
+def test_a_real_image_and_itself_moved_are_not_deformed(real: Volume) -> None:
+    shift = np.array([7.3, -4.1, 5.2])
+    there = replace(real.grid, frame_of_reference_uid=OTHER, positions_lps=real.grid.positions_lps + shift)
+
+    found, _ = register_deformable(real, Volume(real.array, there))
+
+    body = body_points(real)
+    assert isinstance(found, RigidTransform)
+    assert np.linalg.norm(found.apply(body) - body - shift, axis=1).max() < 0.5
+
+
+@pytest.mark.data
+@pytest.mark.slow
+@pytest.mark.parametrize("planted", ["another patient", "a few slices"])
+def test_a_real_image_that_does_not_fit_is_not_deformed(real: Volume, planted: str, tmp_path: Path) -> None:
+    if planted == "another patient":
+        export_case(data_folder("openkbp"), "pt_202", tmp_path)
+        other = load_volume(scan([tmp_path / "CT"]).stacks[0])
+        moving = Volume(other.array, replace(other.grid, frame_of_reference_uid=OTHER))
+    else:
+        # The lowest slices, laid upside down and a body's width away: a wrong series of the right patient.
+        kept = replace(
+            real.grid,
+            positions_lps=real.grid.positions_lps[:14] + np.array([0, 0, 260.0]),
+            frame_of_reference_uid=OTHER,
+        )
+        moving = Volume(np.ascontiguousarray(real.array[13::-1]), kept)
+
+    with pytest.raises(RegistrationRefused):
+        register_deformable(real, moving)
