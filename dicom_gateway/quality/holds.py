@@ -9,7 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dicom_gateway.quality.record import note_event
 from dicom_gateway.store.quality_tables import hold
-from dicom_gateway.store.tables import job
+from dicom_gateway.store.tables import job, study_version
 
 __all__ = ["decide_hold", "held", "keep_hold", "undone"]
 
@@ -77,13 +77,15 @@ def held(engine: Engine, job_id: str) -> dict[str, Any]:
 
 
 def undone(engine: Engine) -> list[str]:
-    """Jobs that a person has decided on and whose work has not ended since."""
+    """Jobs that a person has decided on and whose work, or whose study's state, has not been settled since."""
+    its_version = (study_version.c.study_uid == hold.c.study_uid) & (study_version.c.version == hold.c.version)
     with engine.connect() as connection:
         return list(
             connection.execute(
                 select(hold.c.job_id)
                 .join(job, job.c.id == hold.c.job_id)
-                .where(hold.c.state != "open", job.c.state.in_(UNENDED))
+                .join(study_version, its_version)
+                .where(hold.c.state != "open", job.c.state.in_(UNENDED) | (study_version.c.state == "HELD"))
                 .order_by(hold.c.id)
             ).scalars()
         )

@@ -246,8 +246,9 @@ def test_a_held_job_goes_on_as_a_person_decides_and_the_record_says_who(
     assert undone(engine) == []
 
 
+@pytest.mark.parametrize("at", ["HELD", "DELIVERING"])
 def test_a_released_job_that_a_full_disk_stopped_is_taken_up_again(
-    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     from dbos._sys_db import SystemDatabase
 
@@ -255,14 +256,22 @@ def test_a_released_job_that_a_full_disk_stopped_is_taken_up_again(
     decide_hold(engine, waiting["id"], "released", who="王医生", role="radiologist", reason="急诊")
     wait_for("the thread to end", lambda: flow.at_work == 0, 60)
     refused = threading.Event()
+    record, close = SystemDatabase.record_operation_result, SystemDatabase.update_workflow_outcome
 
-    def full(*_: Any, **__: Any) -> None:
-        refused.set()
-        raise OperationalError("insert", {}, sqlite3.OperationalError("database or disk is full"))
+    def unless_full(real: Any) -> Any:
+        def call(*arguments: Any, **named: Any) -> Any:
+            with engine.connect() as connection:
+                state = connection.execute(select(tables.job.c.state)).scalar_one()
+            if refused.is_set() or state == at:
+                refused.set()
+                raise OperationalError("insert", {}, sqlite3.OperationalError("database or disk is full"))
+            return real(*arguments, **named)
+
+        return call
 
     with monkeypatch.context() as patch:
-        patch.setattr(SystemDatabase, "record_operation_result", full)
-        patch.setattr(SystemDatabase, "update_workflow_outcome", full)
+        patch.setattr(SystemDatabase, "record_operation_result", unless_full(record))
+        patch.setattr(SystemDatabase, "update_workflow_outcome", unless_full(close))
         flow.release(waiting["job_id"])
         assert refused.wait(60)
         wait_for("the thread to end", lambda: flow.at_work == 0, 60)
