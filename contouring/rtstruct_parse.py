@@ -140,9 +140,11 @@ def parse_structure_set(source: Dataset | Path) -> ParsedStructureSet:
 
 
 def coordinate_texts(dataset: Dataset) -> Iterator[tuple[int, bytes]]:
-    """ROI number and ContourData as written, contour after contour, of each item of ROIContourSequence."""
+    """ROI number and ContourData as written, contour after contour."""
     for item in _items(dataset, "ROIContourSequence"):
-        yield _whole(item, "ReferencedROINumber"), b"\\".join(c.data for c in _contour_items([item]))
+        number = _whole(item, "ReferencedROINumber")
+        for contour in _contour_items([item]):
+            yield number, contour.data.strip(b" \0")
 
 
 def _items(dataset: Dataset, keyword: str) -> list[Dataset]:

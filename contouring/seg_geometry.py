@@ -44,6 +44,11 @@ class FramePlane:
     orientation: NDArray[np.float64]
     pixel_spacing_mm: tuple[float, float]
 
+    @property
+    def normal(self) -> NDArray[np.float64]:
+        """Direction across the frame, of length 1."""
+        return np.asarray(np.cross(self.orientation[:3], self.orientation[3:]))
+
 
 @dataclass(frozen=True)
 class Placement:
@@ -195,7 +200,7 @@ def place(frame: FramePlane, size: tuple[int, int], grid: Grid) -> Placement:
         Orientation or spacing differ, or the pixels fall between the voxels.
     """
     row_direction, column_direction = frame.orientation[:3], frame.orientation[3:]
-    normal = np.cross(row_direction, column_direction)
+    normal = frame.normal
     if abs(abs(float(normal @ grid.normal)) - 1) > COSINE_TOLERANCE:
         raise SegmentationOffGrid(
             "The segmentation is sliced in another orientation than the image; resample it, or choose its own series.",

@@ -4,7 +4,7 @@ Frames are decoded one at a time and kept as crops. The geometry is checked by `
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from contouring.errors import CorruptSegmentation, NotASegmentation, Segmentatio
 from contouring.names import NameTable, StructureName
 from contouring.roi import Generation, Roi
 from contouring.seg_geometry import check_frame_of_reference, check_plane_spacing, frame_planes, place
+from contouring.seg_reslice import resliced_along
 from imaging.geometry import Grid
 from imaging.volume import Region
 
@@ -96,7 +97,8 @@ def read_seg(ds: Dataset, grid: Grid) -> ReadSegmentation:
     ds
         The object, with its pixels.
     grid
-        Grid of the image series; flipped, transposed and cropped frames are put where they belong.
+        Grid of the image series; flipped, transposed and cropped frames are put where they belong, and so are frames
+        that cut an even, upright stack along its rows or columns.
 
     Raises
     ------
@@ -114,6 +116,24 @@ def read_seg(ds: Dataset, grid: Grid) -> ReadSegmentation:
     check_frame_of_reference(ds, grid)
     descriptions = _descriptions(ds)
     numbers = _frame_segments(ds, kind, descriptions)
+    other = resliced_along(next(frame_planes(ds)).normal, grid)
+    if other is not None:
+        read = _read_frames(ds, kind, descriptions, numbers, other.grid)
+        segments = tuple(replace(s, region=other.region_of_image(s.region)) for s in read.segments)
+        return replace(read, segments=segments)
+    return _read_frames(ds, kind, descriptions, numbers, grid)
+
+
+def _read_frames(
+    ds: Dataset, kind: str, descriptions: Mapping[int, Dataset], numbers: Sequence[int], grid: Grid
+) -> ReadSegmentation:
+    """The segments, frame by frame, on a grid whose planes the frames are.
+
+    Raises
+    ------
+    SegmentationOffGrid
+        As of `read_seg`.
+    """
     collected: dict[int, _Collected] = {n: _Collected() for n in descriptions if n or kind != "LABELMAP"}
     size, shift, ignored = (int(ds.Rows), int(ds.Columns)), 0.0, 0
     used: set[int] = set()

@@ -163,7 +163,10 @@ def compare(
         regions = [next(r.region for r in s.rois if r.name.tg263 == worst) for s in (first, second)]
         draw_difference(load_volume(stack), *regions, title=worst).save(picture, format="PNG")
     if as_json:
-        print_json(asdict(comparison))
+        told = [noticed(read, name_table(aliases)) for read in (first, second)]
+        print_json(asdict(comparison) | {"noticed_in_reference": told[0], "noticed_in_other": told[1]})
+        for read in (first, second):
+            exit_where_refused(read)
         return
     rows = [
         [

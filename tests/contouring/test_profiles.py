@@ -1,5 +1,7 @@
 """Export profiles and the validator."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -9,6 +11,7 @@ from pydicom.sequence import Sequence
 from pydicom.tag import Tag
 
 import contouring.profiles.load
+from contouring.decimals import contour_data, decimal_text
 from contouring.profiles import check_profile, load_profile, profile_names
 from contouring.profiles.load import RULES
 from tests.contouring.cases import knotty_mask, roi, stack_of
@@ -159,6 +162,20 @@ def test_digits_after_the_point_are_counted_as_the_value_has_them(number: bytes,
     found = [f.value for f in check_profile(ds, "generic") if "decimals" in f.rule]
 
     assert found == ([f"ROI 1: {digits} digits after the point"] if digits else [])
+
+
+def test_the_slice_s_own_position_may_have_all_digits_of_the_image() -> None:
+    grid = replace(GRID, positions_lps=GRID.positions_lps + np.array([0, 0, 0.12345678901]))
+    flat = replace(grid, row_direction=np.array([1.0, 0, 0]), column_direction=np.array([0, 1.0, 0]))
+    data = contour_data(square(flat, 3), np.array([0, 4]), 3, [None, None, [decimal_text(flat.positions_lps[3, 2])]])
+    finer = contour_data(square(flat, 3) + 0.00017, np.array([0, 4]), 5, [None, None, ["7"]])
+
+    def told(*values: bytes) -> list[str]:
+        ds = structure_set([(1, "a", [contour(v) for v in values])], flat)
+        return [f.value for f in check_profile(ds, "generic") if "decimals" in f.rule]
+
+    assert told(*data) == []
+    assert told(*data, *finer) == ["ROI 1: 5 digits after the point"]
 
 
 def test_another_image_is_told() -> None:

@@ -191,11 +191,66 @@ def test_another_slicing_orientation_is_refused(case: Case) -> None:
     ds = reread(case)
     cosines = ds.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
     values = np.array(cosines.ImageOrientationPatient, dtype=float)
-    normal = np.cross(values[:3], values[3:])
-    cosines.ImageOrientationPatient = [f"{v:.10f}" for v in (*values[:3], *normal)]
+    # Between the image's columns and its normal: half way to coronal frames.
+    between = (values[3:] + np.cross(values[:3], values[3:])) / np.sqrt(2)
+    cosines.ImageOrientationPatient = [f"{v:.10f}" for v in (*values[:3], *between)]
 
     with pytest.raises(SegmentationOffGrid, match="another orientation"):
         read_seg(ds, case.stack.grid)
+
+
+def cut_along(case: Case, axis: int, flip: int = 1, voxels_off: float = 0.0) -> Dataset:
+    """Frames along the image's rows (axis 1) or columns (axis 2), by highdicom, from an oblique stack."""
+    mask, grid = case.masks["Parotid_L"], case.stack.grid
+    step = [grid.slice_spacing_mm * grid.normal, grid.pixel_spacing_mm[0] * grid.column_direction]
+    step.append(grid.pixel_spacing_mm[1] * grid.row_direction)
+    length = [float(np.linalg.norm(s)) for s in step]
+    rest = [a for a in range(3) if a != axis]
+    cut = np.moveaxis(mask, axis, 0)[:, ::flip]
+    first = grid.positions_lps[0] + (step[rest[0]] * (mask.shape[rest[0]] - 1) if flip < 0 else 0)
+    code = Code("91723000", "SCT", "Anatomical Structure")
+    seg = highdicom.seg.Segmentation(
+        [pydicom.dcmread(f) for f in case.stack.files],
+        cut,
+        "BINARY",
+        [highdicom.seg.SegmentDescription(1, "Parotid_L", code, code, "MANUAL")],
+        highdicom.UID(), 1, highdicom.UID(), 1, "maker", "model", "1", "1",
+        plane_positions=[
+            highdicom.PlanePositionSequence("PATIENT", first + (n + voxels_off) * step[axis]) for n in range(len(cut))
+        ],
+        plane_orientation=highdicom.PlaneOrientationSequence(
+            "PATIENT", [*(step[rest[1]] / length[rest[1]]), *(flip * step[rest[0]] / length[rest[0]])]
+        ),
+        pixel_measures=highdicom.PixelMeasuresSequence(
+            [length[rest[0]], length[rest[1]]], length[axis], length[axis]
+        ),
+    )  # fmt: skip
+    stream = BytesIO()
+    seg.save_as(stream)
+    return pydicom.dcmread(BytesIO(stream.getvalue()))
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+@pytest.mark.parametrize("flip", [1, -1])
+def test_sagittal_and_coronal_frames_of_the_same_voxels_are_read(case: Case, axis: int, flip: int) -> None:
+    (segment,) = read_seg(cut_along(case, axis, flip), case.stack.grid).segments
+
+    assert segment.region.shape == case.stack.grid.shape
+    assert np.array_equal(segment.region.mask(), case.masks["Parotid_L"])
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_sagittal_and_coronal_frames_half_a_voxel_off_are_refused(case: Case, axis: int) -> None:
+    with pytest.raises(SegmentationOffGrid):
+        read_seg(cut_along(case, axis, voxels_off=0.5), case.stack.grid)
+
+
+def test_sagittal_frames_of_an_uneven_stack_are_refused(case: Case) -> None:
+    positions = case.stack.grid.positions_lps.copy()
+    positions[2:] += 0.7 * case.stack.grid.normal
+
+    with pytest.raises(SegmentationOffGrid, match="another orientation"):
+        read_seg(cut_along(case, 2), replace(case.stack.grid, positions_lps=positions))
 
 
 def test_another_frame_of_reference_is_refused(case: Case) -> None:

@@ -305,6 +305,23 @@ def test_corrupt_data_name_their_contour(
     assert "contour 2" in one_line(["measure", bad, "--series", series(case)], capsys, monkeypatch)
 
 
+def test_compare_tells_in_json_what_could_not_be_read(case: Case, tmp_path: Path) -> None:
+    data = b"1\\2\\x\\4\\5\\6\\7\\8\\9 "
+    rois = [(1, "SpinalCord", [contour(square(case.stack.grid, 3))]), (2, "Heart", [contour(data)])]
+    path = tmp_path / "partly.dcm"
+    structure_set(rois, case.stack.grid).save_as(path, enforce_file_format=True)
+
+    result = run("compare", path, path, "--series", series(case), "--json")
+
+    assert result.exit_code == 1
+    printed = json.loads(result.stdout)
+    assert printed["agreements"]["SpinalCord"]["dice"] == 1
+    for side in ("noticed_in_reference", "noticed_in_other"):
+        ((name, reason),) = printed[side]["refused"]
+        assert name == "Heart"
+        assert "ContourData" in reason
+
+
 def test_a_nifti_without_names_is_measured_with_labels(case: Case, structures: Path, tmp_path: Path) -> None:
     run("to-mask", structures, "--series", series(case), "--out", tmp_path / "map.nii.gz")
     (tmp_path / "map.labels.json").unlink()
