@@ -221,7 +221,8 @@ def _taken(around: _Reach, box: tuple[slice, slice, slice], grid: Grid, voxels: 
         np.ravel(a) for a in np.meshgrid(*((np.arange(n) + 0.5) / n for n in count), indexing="ij", sparse=False)
     )
     offsets = np.outer(j - 0.5, dy * grid.column_direction) + np.outer(i - 0.5, dx * grid.row_direction)
-    for some in np.array_split(cut, len(cut) // CHUNK + 1):
+    # A structure that is shrunk by more than its half width has no voxel beside the new surface.
+    for some in np.array_split(cut, -(-len(cut) // CHUNK)) if len(cut) else ():
         along = k * heights[some, None] - below[planes[some], None]
         points = centres[some, None] + offsets + along[..., None] * grid.normal
         share[some] = around.within(points.reshape(-1, 3)).reshape(len(some), -1).mean(axis=1)

@@ -147,6 +147,13 @@ def test_spheres_shrink_to_their_volume() -> None:
     assert volume_cc(shrink(region, grid, Margin.uniform(5)), grid) == pytest.approx(ball_cc(15), rel=0.02)
 
 
+def test_shrinking_by_more_than_the_half_width_leaves_nothing() -> None:
+    grid = grid_for(OBLIQUE, (2.5, 0.9, 1.1), 54)
+    region, _ = sphere(grid, 20)
+
+    assert shrink(region, grid, Margin.uniform(60)).voxel_count == 0
+
+
 def test_a_box_grows_to_its_rounded_volume() -> None:
     """Flat ends stay flat: the caps of a box end half a slice beyond it, not more."""
     grid = grid_for(AXIAL, (3.0, 1.0, 0.9), 70)
