@@ -51,6 +51,8 @@ REASON_WORDS = {
     "lossy": ("有损压缩", "lossy compression"),
     "worker_missing": ("体模模块未配置", "the phantom worker is not set up"),
     "unsupported": ("不支持的图像类型", "this kind of image is not supported"),
+    "colour": ("应为灰度图像，收到彩色", "colours where grey values are expected"),
+    "secondary_capture": ("二次截图，不作评价", "a secondary capture is not judged"),
     "error": ("检查程序出错", "the check itself failed"),
 }
 """Why a check could not be evaluated (specification of image quality, section 1.3)."""

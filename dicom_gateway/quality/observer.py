@@ -52,6 +52,7 @@ class _Open:
     looked_at: float = 0.0
     closing: bool = False
     tries: int = 0
+    peer: str = ""
 
 
 class QualityObserver:
@@ -82,6 +83,7 @@ class QualityObserver:
         self._on_final = on_final
         self._sender = sender
         self._worker = QualityWorker(settings.quality.profiles, store.root / "pictures", settings.quality)
+        self._profiles = {peer.aet: peer.qc_profiles for peer in settings.peers}
         self._inbox: deque[Receipt] = deque()
         self._completed: deque[str] = deque()
         self._to_tell: deque[str] = deque()
@@ -149,7 +151,7 @@ class QualityObserver:
                     self._completed.append(study_uid)
         for study_uid in undecided:
             for row in self._store.instances(study_uid=study_uid, origin="received"):
-                self._add(row.series_uid, study_uid, row.sha256)
+                self._add(row.series_uid, study_uid, row.sha256, row.peer or "")
 
     def _run(self) -> None:
         try:
@@ -178,17 +180,17 @@ class QualityObserver:
     def _take_in(self) -> None:
         while self._inbox:
             receipt = self._inbox.popleft()
-            self._add(receipt.series_uid, receipt.study_uid, receipt.sha256)
+            self._add(receipt.series_uid, receipt.study_uid, receipt.sha256, receipt.peer)
         while self._completed:
             study_uid = self._completed.popleft()
             for row in self._store.instances(study_uid=study_uid, origin="received"):
-                self._add(row.series_uid, study_uid, row.sha256)
+                self._add(row.series_uid, study_uid, row.sha256, row.peer or "")
             for series in self._open.values():
                 if series.study_uid == study_uid:
                     series.closing = True
 
-    def _add(self, series_uid: str, study_uid: str, sha256: str) -> None:
-        series = self._open.setdefault(series_uid, _Open(study_uid))
+    def _add(self, series_uid: str, study_uid: str, sha256: str, peer: str) -> None:
+        series = self._open.setdefault(series_uid, _Open(study_uid, peer=peer))
         try:
             path = self._store.path(sha256)
         except GatewayError:
@@ -220,6 +222,7 @@ class QualityObserver:
                 "kind": "close" if is_last else "look",
                 "series": uid,
                 "files": [str(f) for f in part],
+                "profiles": self._profiles.get(series.peer, ()),
                 "context": [str(f) for f in self._context(uid, series.study_uid)] if is_last else [],
             }
             answer = self._worker.ask(request, REQUEST_S + (self._settings.phantom_timeout_s if is_last else 0.0))

@@ -26,9 +26,11 @@ from imaging.pixels import PlanePixels, read_pixels
 from imaging.quiet import quiet_pydicom
 from imaging.series import scan
 from qc.image.inputs import text_of
+from qc.image.judgeable import is_secondary_capture
 from qc.image.monitor import SeriesMonitor
 from qc.image.phantom import analyse_phantom, phantom_verdict, recognise_stack
 from qc.image.planar import read_planar
+from qc.image.profile import load_profiles
 from qc.image.registry import OTHER_MODALITIES, discover
 from qc.image.result import CheckResult, SeriesVerdict
 
@@ -65,12 +67,16 @@ class Bench:
             self._forget(series)
             return {"kind": "dropped", "series": series}
         images = [f for f in files if is_image(f)]
-        monitor = self._open.setdefault(series, SeriesMonitor(profile_folders=self._profiles))
+        if images and series not in self._open:
+            modality = text(read_header(images[0]).dataset, "Modality")
+            self._open[series] = SeriesMonitor(
+                self._profile_of(modality, request.get("profiles", ())), profile_folders=self._profiles
+            )
+        monitor = self._open.get(series)
+        if monitor is None:
+            return {"kind": "ignored", "series": series}
         for file in images:
             monitor.add(file)
-        if not monitor.files:
-            self._forget(series)
-            return {"kind": "ignored", "series": series}
         is_final = request["kind"] == "close"
         verdict = self._final(monitor, request["context"]) if is_final else monitor.provisional()
         if verdict is None:
@@ -96,6 +102,11 @@ class Bench:
             if kind:
                 return phantom_verdict(analyse_phantom(stack, kind, **self._phantoms), verdict)
         return verdict
+
+    def _profile_of(self, modality: str, wanted: Sequence[str]) -> str:
+        """The first of the sender's profiles that is made for a modality, else "auto"."""
+        known = load_profiles(*self._profiles) if wanted else {}
+        return next((name for name in wanted if name in known and modality in known[name].match.modality), "auto")
 
     def _forget(self, series: str) -> None:
         self._open.pop(series, None)
@@ -130,14 +141,17 @@ class Bench:
 
 
 def is_image(file: Path) -> bool:
-    """Whether a file holds something that image quality judges; what says of itself no known modality is told so."""
+    """Whether a file holds something that image quality has a word on; a plan, a dose or a mask is none.
+
+    What says of itself no known modality is told so, and a picture of a screen is not judged aloud.
+    """
     try:
         header = read_header(file)
     except RadgateError:
         return False
     modality = text(header.dataset, "Modality")
     has_signal = header.pixels is not None or "WaveformSequence" in header.dataset
-    return has_signal and modality not in OTHER_MODALITIES
+    return has_signal and (modality not in OTHER_MODALITIES or is_secondary_capture(header.dataset))
 
 
 def source_of(header: Dataset) -> dict[str, Any]:

@@ -222,6 +222,7 @@ def _check(settings: Settings) -> None:
     for number, peer in enumerate(settings.peers):
         _ae_title(peer.aet, f"peer[{number}].aet")
     _check_quality(settings.quality)
+    _check_profiles(settings)
     for number, path in enumerate(settings.dose.limits):
         if not path.is_file():
             raise SettingsError(
@@ -290,6 +291,30 @@ def _check_quality(quality: Quality) -> None:
                 f"There is no '{path.name}' with profiles; correct the path, which counts from this file.",
                 key=f"quality.profiles[{number}]",
             )
+
+
+def _check_profiles(settings: Settings) -> None:
+    """Refuse a profile that is not there, before the first series of that peer comes.
+
+    Raises
+    ------
+    SettingsError
+        A peer names an unknown one, or a file of the site breaks a rule.
+    """
+    named = [
+        (name, f"peer[{number}].qc_profiles[{place}]")
+        for number, peer in enumerate(settings.peers)
+        for place, name in enumerate(peer.qc_profiles)
+    ]
+    if not named:
+        return
+    from qc.image.profile import load_profiles, profile_by_id
+
+    for name, key in named:
+        try:
+            profile_by_id(load_profiles(*settings.quality.profiles), name)
+        except RadgateError as error:
+            raise SettingsError(error.message, key=key) from None
 
 
 def _known_destination(name: str, names: list[str], key: str) -> None:

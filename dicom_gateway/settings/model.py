@@ -102,6 +102,11 @@ class Peer:
         LOOPBACK, "Addresses and networks it may call from, such as `10.1.2.0/24`. The default is this machine only."
     )
     may: tuple[str, ...] = setting(("store", "echo"), "What it may do.", choices=("store", "echo"))
+    qc_profiles: tuple[str, ...] = setting(
+        (),
+        "Protocol profiles of image quality for what it sends, such as `ct_rt_sim` for a simulator: a series gets the "
+        "first that is made for its modality, where none is as `auto` would choose.",
+    )
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Files to verdicts: one for each stack, and one for what was no stack and that a person should know of."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from imaging.errors import RadgateError
 from imaging.headers import read_header
 from imaging.series import Leftover, load_volume, scan
 from qc.image.inputs import PLANAR
+from qc.image.judgeable import is_secondary_capture
 from qc.image.planar import read_planar
 from qc.image.result import SeriesVerdict
 from qc.image.run import check_pictures, check_refused, check_series
@@ -78,10 +80,9 @@ def check_files(
                 siblings=around.siblings,
             )
         )
-    for left in scanned.leftovers:
-        if not left.series_instance_uid:
-            continue
-        if left.modality in PLANAR and left.reason.code == "not_an_image_stack":
+    for left, headers in _by_series(scanned.leftovers):
+        is_secondary = any(is_secondary_capture(h) for h in headers)
+        if left.modality in PLANAR and left.reason.code == "not_an_image_stack" and not is_secondary:
             series = read_planar(left.files)
             verdicts.append(
                 check_pictures(
@@ -91,7 +92,7 @@ def check_files(
             continue
         verdicts.append(
             check_refused(
-                _headers(left),
+                () if left.reason.code in HARMLESS and not is_secondary else headers,
                 left.reason,
                 profile,
                 series_instance_uid=left.series_instance_uid,
@@ -103,13 +104,26 @@ def check_files(
     return verdicts
 
 
-def _headers(left: Leftover) -> tuple[Dataset, ...]:
-    """Headers of what made up no stack, as far as they can be read."""
+def _by_series(leftovers: Sequence[Leftover]) -> list[tuple[Leftover, tuple[Dataset, ...]]]:
+    """One leftover for all files of a series that were refused for the same reason, with the headers that can be read.
+
+    What was taken from a screen stays apart from the images that it was sent with. Files stand in the order of their
+    identity, because file names follow the digest of the content and say nothing.
+    """
+    groups: dict[tuple[str, str, bool], list[tuple[str, Path, Leftover, Dataset | None]]] = {}
+    for left in leftovers:
+        for file in left.files if left.series_instance_uid else ():
+            try:
+                header: Dataset | None = read_header(file).dataset
+            except RadgateError:
+                header = None
+            is_secondary = header is not None and is_secondary_capture(header)
+            uid = "" if header is None else str(header.get("SOPInstanceUID", ""))
+            key = (left.series_instance_uid, left.reason.code, is_secondary)
+            groups.setdefault(key, []).append((uid, file, left, header))
     found = []
-    for file in () if left.reason.code in HARMLESS else left.files:
-        try:
-            found.append(read_header(file).dataset)
-        except RadgateError:
-            continue
-    # By identity, because file names follow the digest of the content and say nothing.
-    return tuple(sorted(found, key=lambda h: str(h.get("SOPInstanceUID", ""))))
+    for members in groups.values():
+        members.sort(key=lambda m: m[0])
+        merged = replace(members[0][2], files=tuple(file for _, file, _, _ in members))
+        found.append((merged, tuple(header for _, _, _, header in members if header is not None)))
+    return found

@@ -25,7 +25,7 @@ OPERATORS = frozenset({"technician", "radiologist", "physicist", "service", "IT"
 BY_PLANE = frozenset({"", "run", "median", "sum", "ordered"})
 REASONS = frozenset({
     "missing_tag", "series_incomplete", "too_few_slices", "too_few_pixels", "no_region", "needs_mask", "no_volume",
-    "background_zeroed", "lossy", "worker_missing", "unsupported", "error",
+    "background_zeroed", "lossy", "worker_missing", "unsupported", "colour", "secondary_capture", "error",
 })  # fmt: skip
 DIRECTIONS = frozenset({"higher_worse", "lower_worse", "two_sided", "categorical"})
 MODALITIES = frozenset({

@@ -14,6 +14,7 @@ from imaging.errors import RadgateError
 from imaging.volume import Region, Volume
 from qc.image.grade import grade_state, grade_value
 from qc.image.inputs import Expected, Inputs
+from qc.image.judgeable import bar_of
 from qc.image.match import Choice, choose_profile
 from qc.image.profile import Limits, Profile, load_profiles
 from qc.image.registry import CheckSpec, Measured, NotEvaluable, discover, render
@@ -244,7 +245,7 @@ def check_inputs(
             measurements.append(Measurement(spec.id, found.value, spec.unit, uncertainty, found.evidence))
     return SeriesVerdict(
         series_instance_uid=inputs.subject.series_instance_uid,
-        grade=_verdict(results, chosen, skipped),
+        grade=Grade.NOT_EVALUABLE if bar_of(inputs).is_whole else _verdict(results, chosen, skipped),
         profile_id=chosen.id,
         profile_sha256=chosen.sha256,
         results=tuple(results),
@@ -292,6 +293,9 @@ def _how_chosen(choice: Choice) -> Measurement:
 
 def run_check(spec: CheckSpec, inputs: Inputs) -> tuple[Measured | NotEvaluable, str]:
     """What a check found; a fault inside it never stops the others, and its text stays out of the result."""
+    bar = bar_of(inputs)
+    if bar.holds_for(spec.needs):
+        return NotEvaluable(bar.reason), ""
     if inputs.volume is None and "pixels" in spec.needs:
         return NotEvaluable("no_volume"), ""
     try:

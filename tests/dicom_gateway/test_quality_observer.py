@@ -15,21 +15,25 @@ from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
+from pydicom.uid import UID
 from sqlalchemy import Engine, select
 
 from dicom_gateway.quality import QualityObserver
 from dicom_gateway.quality.board import read_board, read_series
 from dicom_gateway.quality.messages import message_of, send
 from dicom_gateway.quality.record import Told, acknowledge, keep_judgement, reject_series
-from dicom_gateway.settings import Quality, Settings
+from dicom_gateway.quality.worker_process import Bench
+from dicom_gateway.settings import Peer, Quality, Settings
 from dicom_gateway.store import Store, tables
 from dicom_gateway.store.quality_tables import alert, judged_series, point
+from imaging.provenance import deterministic_uid
 from tests.e2e.peers import wait_for
+from tests.qc.bad_input import BAD_INPUT, BadInput
 from tests.qc.bodies import TRUNK, Body
 from tests.qc.chest import CHEST, Chest
 from tests.qc.pets import PET_CHEST, pet_ct
 from tests.synthetic.phantoms import Phantom, phantom_description
-from tests.synthetic.series import CHINESE_NAME, SeriesDescription, series_datasets
+from tests.synthetic.series import CHINESE_NAME, SeriesDescription, series_datasets, write_datasets
 
 
 def ct(description: SeriesDescription = TRUNK, *, planes: int = 12, **body: Any) -> list[Dataset]:
@@ -144,6 +148,58 @@ def test_objects_that_are_no_images_are_left_alone(settings: Settings, engine: E
         wait_for("the images", series_of(engine, lambda r: r.closed is not None), 30)
 
     assert {r.modality for r in rows(engine, judged_series)} == {"CT"}
+
+
+def test_bad_input_is_on_the_board_and_the_service_goes_on(settings: Settings, engine: Engine, store: Store) -> None:
+    sent: dict[str, BadInput] = {}
+    with observing(settings, engine, store) as observer:
+        for name, bad in BAD_INPUT.items():
+            datasets = bad.make()
+            uids = [deterministic_uid("test bad input", f"{name} {n}") for n in range(len(datasets) + 2)]
+            for dataset, sop_uid in zip(datasets, uids[2:], strict=True):
+                dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uids[:2]
+                dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = UID(sop_uid)
+            stored(store, datasets)
+            sent[uids[1]] = bad
+            observer.completed(uids[0])
+        last = ct(replace(TRUNK, seed=3))
+        stored(store, last)
+        observer.completed(last[0].StudyInstanceUID)
+        wait_for("all verdicts", lambda: sum(r.closed is not None for r in rows(engine, judged_series)) > len(sent), 90)
+        pid = observer.worker_pid
+
+    found = {r.series_uid: r for r in rows(engine, judged_series)}
+    assert found[last[0].SeriesInstanceUID].grade == "PASS" and pid is not None
+    assert {uid: found[uid].grade for uid in sent} == {uid: bad.grade for uid, bad in sent.items()}
+    told = {a.series_uid: json.dumps(a.findings) for a in rows(engine, alert) if a.grade == "FAIL"}
+    assert not [bad.names for uid, bad in sent.items() if bad.names and bad.names not in told.get(uid, "")]
+    with engine.connect() as connection:
+        assert len(read_board(connection).series) == len(sent) + 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "profile"), [((), "ct_base"), (("pt_ct", "ct_head"), "ct_head"), (("mg",), "ct_base")]
+)
+def test_profile_that_a_sender_has_for_a_modality_is_taken(
+    tmp_path: Path, wanted: tuple[str, ...], profile: str
+) -> None:
+    d = replace(TRUNK, planes=5, intercept=0.0)
+    files = write_datasets(tmp_path, series_datasets(replace(d, pixels=Body().values(d.grid()))))
+    request = {"kind": "look", "series": "2.25.1", "files": [str(f) for f in files], "profiles": wanted}
+    bench = Bench([], tmp_path)
+
+    answers = [bench.answer(request), bench.answer({**request, "kind": "close", "files": [], "context": []})]
+
+    assert [a["verdict"]["profile_id"] for a in answers] == [profile, profile]
+
+
+def test_profiles_of_a_peer_go_with_its_images(settings: Settings, engine: Engine, store: Store) -> None:
+    mine = replace(settings, peers=(Peer("CT2"), Peer("CT1", qc_profiles=("pt_ct", "ct_head"))))
+    with observing(mine, engine, store):
+        stored(store, ct(planes=5))
+        found = wait_for("a word", series_of(engine, lambda r: r.planes == 5), 30)
+
+    assert found.profile == "ct_head"
 
 
 # What is written down

@@ -66,6 +66,7 @@ def test_values_are_read_with_their_types_and_relative_paths_from_the_file() -> 
         ("[[peer]]\naet = 'A'\nmay = [\n 'echo',\n 'stor',\n]\n", 5, "peer[0].may[1]", "did you mean 'store'?"),
         ("[[peer]]\naet = 'A'\naddresses = ['10.0.0']\n", 3, "peer[0].addresses[0]", "IP address or a network"),
         ("[[peer]]\naet = 'A'\n[[peer]]\naet = 'A'\n", 4, "peer[1].aet", "stands twice"),
+        ("[[peer]]\naet = 'A'\nqc_profiles = [\n'ct_base',\n'ct_sim',\n]\n", 5, "peer[0].qc_profiles[1]", "ct_sim"),
         ("[listen]\naet = 'A TITLE THAT IS TOO LONG'\n", 2, "listen.aet", "1 to 16"),
         ("[database]\nurl = 'mysql://x'\n", 2, "database.url", "postgresql+psycopg"),
         ("[[destination]]\nname = 'p'\nhost = 'h'\n", 1, "destination[0]", "needs 'aet'"),

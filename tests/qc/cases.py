@@ -187,10 +187,19 @@ CASES: dict[str, NumberCase | StateCase] = {
         states={
             "upright": body_inputs,
             "inverted": inverted,
-            "colour": lambda: edited(body_inputs(), PhotometricInterpretation="RGB"),
         },
         not_evaluable=header_inputs,
         reason="no_volume",
+    ),
+    "gen.pixel.photometric": StateCase(
+        clean=header_inputs,
+        states={
+            "grey": header_inputs,
+            "colour": lambda: edited(body_inputs(), PhotometricInterpretation="RGB"),
+            "absent": lambda: edited(header_inputs(), slice(2, 3), PhotometricInterpretation=None),
+        },
+        not_evaluable=lambda: Inputs((), known=header_inputs().subject),
+        reason="missing_tag",
     ),
     "gen.tag.modality": StateCase(
         clean=header_inputs,

@@ -31,11 +31,6 @@ def flat() -> Inputs:
     return picture_inputs(np.full((120, 150), 700, np.uint16))
 
 
-def colour() -> Inputs:
-    grey = chest_film().pictures[0].array / 16
-    return picture_inputs(np.stack([grey] * 3, axis=-1).astype(np.uint8), (1.5, 1.35), 255.0)
-
-
 DX_CASES: dict[str, NumberCase | StateCase] = {
     "dx.di": NumberCase(
         clean=lambda: indexed(0.2),
@@ -131,7 +126,6 @@ DX_CASES: dict[str, NumberCase | StateCase] = {
         states={
             "upright": chest_film,
             "inverted": lambda: forearm(20, "", 1, True),
-            "colour": colour,
         },
         not_evaluable=flat,
         reason="no_region",

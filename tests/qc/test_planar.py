@@ -18,8 +18,8 @@ from tests.qc.chest import chest_inputs
 from tests.qc.radiographs import FILM_MM, chest_film
 
 
-def film_file(folder: Path, photometric: str = "MONOCHROME2", keep_pixels: bool = True) -> Path:
-    """A chest radiograph as a file; its stored values are those of the given photometric interpretation."""
+def film_dataset(photometric: str = "MONOCHROME2", keep_pixels: bool = True) -> FileDataset:
+    """A chest radiograph; its stored values are those of the given photometric interpretation."""
     inputs = chest_film()
     array = inputs.pictures[0].array
     ds = FileDataset("", {}, preamble=b"\0" * 128, file_meta=FileMetaDataset())
@@ -35,8 +35,13 @@ def film_file(folder: Path, photometric: str = "MONOCHROME2", keep_pixels: bool 
     ds.ImagerPixelSpacing, ds.PatientOrientation = [str(mm) for mm in FILM_MM], ["L", "F"]
     stored = 4095 - array if photometric == "MONOCHROME1" else array
     ds.PixelData = stored.astype("<u2").tobytes() if keep_pixels else b""
+    return ds
+
+
+def film_file(folder: Path, photometric: str = "MONOCHROME2", keep_pixels: bool = True) -> Path:
+    """The same as a file."""
     path = folder / "film.dcm"
-    ds.save_as(path, enforce_file_format=True)
+    film_dataset(photometric, keep_pixels).save_as(path, enforce_file_format=True)
     return path
 
 

@@ -14,12 +14,12 @@ RIM = 0.05
 
 NEAR_END = 0.1
 LEAST_BACKGROUND = 0.05
-SEVERITY = {"upright": 0.0, "colour": 1.0, "inverted": 2.0}
+SEVERITY = {"upright": 0.0, "inverted": 1.0}
 
 
 @check(
     "dx.inversion",
-    version="1.0.0",
+    version="1.1.0",
     title=("灰度反转", "Inverted grey scale"),
     unit="1",
     direction="categorical",
@@ -37,17 +37,8 @@ SEVERITY = {"upright": 0.0, "colour": 1.0, "inverted": 2.0}
             "请核对光度解释标签后重新发送",
             "Correct PhotometricInterpretation and send again",
         ),
-        "colour": Advice(
-            "transfer",
-            "应为灰度图像，收到彩色图像（PhotometricInterpretation）",
-            "Grey values are expected, but the picture is in colour (PhotometricInterpretation)",
-            "export_original",
-            "IT",
-            "请从原设备重新导出原始图像",
-            "Export the original images from the device",
-        ),
     },
-    states={"upright": "PASS", "inverted": "FAIL", "colour": "FAIL"},
+    states={"upright": "PASS", "inverted": "FAIL"},
 )
 def inversion(inputs: Inputs) -> Measured | NotEvaluable:
     """State of the worst picture."""
@@ -55,8 +46,6 @@ def inversion(inputs: Inputs) -> Measured | NotEvaluable:
 
 
 def _state(picture: Picture, header: Dataset) -> Measured | NotEvaluable:
-    if picture.is_colour:
-        return Measured("colour", "colour")
     field = exposed_field(picture)
     if field is None:
         return NotEvaluable("no_region")

@@ -1,6 +1,7 @@
 """Whether the instances make up a volume at all; a refusal becomes a finding with what to do."""
 
 from qc.image.inputs import Inputs
+from qc.image.judgeable import bar_of
 from qc.image.registry import Advice, Measured, NotEvaluable, check
 
 
@@ -115,7 +116,7 @@ HARMLESS = ("localiser", "not_an_image_stack", "duplicate_instance")
 
 @check(
     "gen.geometry.usable",
-    version="1.1.0",
+    version="1.2.0",
     title=("可作三维图像使用", "Usable as a volume"),
     unit="1",
     direction="categorical",
@@ -127,6 +128,8 @@ HARMLESS = ("localiser", "not_an_image_stack", "duplicate_instance")
 )
 def usable(inputs: Inputs) -> Measured | NotEvaluable:
     """The code of the refusal, or "usable" where there is a volume."""
+    if bar_of(inputs).reason == "colour":
+        return NotEvaluable("colour")  # why it is no volume is told by the check of that attribute
     if inputs.refusal is not None:
         code = inputs.refusal.code if inputs.refusal.code in CAUSES else "refused"
         if code == "missing_slices" and len(inputs.headers) == 1:

@@ -16,7 +16,7 @@ MOST_ABOVE = 0.5
 
 @check(
     "gen.pixel.inversion",
-    version="1.0.0",
+    version="1.1.0",
     title=("灰度反转", "Inverted grey scale"),
     unit="1",
     direction="categorical",
@@ -35,25 +35,13 @@ MOST_ABOVE = 0.5
             "请从原设备重新导出，勿使用反转显示后的图像",
             "Export again from the scanner, not from an inverted display",
         ),
-        "colour": Advice(
-            "transfer",
-            "应为灰度图像，收到 {photometric}",
-            "Grey values are expected, not {photometric}",
-            "export_original",
-            "IT",
-            "请从原设备重新导出原始灰度图像",
-            "Export the original grey-scale images from the scanner",
-        ),
     },
-    states={"upright": "PASS", "inverted": "FAIL", "colour": "FAIL"},
+    states={"upright": "PASS", "inverted": "FAIL"},
 )
 def inversion(inputs: Inputs) -> Measured | NotEvaluable:
     """Whether CT numbers are where matter has them."""
     if inputs.volume is None:
         return NotEvaluable("no_volume")
-    photometric = inputs.text("PhotometricInterpretation")
-    if photometric and not photometric.startswith("MONOCHROME"):
-        return Measured("colour", "colour", params={"photometric": photometric[:16]})
     array = inputs.volume.array
     sample = array[evenly_chosen(len(array), 32), ::4, ::4]
     above = float(np.count_nonzero(sample > MATTER_HU[1])) / sample.size
