@@ -123,7 +123,8 @@ class _Steps:
         """The chosen cracks, with the share of each."""
         cracks = self.cracks
         parts = (cracks.columns, cracks.rows, cracks.outward_columns, cracks.outward_rows)
-        return _Crossed(*(p[chosen] if isinstance(chosen, slice) else p.take(chosen) for p in parts), share)
+        u, w, outward_u, outward_w = (p[chosen] if isinstance(chosen, slice) else p.take(chosen) for p in parts)
+        return _Crossed(u, w, outward_u, outward_w, share)
 
     @cached_property
     def every(self) -> IndexArray:
@@ -341,7 +342,8 @@ def _restored(
         return kept
     before = np.cumsum(is_kept)[dropped] - 1
     after = steps.following(kept)[before]
-    begin, end = (tuple(part.take(side) for part in vertices) for side in (before, after))
+    u, w = vertices
+    begin, end = ((u.take(side), w.take(side)) for side in (before, after))
     fits = _passes(begin, end, steps.at(dropped, steps.shares(level, dropped)), 2 * SIMPLIFY_PX)
     if fits.all():
         return kept
