@@ -15,6 +15,7 @@ from scipy.spatial import cKDTree
 
 from contouring.diameters import Ends, PlaneAxes, axes_in_plane, largest_diameter_mm, principal_axes_mm
 from contouring.errors import GridMismatch
+from contouring.midline import Midline, midline_of_body
 from contouring.overlap import joint_crops
 from contouring.volumes import centroid_lps, volume_cc
 from imaging.geometry import Grid
@@ -40,7 +41,7 @@ CORE_VOXELS = 30
 """Smallest core (lesion eroded by a voxel) that gets statistics of its own (specification of contouring, 13)."""
 
 OUTLINES = ("Body", "External")
-"""Names of the patient's outline, whose centre is the midline."""
+"""Names of the patient's outline, whose middle is the midline."""
 
 MIDLINE_MM = 5.0
 """Half width of the band around the midline in which no side is named."""
@@ -97,7 +98,7 @@ class LesionMeasurement:
     key_plane
         Slice of the long axis.
     side
-        Side of the patient, or None where no midline is known.
+        Side of the patient, or None where no midline is known, or not well enough.
     density, core_density
         Of the whole and of the part a voxel below its surface; None without an image, or where the core is too small.
     neighbours
@@ -122,7 +123,7 @@ def measure_lesion(
     *,
     volume: Volume | None = None,
     organs: Mapping[str, Region] | None = None,
-    midline_x_mm: float | None = None,
+    midline: Midline | None = None,
     ends: Ends = "corner",
 ) -> LesionMeasurement:
     """All measurements of one lesion.
@@ -136,9 +137,10 @@ def measure_lesion(
     volume
         Image on the same grid, for density.
     organs
-        Structures on the same grid, for the neighbours; with a `Body` or `External` its centre is the midline.
-    midline_x_mm
-        Midline of the patient, where it is known better.
+        Structures on the same grid, for the neighbours; a `Body` or `External` that shows both halves of the patient
+        gives the midline.
+    midline
+        Midline of the patient, where it is found already; one without a place gives no side.
     ends
         Whether diameters run between pixel corners or centres.
 
@@ -152,8 +154,8 @@ def measure_lesion(
     centre = centroid_lps(region, grid)
     axes = axes_in_plane(region, grid, ends)
     body = next(((organs or {})[name] for name in OUTLINES if name in (organs or {})), None)
-    if midline_x_mm is None and body is not None and body.voxel_count:
-        midline_x_mm = float(centroid_lps(body, grid)[0])
+    if midline is None and body is not None and body.voxel_count:
+        midline = midline_of_body(body, grid)
     inside = core = None
     if volume is not None:
         if not volume.grid.is_same_as(grid):
@@ -171,7 +173,7 @@ def measure_lesion(
         principal_axes_mm=principal_axes_mm(region, grid),
         centroid_lps=(float(centre[0]), float(centre[1]), float(centre[2])),
         key_plane=axes.plane,
-        side=None if midline_x_mm is None else side_of(float(centre[0]), midline_x_mm),
+        side=None if midline is None else _certain_side(float(centre[0]), midline),
         density=inside,
         core_density=core,
         neighbours=neighbours(region, {n: r for n, r in (organs or {}).items() if n not in OUTLINES}, grid),
@@ -233,6 +235,16 @@ def side_of(x_lps_mm: float, midline_x_mm: float) -> Side:
     if abs(offset) <= MIDLINE_MM:
         return "midline"
     return "L" if offset > 0 else "R"
+
+
+def _certain_side(x_lps_mm: float, midline: Midline) -> Side | None:
+    """The side of a point, where it lies further from the midline than that is uncertain."""
+    if midline.x_mm is None:
+        return None
+    offset = abs(x_lps_mm - midline.x_mm)
+    if midline.uncertainty_mm and offset <= midline.uncertainty_mm + MIDLINE_MM:
+        return None
+    return side_of(x_lps_mm, midline.x_mm)
 
 
 def recist_label(measurement: LesionMeasurement, *, is_node: bool, slice_thickness_mm: float) -> str:

@@ -5,10 +5,11 @@ Exit code 0 is done, 1 means that something was found (a broken rule, a name wit
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dicom_gateway.cli.contour_measuring import measured
 from dicom_gateway.cli.contour_names import name_table, site
 from dicom_gateway.cli.contour_options import (
     Aliases,
@@ -262,7 +263,7 @@ def measure(
 
     stack = image_stack(series, structures)
     read = read_file(structures, stack, aliases, label, reading=reading_of(offgrid, fill_gaps, overlap))
-    rows = _measured(chosen(read.rois, roi or []), read, stack)
+    rows = measured(chosen(read.rois, roi or []), read, stack)
     if as_json:
         print_json({"structures": rows, **noticed(read, name_table(aliases))})
         exit_where_refused(read)
@@ -280,10 +281,11 @@ def measure(
             f"{row['uptake']['peak']:.2f}" if row["uptake"] else "",
         ])
     print_table(["structure", "cc", "long mm", "short mm", "side", "mean", "SUVpeak"], table)
-    if any(row["midline_from"] == "image" for row in rows):
+    if any(row["midline_from"] == "image" and row["side"] for row in rows):
         typer.echo("note: no Body is drawn; sides are told from the outline in the image")
-    elif any(row["side"] is None for row in rows):
-        typer.echo("note: no Body is drawn, and the image does not show both sides of the patient: no side is told")
+    for reason in dict.fromkeys(row["no_side_because"] for row in rows if row["no_side_because"]):
+        names = ", ".join(row["name"] for row in rows if row["no_side_because"] == reason)
+        typer.echo(f"note: no side is told of {names}: {reason}")
     tell_noticed(read, name_table(aliases))
     exit_where_refused(read)
 
@@ -446,38 +448,6 @@ def _derived(read: "Structures", stack: "Stack", recipe: str) -> tuple["Structur
     )
     left_out = tuple((name, f"left out: {reason}") for name, reason in result.left_out)
     return replace(read, remarks=(*read.remarks, *result.uncovered, *left_out)), rois
-
-
-def _measured(rois: Sequence["Roi"], read: "Structures", stack: "Stack") -> list[dict[str, Any]]:
-    from dataclasses import asdict
-
-    from contouring.lesion import OUTLINES, measure_lesion
-    from contouring.midline import midline_of_image_mm
-    from contouring.suv import suv_metrics, suv_volume
-    from imaging.errors import GeometryRefused
-    from imaging.series import load_volume
-    from imaging.volume import Volume
-
-    try:
-        volume: Volume | None = load_volume(stack)
-    except GeometryRefused:
-        # Volume and axes need no even grid; density is left out, and null says so.
-        volume = None
-    if volume is not None and stack.modality == "PT":
-        volume = suv_volume(volume, stack.headers)
-    outline = next((r.name.tg263 for r in read.rois if r.name.tg263 in OUTLINES and r.region.voxel_count), None)
-    midline = midline_of_image_mm(volume) if outline is None and volume is not None else None
-    midline_from = outline or (None if midline is None else "image")
-    rows = []
-    for roi in rois:
-        if not roi.region.voxel_count:
-            continue
-        others = {r.name.tg263: r.region for r in read.rois if r.region is not roi.region}
-        found = measure_lesion(roi.region, stack.grid, volume=volume, organs=others, midline_x_mm=midline)
-        uptake = suv_metrics(roi.region, volume) if volume is not None and stack.modality == "PT" else None
-        named = {"name": roi.name.tg263, "zh": roi.name.zh}
-        rows.append({**named, **asdict(found), "midline_from": midline_from, "uptake": uptake and asdict(uptake)})
-    return rows
 
 
 def _report(

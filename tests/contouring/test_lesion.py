@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from contouring.diameters import axes_in_plane, largest_diameter_mm, principal_axes_mm
 from contouring.errors import EmptyStructure, GridMismatch
 from contouring.lesion import doubling_time_days, measure_lesion, recist_label, side_of
+from contouring.midline import Midline
+from contouring.volumes import centroid_lps
 from imaging.geometry import Grid
 from imaging.volume import Region, Volume
 
@@ -179,6 +181,7 @@ def test_side_and_neighbours_come_from_geometry() -> None:
         Region.from_mask(lesion),
         GRID,
         organs={n: Region.from_mask(m) for n, m in (("Body", body), ("Lung_L", lung), ("Heart", heart))},
+        midline=Midline(float(centroid_lps(Region.from_mask(body), GRID)[0])),
     )
 
     assert [(n.name, round(n.share, 2)) for n in found.neighbours] == [("Lung_L", 0.6), ("Heart", 0.0)]
@@ -188,6 +191,19 @@ def test_side_and_neighbours_come_from_geometry() -> None:
     assert found.side == "R"
     assert side_of(found.centroid_lps[0], found.centroid_lps[0] - 40) == "L"
     assert side_of(3.0, 0.0) == "midline"
+
+
+def test_no_side_without_both_halves_of_the_body_or_near_its_uncertain_midline() -> None:
+    limb, lesion = np.zeros((2, *GRID.shape), dtype=np.bool_)
+    limb[1:12, 5:90, 5:80] = True
+    lesion[5:8, 30:40, 46:56] = True
+    region = Region.from_mask(lesion)
+    x = float(centroid_lps(region, GRID)[0])
+
+    assert measure_lesion(region, GRID, organs={"Body": Region.from_mask(limb)}).side is None
+    assert measure_lesion(region, GRID, midline=Midline(None, reason="a limb")).side is None
+    assert measure_lesion(region, GRID, midline=Midline(x - 24.0, 20.0)).side is None
+    assert measure_lesion(region, GRID, midline=Midline(x - 26.0, 20.0)).side == "L"
 
 
 def test_recist_needs_the_right_axis() -> None:

@@ -145,7 +145,9 @@ def test_measure_gives_volume_axes_and_density(case: Case, structures: Path) -> 
     assert row["axes"]["long_axis"]["length_mm"] == pytest.approx(np.hypot(18 * 1.1, 18 * 0.9))
     assert row["density"]["unit"] == "[hnsf'U]"
     assert row["uptake"] is None
-    assert (row["side"], row["midline_from"]) in {(None, None), ("L", "image"), ("R", "image"), ("midline", "image")}
+    # The phantom is narrower than a trunk: it might be a limb.
+    assert (row["side"], row["midline_from"]) == (None, None)
+    assert row["no_side_because"]
     assert "SpinalCord" in run("measure", structures, "--series", series(case)).stdout
 
 
