@@ -43,6 +43,9 @@ app.callback()(site)
 
 FOUND_SOMETHING = 1
 
+LARGEST_MARGIN_MM = 100.0
+"""What `contouring.margins` takes at most."""
+
 SHORT_UNITS = {"[hnsf'U]": "HU", "g/ml{SUVbw}": "g/ml", "1": ""}
 """UCUM units as people write them."""
 
@@ -348,6 +351,10 @@ def _smoothed(
 
     kept, remarks = [], list(read.remarks)
     for roi in rois:
+        if not roi.region.voxel_count:
+            kept.append(roi)
+            remarks.append((roi.name.tg263, "is empty and stays so"))
+            continue
         found = smoothed(roi.region, stack.grid, width_mm)
         kept.append(replace(roi, region=found.region, description=f"smoothed by {width_mm:g} mm"))
         if found.thin_cc:
@@ -419,6 +426,8 @@ def _with_margin(read: "Structures", stack: "Stack", roi: str, mm: float, name: 
 
     if not roi or not mm:
         raise typer.BadParameter("give --roi and --mm, or --recipe")
+    if not abs(mm) <= LARGEST_MARGIN_MM:
+        raise typer.BadParameter(f"--mm lies within -{LARGEST_MARGIN_MM:.0f} and {LARGEST_MARGIN_MM:.0f}")
     source = chosen(read.rois, [roi])[0]
     region = (grow if mm > 0 else shrink)(source.region, stack.grid, Margin.uniform(abs(mm)))
     target = source.name.interpreted_type in {"GTV", "CTV"} or roi.startswith(("GTV", "CTV", "ITV"))

@@ -307,6 +307,28 @@ def test_corrupt_data_name_their_contour(
     assert "contour 2" in one_line(["measure", bad, "--series", series(case)], capsys, monkeypatch)
 
 
+def test_an_empty_structure_stays_empty_beside_smoothed_ones(case: Case, tmp_path: Path) -> None:
+    path, out = tmp_path / "partly.dcm", tmp_path / "smooth.nii.gz"
+    rois = [(1, "SpinalCord", [contour(square(case.stack.grid, p)) for p in (3, 4, 5)]), (2, "Heart", None)]
+    structure_set(rois, case.stack.grid).save_as(path, enforce_file_format=True)
+
+    result = run("smooth", path, "--series", series(case), "--mm", 1, "--out", out, "--json")
+
+    assert ["Heart", "is empty and stays so"] in json.loads(result.stdout)["remarks"]
+    assert out.exists()
+
+
+@pytest.mark.parametrize("mm", ["150", "-101", "nan"])
+def test_a_margin_out_of_range_is_one_sentence_about_the_option(
+    case: Case, structures: Path, tmp_path: Path, mm: str
+) -> None:
+    result = run("margin", structures, "--series", series(case), "--roi", "SpinalCord", f"--mm={mm}",
+                 "--out", tmp_path / "m.nii.gz", fails=True)  # fmt: skip
+
+    assert result.exit_code == 2
+    assert "--mm lies within" in result.output
+
+
 def test_compare_tells_in_json_what_could_not_be_read(case: Case, tmp_path: Path) -> None:
     data = b"1\\2\\x\\4\\5\\6\\7\\8\\9 "
     rois = [(1, "SpinalCord", [contour(square(case.stack.grid, 3))]), (2, "Heart", [contour(data)])]
