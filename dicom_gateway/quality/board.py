@@ -1,6 +1,7 @@
 """What the board shows: alerts, series and held runs of a day, each with the patient it is about."""
 
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -57,7 +58,7 @@ def read_board(connection: Connection, day: date | None = None) -> Board:
         ).mappings()
     ]
     for row in rows:
-        row["findings"] = findings_of(row)
+        row["findings"], row["not_judged"] = findings_of(row), reason_of(row)
     alerts = [
         dict(row)
         for row in connection.execute(
@@ -114,6 +115,12 @@ def findings_of(row: Row) -> list[dict[str, Any]]:
     return sorted(bad, key=lambda r: (RANK[r["grade"]], (r["limits"] or {}).get("role") != "gate", r["check_id"]))
 
 
+def reason_of(row: Row) -> str:
+    """Why a series was not judged: the reason that most of its checks give; "" where it has a grade."""
+    reasons = Counter(r["reason"] for r in row["verdict"].get("results", ()) if r["reason"])
+    return max(sorted(reasons), key=reasons.__getitem__) if row["grade"] == "NOT_EVALUABLE" and reasons else ""
+
+
 def read_series(connection: Connection, series_uid: str) -> SeriesView | None:
     """One series with its alerts, or None where it was not judged."""
     row = connection.execute(select(judged_series).where(judged_series.c.series_uid == series_uid)).mappings().first()
@@ -133,5 +140,7 @@ def read_series(connection: Connection, series_uid: str) -> SeriesView | None:
         select(alert).where(alert.c.series_uid == series_uid).order_by(alert.c.first_seen, alert.c.id)
     ).mappings()
     return SeriesView(
-        {**row, "findings": findings_of(dict(row))}, dict(patient) if patient else {}, [dict(a) for a in alerts]
+        {**row, "findings": findings_of(dict(row)), "not_judged": reason_of(dict(row))},
+        dict(patient) if patient else {},
+        [dict(a) for a in alerts],
     )

@@ -174,7 +174,9 @@ def test_bad_input_is_on_the_board_and_the_service_goes_on(settings: Settings, e
     told = {a.series_uid: json.dumps(a.findings) for a in rows(engine, alert) if a.grade == "FAIL"}
     assert not [bad.names for uid, bad in sent.items() if bad.names and bad.names not in told.get(uid, "")]
     with engine.connect() as connection:
-        assert len(read_board(connection).series) == len(sent) + 1
+        board = read_board(connection)
+    assert len(board.series) == len(sent) + 1
+    assert {r["not_judged"] for r in board.series if r["grade"] == "NOT_EVALUABLE"} == {"secondary_capture"}
 
 
 @pytest.mark.parametrize(
