@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pynetdicom import AE
 
 from dicom_gateway.errors import GatewayError
@@ -51,11 +51,12 @@ def send_files(files: Sequence[Path], host: str, port: int, advance: Callable[[]
     accepted = 0
     try:
         for file in files:
-            status = association.send_c_store(dcmread(file))
+            dataset = dcmread(file)
+            status = association.send_c_store(dataset) if association.is_established else Dataset()
             if "Status" not in status:
                 raise GatewayError(
-                    f"The listener did not answer an image within {ANSWER_S:g} s; see service.log in the folder of the "
-                    "demonstration, and start it again."
+                    f"The listener did not answer an image within {ANSWER_S:g} s, or went away; see service.log "
+                    "in the folder of the demonstration, and start it again."
                 )
             accepted += status.Status == 0
             advance()
