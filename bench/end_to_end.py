@@ -4,6 +4,7 @@ Prints the seconds of each step, what the networks' own forward passes took of t
 with its worker. Targets on two cores: at most 15 s without the forward passes, at most 3 GiB.
 """
 
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -78,7 +79,7 @@ def peak_gib(root: int) -> float:
     return sum(peaks.get(pid, 0) for pid in family) / 2**20
 
 
-def main() -> None:
+def main() -> int:
     with tempfile.TemporaryDirectory(prefix="radgate-bench-") as name:
         folder = Path(name)
         print(f"making a phantom of {' x '.join(str(n) for n in SHAPE)}", flush=True)
@@ -127,7 +128,8 @@ def main() -> None:
     print(f"without the forward passes {rest:.1f} s, target {TARGET_S:.0f} s: {rest / TARGET_S:.2f} of it")
     print(f"(of these, complete.quiet_s = {QUIET_S} s is a wait that a site sets, not work; a site's default is 60 s)")
     print(f"peak memory {memory:.2f} GiB, target {TARGET_GIB:.0f} GiB: {memory / TARGET_GIB:.2f} of it")
+    return int(rest > TARGET_S or memory > TARGET_GIB)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
