@@ -214,7 +214,7 @@ def _taken(around: _Reach, box: tuple[slice, slice, slice], grid: Grid, voxels: 
         cut = np.flatnonzero(np.abs(distances - 1.0) <= room)
     else:
         share = (around.distances(centres, 1.0) <= 1.0).astype(np.float64)
-        cut = _beside_change(share > 0, box, voxels)
+        cut = _beside_change(share > 0, box, voxels, is_open=not around.from_outside)
     # Shares of the voxels that the surface may cut, by points all over them.
     count = [max(1, int(np.ceil(float(s) / SAMPLING_MM - 0.1))) for s in (heights.max(initial=0.0), dy, dx)]
     k, j, i = (
@@ -242,16 +242,19 @@ def _half_steps_mm(grid: Grid) -> tuple[FloatArray, FloatArray]:
     return np.concatenate([steps[:1], steps]) / 2, np.concatenate([steps, steps[-1:]]) / 2
 
 
-def _beside_change(inside: BoolArray, box: tuple[slice, slice, slice], voxels: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Places in `voxels` of those with another kind among their neighbours."""
-    shape = [s.stop - s.start for s in box]
-    kind = np.zeros(int(np.prod(shape)), dtype=np.int8)
-    kind[voxels] = np.where(inside, 2, 1)
-    kind = kind.reshape(shape)
+def _beside_change(
+    inside: BoolArray, box: tuple[slice, slice, slice], voxels: NDArray[np.intp], *, is_open: bool
+) -> NDArray[np.intp]:
+    """Places in `voxels` of those with another kind among their neighbours.
+
+    All that is not asked for, the structure or what is outside of it, is inside; unless the box is open at its border,
+    that goes on around it.
+    """
+    inside_of_box = np.ones([s.stop - s.start for s in box], dtype=np.bool_)
+    inside_of_box.ravel()[voxels] = inside
     body = np.ones((3, 3, 3), dtype=np.bool_)
-    near = ndimage.binary_dilation(kind == 1, body) & (kind == 2) | ndimage.binary_dilation(kind == 2, body) & (
-        kind == 1
-    )
+    grown = ndimage.binary_dilation(inside_of_box, body, border_value=not is_open)
+    near = np.where(inside_of_box, ndimage.binary_dilation(~inside_of_box, body), grown)
     return np.flatnonzero(near.ravel()[voxels])
 
 

@@ -209,8 +209,16 @@ def _field(mask: BoolArray, pixel_spacing_mm: tuple[float, float]) -> FloatArray
     half = _half_pixel_mm(pixel_spacing_mm)
     inside = ndimage.distance_transform_edt(mask, sampling=pixel_spacing_mm)
     outside = ndimage.distance_transform_edt(~mask, sampling=pixel_spacing_mm)
-    field = ndimage.gaussian_filter(np.where(mask, inside - half, half - outside), SIGMA_PX)
-    return np.asarray(field + _level(field, float(np.count_nonzero(mask)), half, 2 * half))
+    sharp = np.where(mask, inside - half, half - outside)
+    field = ndimage.gaussian_filter(sharp, SIGMA_PX)
+    field += _level(field, float(np.count_nonzero(mask)), half, 2 * half)
+    # A part of a pixel or two is smoothed away; it keeps the steps of its pixels instead.
+    gone = mask & ~_touching(mask, field > 0)
+    return (
+        np.maximum(field, half - ndimage.distance_transform_edt(~gone, sampling=pixel_spacing_mm))
+        if gone.any()
+        else field
+    )
 
 
 def _half_pixel_mm(pixel_spacing_mm: tuple[float, float]) -> float:

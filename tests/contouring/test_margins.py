@@ -154,6 +154,69 @@ def test_shrinking_by_more_than_the_half_width_leaves_nothing() -> None:
     assert shrink(region, grid, Margin.uniform(60)).voxel_count == 0
 
 
+@pytest.mark.parametrize("axes", [AXIAL, OBLIQUE], ids=["axial", "oblique"])
+@pytest.mark.parametrize("margin", [5, 10])
+def test_one_voxel_grows_to_a_rounded_voxel(axes: NDArray[np.float64], margin: float) -> None:
+    grid = grid_for(axes, (3.0, 1.0, 0.9), 2 * margin + 12)
+    mask = np.zeros(grid.shape, dtype=np.bool_)
+    mask[tuple(n // 2 for n in grid.shape)] = True
+    a, b, c = 3.0, 1.0, 0.9
+    rounded = a * b * c + 2 * margin * (a * b + b * c + c * a) + np.pi * margin**2 * (a + b + c)
+
+    grown = grow(Region.from_mask(mask), grid, Margin.uniform(margin))
+
+    assert volume_cc(grown, grid) == pytest.approx(rounded / 1000 + ball_cc(margin), rel=0.03)
+    assert shrink(Region.from_mask(mask), grid, Margin.uniform(1)).voxel_count == 0
+    assert shrink(Region.from_mask(mask), grid, Margin(1, 0, 0, 0, 0, 0)).voxel_count == 0
+
+
+def test_a_speck_beside_a_large_part_gets_its_margin() -> None:
+    grid = grid_for(AXIAL, (3.0, 1.0, 0.9), 60)
+    large, speck = np.zeros((2, *grid.shape), dtype=np.bool_)
+    large[5:14, 8:30, 6:33] = True
+    speck[9, 45, 50] = True
+
+    both = grow(Region.from_mask(large | speck), grid, Margin.uniform(5)).mask()
+    apart = [grow(Region.from_mask(m), grid, Margin.uniform(5)).mask() for m in (large, speck)]
+
+    assert np.count_nonzero(both ^ (apart[0] | apart[1])) < 0.01 * np.count_nonzero(both)
+    # One threshold serves all of a structure, so that the speck's own voxels differ a little.
+    assert np.count_nonzero(both[:, 38:]) == pytest.approx(np.count_nonzero(apart[1][:, 38:]), rel=0.2)
+
+
+def test_a_region_at_the_border_grows_within_the_image() -> None:
+    grid = grid_for(AXIAL, (3.0, 1.0, 0.9), 40)
+    mask = np.zeros(grid.shape, dtype=np.bool_)
+    mask[0, 0, 0] = True
+    inner = np.zeros(grid.shape, dtype=np.bool_)
+    inner[5, 15, 16] = True
+
+    grown = grow(Region.from_mask(mask), grid, Margin.uniform(5)).mask()
+
+    within = grow(Region.from_mask(inner), grid, Margin.uniform(5)).mask()[5:, 15:, 16:]
+    assert np.count_nonzero(grown[:3, :9, :9] ^ within[:3, :9, :9]) < 0.1 * np.count_nonzero(within)
+    full = Region.from_mask(np.ones(grid.shape, dtype=np.bool_))
+    assert grow(full, grid, Margin.uniform(5)).voxel_count == full.voxel_count
+
+
+def test_a_margin_on_one_side_takes_a_slice_from_half_of_it_on() -> None:
+    grid = grid_for(AXIAL, (3.0, 1.0, 0.9), 60)
+    mask = np.zeros(grid.shape, dtype=np.bool_)
+    mask[4:11, 10:30, 12:33] = True
+    region = Region.from_mask(mask)
+
+    def on_top(mm: float) -> int:
+        grown = grow(region, grid, Margin(0, 0, 0, 0, mm, 0)).mask()
+        assert np.array_equal(grown[:11], mask[:11])
+        assert not grown[12:].any()
+        return int(np.count_nonzero(grown[11]))
+
+    assert on_top(1.2) == 0
+    # The rounded edges of a drawn box cost its corners.
+    assert on_top(1.8) == pytest.approx(20 * 21, rel=0.1)
+    assert on_top(3.0) == pytest.approx(20 * 21, rel=0.05)
+
+
 def test_a_box_grows_to_its_rounded_volume() -> None:
     """Flat ends stay flat: the caps of a box end half a slice beyond it, not more."""
     grid = grid_for(AXIAL, (3.0, 1.0, 0.9), 70)
