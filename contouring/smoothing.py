@@ -40,10 +40,14 @@ class Smoothed:
         The smooth structure.
     thin_cc
         Volume of what it had and now lies further than the width from it: thin parts that smoothing took away.
+    parts_before, parts_after
+        Separate parts; parts that grow into each other become one, and a thin neck that is lost makes two of one.
     """
 
     region: Region
     thin_cc: float
+    parts_before: int = 1
+    parts_after: int = 1
 
 
 def smoothed(region: Region, grid: Grid, width_mm: float) -> Smoothed:
@@ -80,13 +84,15 @@ def smoothed(region: Region, grid: Grid, width_mm: float) -> Smoothed:
     heights = np.repeat(plane_thickness_mm(grid)[box[0]], mask[0].size)
     labels, count = ndimage.label(mask, PARTS)
     result = np.zeros_like(mask)
-    for part in range(1, count + 1):
+    # Each part fills its volume with voxels of its own, small ones first: shared ones would be counted twice.
+    for part in 1 + np.argsort(np.bincount(labels.ravel(), minlength=count + 1)[1:], kind="stable"):
         blurred = _blurred(labels == part, weights, grid, width_mm)
+        blurred[result] = -1.0
         result |= _fullest(blurred, heights, float(heights[(labels == part).ravel()].sum()))
     found = _placed(result, box, region)
     spacing = (float(np.median(heights)), *grid.pixel_spacing_mm)
     lost = mask & (ndimage.distance_transform_edt(~result, sampling=spacing) > width_mm)
-    return Smoothed(found, volume_cc(_placed(lost, box, region), grid))
+    return Smoothed(found, volume_cc(_placed(lost, box, region), grid), count, int(ndimage.label(result, PARTS)[1]))
 
 
 def _box_around(region: Region, grid: Grid, width_mm: float) -> tuple[slice, slice, slice]:

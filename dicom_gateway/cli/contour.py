@@ -208,6 +208,8 @@ def margin(
     as_json: AsJson = False,
 ) -> None:
     """Write a structure with a margin, or all structures that a recipe derives."""
+    if recipe and (roi or mm or name):
+        raise typer.BadParameter("give either --recipe or --roi, --mm and --name: a recipe names its own structures")
     stack = image_stack(series, structures)
     read = read_file(structures, stack, aliases, label, reading=reading_of(offgrid, fill_gaps, overlap))
     if recipe:
@@ -359,6 +361,9 @@ def _smoothed(
         kept.append(replace(roi, region=found.region, description=f"smoothed by {width_mm:g} mm"))
         if found.thin_cc:
             remarks.append((roi.name.tg263, f"{found.thin_cc:.2f} cc of thin parts were lost by smoothing"))
+        if found.parts_before != found.parts_after:
+            told = f"{found.parts_before} separate parts became {found.parts_after} by smoothing"
+            remarks.append((roi.name.tg263, told))
     return replace(read, remarks=tuple(remarks)), tuple(kept)
 
 

@@ -78,6 +78,18 @@ def test_separate_parts_keep_their_volume_each_and_small_ones_do_not_vanish() ->
     assert found.region.mask()[:, 40:, :].sum() == 3
 
 
+@pytest.mark.parametrize("grid", [EVEN, UNEVEN], ids=["even", "uneven"])
+def test_parts_that_grow_into_each_other_keep_their_volume_and_are_told(grid: Grid) -> None:
+    mask = np.zeros(grid.shape, dtype=np.bool_)
+    mask[5:15, 8:25, 9:31] = mask[7:16, 27:45, 12:29] = True
+    region = Region.from_mask(mask)
+
+    found = smoothed(region, grid, 5.0)
+
+    assert volume_cc(found.region, grid) == pytest.approx(volume_cc(region, grid), rel=5e-4)
+    assert (found.parts_before, found.parts_after) == (2, 1)
+
+
 def test_a_thin_spike_that_is_lost_is_told() -> None:
     mask = np.zeros(EVEN.shape, dtype=np.bool_)
     mask[5:15, 8:30, 9:31] = True

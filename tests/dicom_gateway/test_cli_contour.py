@@ -482,3 +482,12 @@ def test_small_parts_are_left_out_on_request_and_counted(case: Case, tmp_path: P
 
     assert ["SpinalCord", "1 parts below 0.1 cc were left out, as asked"] in cleaned["remarks"]
     assert cleaned["structures"][0]["volume_cc"] < whole["structures"][0]["volume_cc"]
+
+
+def test_a_recipe_beside_a_structure_of_one_s_own_is_refused(case: Case, structures: Path, tmp_path: Path) -> None:
+    result = run("margin", structures, "--series", series(case), "--recipe", "prostate", "--mm", "5",
+                 "--out", tmp_path / "a.dcm")  # fmt: skip
+
+    assert result.exit_code == 2
+    assert "--recipe" in result.output
+    assert not (tmp_path / "a.dcm").exists()
