@@ -8,6 +8,7 @@
         ├── NotAPlan
         ├── RelativeDose
         ├── MissingDoseScaling
+        ├── ImpossibleDose
         ├── DoseGridRefused
         ├── UndecodableDose
         ├── DifferentPatients
@@ -36,6 +37,7 @@ __all__ = [
     "DuplicateDose",
     "FractionCountUnknown",
     "FractionDoseAsPlan",
+    "ImpossibleDose",
     "LimitsRefused",
     "MetricRefused",
     "MissingDoseScaling",
@@ -71,6 +73,10 @@ class RelativeDose(DoseError):
 
 class MissingDoseScaling(DoseError):
     """DoseGridScaling is absent or no positive number, so the stored values mean nothing."""
+
+
+class ImpossibleDose(DoseError):
+    """The dose is larger than any treatment gives, so it was scaled wrongly."""
 
 
 class DoseGridRefused(DoseError):

@@ -8,7 +8,14 @@ from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.uid import RTDoseStorage
 
-from contouring.dose.errors import DoseGridRefused, MissingDoseScaling, NotADose, RelativeDose, UndecodableDose
+from contouring.dose.errors import (
+    DoseGridRefused,
+    ImpossibleDose,
+    MissingDoseScaling,
+    NotADose,
+    RelativeDose,
+    UndecodableDose,
+)
 from contouring.dose.volume import DoseFacts, DoseVolume
 from imaging.attributes import PARSER_FAULTS, numbers, text, whole
 from imaging.errors import MissingAttribute
@@ -23,6 +30,10 @@ ABSOLUTE_MM = 0.01
 
 AXIAL_COSINE = 1 - 1e-4
 """Absolute offsets are z coordinates, which place planes only where the normal is z (PS3.3, C.8.8.3.2)."""
+
+LARGEST_GY = 1000.0
+LARGEST_EFFECTIVE_GY = 3000.0
+"""Doses above these come of a wrong scaling; an effective dose of few large fractions is several times the physical."""
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
@@ -44,6 +55,8 @@ def read_rtdose(source: Dataset | Path) -> DoseVolume:
         DoseUnits is not GY.
     MissingDoseScaling
         DoseGridScaling is absent or not positive.
+    ImpossibleDose
+        It holds more than 1000 Gy, or 3000 Gy where it is an effective dose.
     DoseGridRefused
         The planes cannot be placed: GridFrameOffsetVector is absent, too short, neither relative nor absolute, or
         absolute on oblique planes; or there is one plane only.
@@ -66,6 +79,7 @@ def read_rtdose(source: Dataset | Path) -> DoseVolume:
         scaling = _scaling(dataset)
         grid, order = _grid(dataset)
         stored = _stored(dataset, (len(order), grid.rows, grid.columns))
+        _check_size(dataset, stored, scaling)
     if not (order == np.arange(len(order))).all():
         stored = stored[order]
     dose = np.empty(stored.shape, dtype=np.float32)
@@ -208,6 +222,26 @@ def _stored(dataset: Dataset, shape: tuple[int, int, int]) -> NDArray[Any]:
     if stored.dtype.kind == "i" and text(dataset, "DoseType") != "ERROR" and int(stored.min()) < 0:
         raise UndecodableDose("The dose holds negative values and is no difference of doses; export it again.")
     return stored
+
+
+def _check_size(dataset: Dataset, stored: NDArray[Any], scaling: float) -> None:
+    """Refuse doses that no treatment gives.
+
+    Raises
+    ------
+    ImpossibleDose
+        A dose is larger than the limit of its type.
+    """
+    is_effective = text(dataset, "DoseType").strip().upper() == "EFFECTIVE"
+    limit = LARGEST_EFFECTIVE_GY if is_effective else LARGEST_GY
+    largest = max(abs(int(stored.max())), abs(int(stored.min()))) * scaling
+    if not largest <= limit:
+        raise ImpossibleDose(
+            f"The dose reaches {largest:.3g} Gy, and more than {limit:g} Gy comes of a wrong DoseGridScaling; "
+            "export the dose again.",
+            largest_gy=largest,
+            limit_gy=limit,
+        )
 
 
 def _facts(dataset: Dataset) -> DoseFacts:

@@ -11,6 +11,7 @@ from contouring.dose import read_rtdose
 from contouring.dose.errors import (
     DoseError,
     DoseGridRefused,
+    ImpossibleDose,
     MissingDoseScaling,
     NotADose,
     RelativeDose,
@@ -141,6 +142,19 @@ def test_negative_doses_are_only_for_differences() -> None:
         read_rtdose(ds)
     ds.DoseType = "ERROR"
     assert read_rtdose(ds).dose_gy.min() < 0
+
+
+@pytest.mark.parametrize(("dose_type", "limit_gy"), [("PHYSICAL", 1000), ("ERROR", 1000), ("EFFECTIVE", 3000)])
+def test_doses_that_no_treatment_gives_are_refused(dose_type: str, limit_gy: float) -> None:
+    ds = made(DoseType=dose_type)
+    largest = int(ds.pixel_array.max())
+
+    ds.DoseGridScaling = f"{0.999 * limit_gy / largest:.9e}"
+    assert read_rtdose(ds).dose_gy.max() == pytest.approx(0.999 * limit_gy)
+    for wrong in (f"{1.001 * limit_gy / largest:.9e}", "1"):
+        ds.DoseGridScaling = wrong
+        with pytest.raises(ImpossibleDose, match="DoseGridScaling"):
+            read_rtdose(ds)
 
 
 def test_every_refusal_is_a_dose_error() -> None:
