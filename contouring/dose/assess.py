@@ -30,7 +30,7 @@ from contouring.dose.rtdose_read import read_rtdose
 from contouring.dose.rtplan import PlanFacts, read_rtplan
 from contouring.dose.solid import Caps
 from contouring.dose.structure import PlanarStructure, structure_of_contours
-from contouring.dose.study import check_roi, course_of, named_rois, tg263_of
+from contouring.dose.study import check_roi, course_of, named_rois, plan_of, tg263_of
 from contouring.dose.transform import RigidTransform
 from contouring.dose.volume import DoseVolume
 from contouring.errors import ContouringError
@@ -295,7 +295,7 @@ def _facts(
     is_stated: bool,
 ) -> CourseFacts:  # fmt: skip
     dose, course = mapped.dose.facts, mapped.course
-    plan = next((p for p in plans if p.sop_instance_uid in dose.plan_uids), None)
+    plan = plan_of(dose, plans)
     prescribed = options.prescriptions_gy[number] if options.prescriptions_gy else None
     letter = string.ascii_uppercase[number] if number < 26 else f"#{number + 1}"
     return CourseFacts(
@@ -310,6 +310,7 @@ def _facts(
         transform_source=related.source,
         registration_uid=related.registration_uid,
         quality=related.quality,
+        is_of_several_plans=dose.is_of_several_plans,
         fractions_planned=sum(n for n in plan.fractions.values() if n) or None if plan else None,
         header=dose.header,
     )
@@ -347,7 +348,13 @@ def warnings_of(
 ) -> tuple[str, ...]:
     """What a reader of the sum has to know first."""
     said = []
-    if unknown := [f.letter for f in facts if f.fractions is None]:
+    unstated = [f for f in facts if f.fractions is None]
+    said.extend(
+        f"No EQD2: dose {f.letter} is the sum of several plans, whose fractions may differ; state them by hand."
+        for f in unstated
+        if f.is_of_several_plans
+    )
+    if unknown := [f.letter for f in unstated if not f.is_of_several_plans]:
         said.append(f"No EQD2: the number of fractions of dose {', '.join(unknown)} is not known.")
     said.extend(
         f"Dose {f.letter}: {f.fractions} fractions were stated and {f.fractions_planned} are planned; the whole dose "

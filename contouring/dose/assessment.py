@@ -117,6 +117,8 @@ class CourseFacts:
         Of a computed registration.
     fractions_planned
         What the plan says, where it is there.
+    is_of_several_plans
+        Whether the dose is the sum of several plans: then no plan says its fractions or its prescription.
     header
         The dose's data set without its pixels.
     """
@@ -133,6 +135,7 @@ class CourseFacts:
     registration_uid: str = ""
     quality: RegistrationNumbers | None = None
     fractions_planned: int | None = None
+    is_of_several_plans: bool = False
     header: Dataset = field(default_factory=Dataset, repr=False)
 
     @property

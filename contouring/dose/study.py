@@ -15,7 +15,7 @@ from contouring.dose.rtdose_read import read_rtdose
 from contouring.dose.rtplan import PlanFacts
 from contouring.dose.solid import Caps
 from contouring.dose.structure import structure_of_contours
-from contouring.dose.volume import DoseVolume
+from contouring.dose.volume import DoseFacts, DoseVolume
 from contouring.errors import ContouringError, FrameOfReferenceMismatch
 from contouring.names import NameTable, match_name
 from contouring.rtstruct_parse import ParsedRoi, open_structure_set, parse_structure_set
@@ -26,6 +26,7 @@ __all__ = [
     "course_of",
     "histograms",
     "named_rois",
+    "plan_of",
     "tg263_of",
     "verdicts_of",
 ]
@@ -117,6 +118,8 @@ def tg263_of(name: str, names: NameTable | None = None) -> str:
 def course_of(dose: DoseVolume, plans: Sequence[PlanFacts], fractions: int | None, label: str = "") -> Course | None:
     """How a dose was given: by hand, else by the plan that it names; None where neither says.
 
+    The fractions of a dose of several plans are those of none of them, so only a person can state them.
+
     Raises
     ------
     FractionCountUnknown
@@ -128,15 +131,16 @@ def course_of(dose: DoseVolume, plans: Sequence[PlanFacts], fractions: int | Non
     DifferentPatients
         The plan belongs to another patient.
     """
-    plan = next((p for p in plans if p.sop_instance_uid in dose.facts.plan_uids), None)
-    if plan is None:
-        return Course(fractions, label) if fractions is not None else None
-    check_one_patient(plan.patient, patient_of(dose.facts.header))
-    if plan.needs_rbe:
+    named = [p for p in plans if p.sop_instance_uid in dose.facts.plan_uids]
+    check_one_patient(patient_of(dose.facts.header), *(p.patient for p in named))
+    if any(p.needs_rbe for p in named):
         raise RbeUnknown(
             "The plan is of protons, ions or brachytherapy, whose dose does not compare with photons' by itself; "
             "export it as photon-equivalent dose with its RBE stated."
         )
+    plan = plan_of(dose.facts, named)
+    if plan is None:
+        return Course(fractions, label) if fractions is not None else None
     if fractions is None:
         return Course(plan.fraction_count(dose.facts.fraction_groups), label, prescription_gy=plan.prescription_gy)
     planned = sum(n for n in plan.fractions.values() if n)
@@ -147,6 +151,13 @@ def course_of(dose: DoseVolume, plans: Sequence[PlanFacts], fractions: int | Non
             planned=planned,
         )
     return Course(fractions, label, prescription_gy=plan.prescription_gy)
+
+
+def plan_of(dose: DoseFacts, plans: Sequence[PlanFacts]) -> PlanFacts | None:
+    """The one plan that a dose is of; None where it is not there, or the dose is that of several plans."""
+    if dose.is_of_several_plans:
+        return None
+    return next((p for p in plans if p.sop_instance_uid in dose.plan_uids), None)
 
 
 def named_rois(rois: Sequence[ParsedRoi]) -> list[tuple[str, ParsedRoi]]:

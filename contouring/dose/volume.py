@@ -46,6 +46,11 @@ class DoseFacts:
     fraction_groups: tuple[int, ...] = ()
     header: Dataset = field(default_factory=Dataset, repr=False)
 
+    @property
+    def is_of_several_plans(self) -> bool:
+        """Whether it is the sum of several plans, by what it says or by the plans that it names."""
+        return self.summation_type == "MULTI_PLAN" or len(set(self.plan_uids)) > 1
+
 
 @dataclass(frozen=True, eq=False)
 class SampledDose:

@@ -39,6 +39,9 @@ FLAG_WORDS: dict[str, tuple[str, str]] = {
 
 WARNINGS_ZH = {
     r"No EQD2: the number of fractions of dose (.+) is not known\.": "无 EQD2：剂量 {} 的分次数未知。",
+    r"No EQD2: dose (.+) is the sum of several plans, whose fractions may differ; state them by hand\.": (
+        "无 EQD2：剂量 {} 是多个计划之和，各计划的分次数可能不同；请手动填写分次数。"
+    ),
     r"Dose (.+): (\d+) fractions were stated and (\d+) are planned; the whole dose counts as given in those stated\.": (
         "剂量 {}：填写 {} 次，计划 {} 次；全部剂量按填写的次数计算。"
     ),

@@ -1,6 +1,7 @@
 """The one function behind commands, gateway and pages: two courses of a made-up case, related in every way."""
 
 import json
+from copy import deepcopy
 from datetime import datetime
 from pathlib import Path
 
@@ -142,6 +143,36 @@ def test_without_fractions_there_is_no_eqd2_and_it_is_said(cases: list[ExportedC
     assert not found.has_eqd2 and found.grids.eqd2 == {}
     assert all(s.eqd2 is None for s in found.structures)
     assert "fractions" in found.warnings[0]
+
+
+def test_a_dose_of_several_plans_has_eqd2_only_where_its_fractions_are_stated(
+    cases: list[ExportedCase], stacks: list[Stack]
+) -> None:
+    plan = dcmread(cases[0].rtplan)
+    for summation_type, other_plans in (("MULTI_PLAN", ["1.2.3.7"]), ("PLAN", ["1.2.3.7"]), ("MULTI_PLAN", [])):
+        several = dcmread(cases[0].rtdose)
+        several.DoseSummationType = summation_type
+        for uid in other_plans:
+            item = deepcopy(several.ReferencedRTPlanSequence[0])
+            item.ReferencedSOPInstanceUID = uid
+            several.ReferencedRTPlanSequence.append(item)
+        second = deepcopy(plan)
+        second.SOPInstanceUID = "1.2.3.7"
+        second.FractionGroupSequence[0].NumberOfFractionsPlanned = 10
+
+        # Given the first of its plans alone, or all of them: neither number of fractions is that of the dose.
+        for plans in ([plan], [plan, second]):
+            found = assess(cases[0].rtstruct, [several], stacks[0], made_at=MADE_AT, plans=plans)
+            facts = found.courses[0]
+            assert (facts.fractions, facts.prescription_gy, facts.fractions_planned) == (None, None, None)
+            assert not found.has_eqd2
+            assert "several plans" in found.warnings[0]
+        stated = assess(
+            cases[0].rtstruct, [several], stacks[0], made_at=MADE_AT, plans=[plan, second],
+            options=AssessOptions(fractions=(45,)),
+        )  # fmt: skip
+        assert (stated.courses[0].fractions, stated.courses[0].fractions_source) == (45, "stated")
+        assert stated.has_eqd2 and not any("several plans" in w for w in stated.warnings)
 
 
 def test_progress_is_told_and_a_wrong_number_of_fractions_is_a_mistake_of_the_caller(
