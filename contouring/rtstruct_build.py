@@ -88,7 +88,9 @@ class StructureSetBuilder:
             item.ROIDescription = description
         else:
             self.left_out.append((roi.number, "ROIDescription"))
-            item.ROIDescription = roi.name.en
+            # What was done to the structure is not lost with a name that the characters cannot write.
+            plain = " ".join(t for t in (roi.name.en, roi.description) if t)
+            item.ROIDescription = plain if encodable(plain, self.encodings) else roi.name.en
         item.ROIGenerationAlgorithm = roi.generation
         item.ROIGenerationDescription = f"{algorithm.name} {algorithm.version}"[:64]
         if roi.generation != "MANUAL":

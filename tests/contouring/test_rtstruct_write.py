@@ -186,6 +186,17 @@ def test_the_patients_name_keeps_its_bytes_in_every_character_set(tmp_path: Path
     assert ((1, "ROIDescription") in result.report.left_out) == plain
 
 
+def test_what_was_done_to_a_structure_is_written_without_its_chinese_name_too(tmp_path: Path) -> None:
+    write_series(tmp_path, planes=3, character_set="ISO_IR 100", patient_name="Mu^Lan",
+                 attributes=(("StudyDescription", "neck"), ("SeriesDescription", "CT")))  # fmt: skip
+    stack = scan([tmp_path]).stacks[0]
+    smooth = replace(roi(knotty_mask(stack.grid)), description="smoothed by 4 mm")
+
+    ds = written(stack, [smooth]).dataset
+
+    assert ds.StructureSetROISequence[0].ROIDescription == "left parotid gland smoothed by 4 mm"
+
+
 def test_undeclared_bytes_of_a_name_are_kept_as_they_are(tmp_path: Path) -> None:
     """GB18030 without SpecificCharacterSet, as some Chinese systems write."""
     paths = write_series(tmp_path / "in", planes=3, character_set="GB18030", patient_name="Zhang^San=张^三")
