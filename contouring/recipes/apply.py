@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from contouring.booleans import cropped_from_skin, intersection, subtract, union
+from contouring.cut_margins import cut_by_scan, share_beyond_image
 from contouring.errors import RecipeRefused
 from contouring.margins import grow, shrink
 from contouring.recipes.load import Recipe, Step
@@ -42,7 +43,8 @@ class RecipeResult:
     left_out
         (name, reason) of the optional steps that were left out.
     uncovered
-        (name, sentence) of the targets and smoothed structures that do not hold all of what they were made from.
+        (name, sentence) of the targets and smoothed structures that do not hold all of what they were made from, and of
+        margins that the end of the scan cuts.
     """
 
     derived: tuple[Derived, ...]
@@ -95,9 +97,18 @@ def apply_recipe(recipe: Recipe, structures: Mapping[str, Region], grid: Grid) -
             raise RecipeRefused(f"Nothing is left of {step.name}; look at the structures it is made of.")
         if step.name.startswith(TARGETS) or step.smooth_mm:
             uncovered += _uncovered(step, region, known, grid)
+        if step.grow is not None and not (step.inside or step.skin_mm):
+            uncovered += _beyond(step, known, grid)
         known[step.name] = region
         derived.append(Derived(step.name, region, step.text))
     return RecipeResult(tuple(derived), tuple(left_out), tuple(uncovered))
+
+
+def _beyond(step: Step, known: Mapping[str, Region], grid: Grid) -> list[tuple[str, str]]:
+    """That a margin goes on where the image ends."""
+    source = union(*(known[name] for name in step.sources))
+    share = share_beyond_image(source, grid, step.grow) if step.grow is not None else 0.0
+    return [(step.name, cut_by_scan(share))] if share else []
 
 
 def _uncovered(step: Step, region: Region, known: Mapping[str, Region], grid: Grid) -> list[tuple[str, str]]:

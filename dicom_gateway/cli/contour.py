@@ -215,7 +215,7 @@ def margin(
     if recipe:
         read, rois = _derived(read, stack, recipe)
     else:
-        rois = (_with_margin(read, stack, roi, mm, name),)
+        read, rois = _with_margin(read, stack, roi, mm, name)
     if out.name.endswith((".nii", ".nii.gz")):
         _write_mask(rois, stack, out, "binary", structures)
     else:
@@ -423,8 +423,14 @@ def _write_contours(
     out.write_bytes(written.encoded)
 
 
-def _with_margin(read: "Structures", stack: "Stack", roi: str, mm: float, name: str) -> "Roi":
+def _with_margin(
+    read: "Structures", stack: "Stack", roi: str, mm: float, name: str
+) -> tuple["Structures", tuple["Roi", ...]]:
+    """The structure with its margin; among the remarks that nothing is left of it, or that the scan ends within it."""
+    from dataclasses import replace
+
     from contouring.convert import chosen
+    from contouring.cut_margins import cut_by_scan, share_beyond_image
     from contouring.margins import Margin, grow, shrink
     from contouring.names import lookup
     from contouring.roi import Roi
@@ -437,7 +443,11 @@ def _with_margin(read: "Structures", stack: "Stack", roi: str, mm: float, name: 
     region = (grow if mm > 0 else shrink)(source.region, stack.grid, Margin.uniform(abs(mm)))
     target = source.name.interpreted_type in {"GTV", "CTV"} or roi.startswith(("GTV", "CTV", "ITV"))
     result = name or ("PTV" if target else f"{roi}_PRV{round(mm):02d}")
-    return Roi(1, lookup(result), region, f"{roi} {mm:+g} mm", generation="SEMIAUTOMATIC")
+    made = Roi(1, lookup(result), region, f"{roi} {mm:+g} mm", generation="SEMIAUTOMATIC")
+    told = [] if region.voxel_count else [(made.name.tg263, f"nothing is left of {roi} at {mm:+g} mm; it is empty")]
+    if share := share_beyond_image(source.region, stack.grid, Margin.uniform(mm)) if mm > 0 else 0.0:
+        told.append((made.name.tg263, cut_by_scan(share)))
+    return replace(read, remarks=(*read.remarks, *told)), (made,)
 
 
 def _derived(read: "Structures", stack: "Stack", recipe: str) -> tuple["Structures", tuple["Roi", ...]]:

@@ -491,3 +491,16 @@ def test_a_recipe_beside_a_structure_of_one_s_own_is_refused(case: Case, structu
     assert result.exit_code == 2
     assert "--recipe" in result.output
     assert not (tmp_path / "a.dcm").exists()
+
+
+def test_a_margin_that_leaves_the_scan_or_nothing_is_told(case: Case, structures: Path, tmp_path: Path) -> None:
+    common = ["--series", series(case), "--roi", "SpinalCord", "--name", "PTV", "--json", "--out"]
+
+    cut = json.loads(run("margin", structures, "--mm", "60", *common, tmp_path / "cut.dcm").stdout)
+    gone = json.loads(run("margin", structures, "--mm", "-60", *common, tmp_path / "gone.dcm").stdout)
+    held = json.loads(run("margin", structures, "--mm", "1", *common, tmp_path / "held.dcm").stdout)
+
+    assert any(name == "PTV" and "the end of the scan cuts off about" in text for name, text in cut["remarks"])
+    assert ["PTV", "nothing is left of SpinalCord at -60 mm; it is empty"] in gone["remarks"]
+    assert gone["structures"][0]["volume_cc"] == 0
+    assert not any("end of the scan" in text for _, text in held["remarks"])
