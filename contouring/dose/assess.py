@@ -347,7 +347,7 @@ def warnings_of(
     facts: Sequence[CourseFacts], rows: Sequence[StructureAssessment], options: AssessOptions
 ) -> tuple[str, ...]:
     """What a reader of the sum has to know first."""
-    said = []
+    said: list[str] = []
     unstated = [f for f in facts if f.fractions is None]
     said.extend(
         f"No EQD2: dose {f.letter} is the sum of several plans, whose fractions may differ; state them by hand."
