@@ -20,7 +20,9 @@ from dicom_gateway.cli.contour_options import (
     OffGrid,
     Out,
     Overlap,
+    Picture,
     ProfileName,
+    RenamedOut,
     RoiNames,
     Series,
     SmallestPart,
@@ -135,7 +137,7 @@ def compare(
     reference: StructureFile,
     other: StructureFile,
     series: Series,
-    picture: Annotated[Path | None, typer.Option(help="PNG of where the worst structure differs most.")] = None,
+    picture: Picture = None,
     aliases: Aliases = None,
     offgrid: OffGrid = "error",
     fill_gaps: FillGaps = False,
@@ -298,7 +300,7 @@ def measure(
 @app.command()
 def rename(
     rtstruct: Annotated[Path, typer.Argument(help="RTSTRUCT of any maker.", exists=True)],
-    out: Annotated[Path | None, typer.Option(help="File to write with the new names.")] = None,
+    out: RenamedOut = None,
     series: Annotated[Path | None, typer.Option(help="Image series: left and right are checked.", exists=True)] = None,
     aliases: Aliases = None,
     as_json: AsJson = False,

@@ -14,7 +14,9 @@ __all__ = [
     "OffGrid",
     "Out",
     "Overlap",
+    "Picture",
     "ProfileName",
+    "RenamedOut",
     "RoiNames",
     "Series",
     "SmallestPart",
@@ -29,8 +31,12 @@ FORMS = (".dcm", ".nii", ".nii.gz")
 
 def _known_form(out: Path | None) -> Path | None:
     """The file to write, where its folder is there and its ending says a form."""
-    if out is not None and not out.name.endswith(FORMS):
-        raise typer.BadParameter(f"the file's ending says its form; use one of {', '.join(FORMS)}")
+    return _writable(out, FORMS)
+
+
+def _writable(out: Path | None, endings: tuple[str, ...]) -> Path | None:
+    if out is not None and not out.name.endswith(endings):
+        raise typer.BadParameter(f"the file's ending says its form; use one of {', '.join(endings)}")
     if out is not None and not out.parent.is_dir():
         raise typer.BadParameter("its folder is not there; make it first")
     return out
@@ -49,6 +55,14 @@ StructureFile = Annotated[Path, typer.Argument(help="RTSTRUCT, DICOM SEG or NIfT
 Series = Annotated[Path, typer.Option(help="Folder of the image series it belongs to.", exists=True)]
 Out = Annotated[
     Path, typer.Option(help="File to write; its ending says the form (.dcm, .nii.gz).", callback=_known_form)
+]
+RenamedOut = Annotated[
+    Path | None,
+    typer.Option(help="File to write with the new names (.dcm).", callback=lambda out: _writable(out, (".dcm",))),
+]
+Picture = Annotated[
+    Path | None,
+    typer.Option(help="PNG of where the worst structure differs most.", callback=lambda out: _writable(out, (".png",))),
 ]
 ProfileName = Annotated[
     str,

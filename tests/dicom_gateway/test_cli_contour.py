@@ -504,3 +504,19 @@ def test_a_margin_that_leaves_the_scan_or_nothing_is_told(case: Case, structures
     assert ["PTV", "nothing is left of SpinalCord at -60 mm; it is empty"] in gone["remarks"]
     assert gone["structures"][0]["volume_cc"] == 0
     assert not any("end of the scan" in text for _, text in held["remarks"])
+
+
+@pytest.mark.parametrize("command", ["compare", "rename"])
+@pytest.mark.parametrize("place", ["no/such/folder/x", "x.txt"])
+def test_pictures_and_renamed_files_have_a_place_before_the_work(
+    case: Case, structures: Path, tmp_path: Path, command: str, place: str
+) -> None:
+    ending = "" if place.endswith(".txt") else {"compare": ".png", "rename": ".dcm"}[command]
+    target = tmp_path / (place + ending)
+    options = {"compare": [structures, "--series", series(case), "--picture"], "rename": ["--out"]}[command]
+
+    result = run(command, structures, *options, target)
+
+    assert result.exit_code == 2
+    assert str(options[-1]) in result.output
+    assert not target.exists()
