@@ -511,12 +511,12 @@ def test_a_margin_that_leaves_the_scan_or_nothing_is_told(case: Case, structures
 def test_pictures_and_renamed_files_have_a_place_before_the_work(
     case: Case, structures: Path, tmp_path: Path, command: str, place: str
 ) -> None:
-    ending = "" if place.endswith(".txt") else {"compare": ".png", "rename": ".dcm"}[command]
-    target = tmp_path / (place + ending)
-    options = {"compare": [structures, "--series", series(case), "--picture"], "rename": ["--out"]}[command]
+    ending, option = (".png", "--picture") if command == "compare" else (".dcm", "--out")
+    target = tmp_path / (place if place.endswith(".txt") else place + ending)
+    other = [structures, "--series", series(case)] if command == "compare" else []
 
-    result = run(command, structures, *options, target)
+    result = run(command, structures, *other, option, target)
 
     assert result.exit_code == 2
-    assert str(options[-1]) in result.output
+    assert option in result.output
     assert not target.exists()
