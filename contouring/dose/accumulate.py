@@ -5,7 +5,7 @@ grids is unknown there, and told.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,12 +59,17 @@ class MappedDose:
             found = sampled_on_lattice(self.dose, places, rigid.matrix) if rigid is not None else None
             if rigid is None or found is None:
                 return self.sample(places.points_lps)
-            return SampledDose(found.dose_gy, turned(found.gradient_gy_per_mm, rigid.matrix[:3, :3]), found.is_known)
+            return replace(found, gradient_gy_per_mm=turned(found.gradient_gy_per_mm, rigid.matrix[:3, :3]))
         points_lps = places
         sampled = self.dose.sample(self.transform.apply(points_lps))
         known = sampled.is_known & self.transform.covers(points_lps)
         gradient = self.transform.gradient_at_source(sampled.gradient_gy_per_mm, points_lps)
-        return SampledDose(np.where(known, sampled.dose_gy, 0.0), np.where(known[:, None], gradient, 0.0), known)
+        return replace(
+            sampled,
+            dose_gy=np.where(known, sampled.dose_gy, 0.0),
+            gradient_gy_per_mm=np.where(known[:, None], gradient, 0.0),
+            is_known=known,
+        )
 
     def sample_eqd2(self, places: FloatArray | LatticePlaces, alpha_beta_gy: float) -> SampledDose:
         """EQD2 at places, from the fraction dose of each point, less what the tissue has recovered from.
@@ -78,10 +83,13 @@ class MappedDose:
         sampled = self.sample(places)
         kept = 1 - course.recovery
         slope = kept * eqd2_slope(sampled.dose_gy, course.fractions, alpha_beta_gy)
+        # EQD2 rises with the dose, so the ends of a cell stay its ends.
+        ends = (kept * eqd2(d, course.fractions, alpha_beta_gy) for d in (sampled.cell_low_gy, sampled.cell_high_gy))
         return SampledDose(
             kept * eqd2(sampled.dose_gy, course.fractions, alpha_beta_gy),
             sampled.gradient_gy_per_mm * slope[:, None],
             sampled.is_known,
+            *ends,
         )
 
 
@@ -209,12 +217,16 @@ def summed(
 
     def sampler(places: FloatArray | LatticePlaces) -> SampledDose:
         parts = [m.sample(places) if alpha_beta_gy is None else m.sample_eqd2(places, alpha_beta_gy) for m in doses]
-        total, gradient = parts[0].dose_gy, parts[0].gradient_gy_per_mm
-        known = parts[0].is_known
+        total = parts[0]
         for part in parts[1:]:
-            total, gradient = total + part.dose_gy, gradient + part.gradient_gy_per_mm
-            known = known & part.is_known
-        return SampledDose(total, gradient, known)
+            total = SampledDose(
+                total.dose_gy + part.dose_gy,
+                total.gradient_gy_per_mm + part.gradient_gy_per_mm,
+                total.is_known & part.is_known,
+                total.cell_low_gy + part.cell_low_gy,
+                total.cell_high_gy + part.cell_high_gy,
+            )
+        return total
 
     return sampler
 

@@ -155,6 +155,8 @@ def curve_of(
     weights_mm3: FloatArray,
     coverage: FloatArray,
     outside_mm3: float = 0.0,
+    *,
+    reach_gy: tuple[float, float] | None = None,
 ) -> DoseCurve:
     """The curve of sub-voxels, each spread evenly over its range of dose.
 
@@ -166,6 +168,8 @@ def curve_of(
         Share of each sub-voxel that lies inside.
     outside_mm3
         Volume without dose.
+    reach_gy
+        Least and largest dose that there can be anywhere in the structure: no sub-voxel is spread beyond them.
 
     Raises
     ------
@@ -175,7 +179,11 @@ def curve_of(
     total = float(weights_mm3.sum())
     if not len(values_gy) or total <= 0:
         raise OutsideDoseGrid("The structure lies outside the dose grid; give the dose of the same region.")
-    half = np.maximum(half_ranges_gy, NARROWEST_GY)
+    half = half_ranges_gy
+    if reach_gy is not None:
+        # On both sides alike, so that the mean of each sub-voxel stays.
+        half = np.minimum(half, np.minimum(values_gy - reach_gy[0], reach_gy[1] - values_gy))
+    half = np.maximum(half, NARROWEST_GY)
     low, high = values_gy - half, values_gy + half
     first, last = float(low.min()), float(high.max())
     dose = np.linspace(first, last, CURVE_POINTS)

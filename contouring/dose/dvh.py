@@ -204,9 +204,12 @@ def _curve(voxels: SubVoxels, sampler: Sampler) -> DoseCurve:
     known = dose.is_known
     half = voxels.half_ranges_gy(dose.gradient_gy_per_mm)
     if known.all():
-        return curve_of(dose.dose_gy, half, voxels.volumes_mm3, voxels.coverage)
+        return curve_of(dose.dose_gy, half, voxels.volumes_mm3, voxels.coverage, reach_gy=dose.reach_gy)
     outside = float(voxels.volumes_mm3[~known].sum())
-    return curve_of(dose.dose_gy[known], half[known], voxels.volumes_mm3[known], voxels.coverage[known], outside)
+    return curve_of(
+        dose.dose_gy[known], half[known], voxels.volumes_mm3[known], voxels.coverage[known], outside,
+        reach_gy=dose.reach_gy,
+    )  # fmt: skip
 
 
 def _is_settled(coarser: DoseCurve, finer: DoseCurve) -> bool:

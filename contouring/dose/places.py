@@ -125,9 +125,21 @@ def sampled_on_lattice(dose: "DoseVolume", places: LatticePlaces, matrix: FloatA
     if not (row.is_known.all() and column.is_known.all()):
         known &= np.logical_and.outer(row.is_known, column.is_known).reshape(-1)[places.at]
     gradient = turned(slopes.T, dose.axes)
+    cells = _of_corners(np.minimum, block), _of_corners(np.maximum, block)
+    _, tall, wide = cells[0].shape
+    within = (above[:, None] * wide + beside).reshape(-1).take(places.at)
+    cell = np.repeat((layer.low - first) * (tall * wide), places.counts) + within
+    low, high = (corners.reshape(-1).take(cell) for corners in cells)
     if known.all():
-        return SampledDose(values, gradient, known)
-    return SampledDose(np.where(known, values, 0.0), np.where(known[:, None], gradient, 0.0), known)
+        return SampledDose(values, gradient, known, low, high)
+    return SampledDose(np.where(known, values, 0.0), np.where(known[:, None], gradient, 0.0), known, low, high)
+
+
+def _of_corners(which: np.ufunc, block: FloatArray) -> FloatArray:
+    """The least or the largest of the eight corners of each cell between voxels."""
+    block = which(block[1:], block[:-1])
+    block = which(block[:, 1:], block[:, :-1])
+    return np.asarray(which(block[:, :, 1:], block[:, :, :-1]))
 
 
 class _Between:

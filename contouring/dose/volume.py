@@ -64,11 +64,22 @@ class SampledDose:
         Gradient of the trilinear dose, shape (N, 3), along x, y, z of the frame that the points were given in.
     is_known
         Whether the point lies within the dose grid.
+    cell_low_gy, cell_high_gy
+        Least and largest dose at the corners of the cell that the point lies in, shape (N,): between them lies every
+        dose within the cell.
     """
 
     dose_gy: FloatArray
     gradient_gy_per_mm: FloatArray
     is_known: BoolArray
+    cell_low_gy: FloatArray
+    cell_high_gy: FloatArray
+
+    @property
+    def reach_gy(self) -> tuple[float, float]:
+        """Least and largest dose that the cells of the known points can hold; nothing where none is known."""
+        low = self.cell_low_gy.min(initial=np.inf, where=self.is_known)
+        return float(low), float(self.cell_high_gy.max(initial=-np.inf, where=self.is_known))
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,10 +144,11 @@ class DoseVolume:
         dose = np.zeros(len(points))
         gradient = np.zeros((len(points), 3))
         known = np.zeros(len(points), dtype=np.bool_)
+        low, high = np.zeros(len(points)), np.zeros(len(points))
         for first in range(0, len(points), CHUNK_POINTS):
             part = slice(first, first + CHUNK_POINTS)
-            dose[part], gradient[part], known[part] = self._sample(points[part])
-        return SampledDose(dose, gradient, known)
+            dose[part], gradient[part], known[part], low[part], high[part] = self._sample(points[part])
+        return SampledDose(dose, gradient, known, low, high)
 
     def values(self, points_lps: FloatArray) -> tuple[NDArray[np.float32], BoolArray]:
         """Dose at points without its gradient, and whether each is known: `sample`, several times faster."""
@@ -150,7 +162,7 @@ class DoseVolume:
         dose = map_coordinates(self.dose_gy, index.T, np.float32, order=1, mode="nearest")
         return np.where(known, dose, np.float32(0)), known
 
-    def _sample(self, points: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray]:
+    def _sample(self, points: FloatArray) -> tuple[FloatArray, FloatArray, BoolArray, FloatArray, FloatArray]:
         index = self.indices(points)
         last = np.array(self.dose_gy.shape) - 1
         edge = EDGE_MM / np.array(self.spacing_mm)
@@ -176,4 +188,5 @@ class DoseVolume:
         slope[:, 0] /= self.grid.slice_steps_mm[low[:, 0]]
         slope[:, 1] /= self.grid.pixel_spacing_mm[0]
         slope[:, 2] /= self.grid.pixel_spacing_mm[1]
-        return np.where(known, dose, 0.0), np.where(known[:, None], turned(slope, self.axes), 0.0), known
+        ends = np.minimum.reduce(corner), np.maximum.reduce(corner)
+        return np.where(known, dose, 0.0), np.where(known[:, None], turned(slope, self.axes), 0.0), known, *ends
