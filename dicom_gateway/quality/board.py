@@ -117,7 +117,7 @@ def findings_of(row: Row) -> list[dict[str, Any]]:
 
 def reason_of(row: Row) -> str:
     """Why a series was not judged: the reason that most of its checks give; "" where it has a grade."""
-    reasons = Counter(r["reason"] for r in row["verdict"].get("results", ()) if r["reason"])
+    reasons = Counter(r["reason"] for r in row["verdict"].get("results", ()) if r.get("reason"))
     return max(sorted(reasons), key=reasons.__getitem__) if row["grade"] == "NOT_EVALUABLE" and reasons else ""
 
 
