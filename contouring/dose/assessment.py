@@ -173,6 +173,8 @@ class Bounds:
         Largest dose of each course added up: no alignment of the organ with itself can exceed it.
     unrestricted_high_gy
         Largest dose when every tissue within reach counts: for information, it pulls in dose from the neighbour.
+    sum_of_ceilings_gy
+        The same with the most that finer sub-voxels can find of each course: a sum above it is a fault.
     band_low, band_high
         Histograms of the sum less and plus what the gradient of each course changes within its radius: the band to draw
         about the curve where the organ is on one image alone. None where nothing was registered.
@@ -187,6 +189,7 @@ class Bounds:
     not_aligned_share: float | None
     sum_of_maxima_gy: float
     unrestricted_high_gy: float | None
+    sum_of_ceilings_gy: float
     band_low: Dvh | None = None
     band_high: Dvh | None = None
     reason: str = ""

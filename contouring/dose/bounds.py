@@ -37,8 +37,7 @@ ALONG_GRADIENT = np.linspace(1 / 12, 1, 12)
 """Places that are searched, as shares of the radius: shells of evenly spread directions, and finer steps up and down
 the gradient, which make the search exact for a linear dose."""
 
-MAXIMA_TOLERANCE_GY = 0.05
-"""Maxima are read at sub-voxel centres, which may differ between histograms by this much."""
+ROUNDING_GY = 1e-4
 
 DIRECTIONS = 32
 CHUNK = 2_048
@@ -68,6 +67,14 @@ class _Extremes:
     high: FloatArray
     unrestricted: FloatArray
     is_aligned: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Maximum:
+    """Largest dose of a course in an organ: at the centres of its sub-voxels, and the most that finer ones can find."""
+
+    at_centres_gy: float
+    ceiling_gy: float
 
 
 def bounds_of(
@@ -107,14 +114,19 @@ def bounds_of(
         _maximum(dose, organ, found.alpha_beta_gy if is_eqd2 else None, caps) if r and organ is not None else None
         for dose, r, organ in zip(doses, radius_mm, organs, strict=True)
     ]
+    known_maxima = [
+        _Maximum(part.curve.max_gy, part.curve.ceiling_gy) if m is None else m
+        for part, m in zip(parts, maxima, strict=True)
+    ]
     nothing = Bounds(
         kind="EQD2" if is_eqd2 else "physical",
         radius_mm=tuple(radius_mm),
         low=None,
         high=None,
         not_aligned_share=None,
-        sum_of_maxima_gy=sum(d.curve.max_gy if m is None else m for d, m in zip(parts, maxima, strict=True)),
+        sum_of_maxima_gy=sum(m.at_centres_gy for m in known_maxima),
         unrestricted_high_gy=None,
+        sum_of_ceilings_gy=sum(m.ceiling_gy for m in known_maxima),
         reason=reason,
     )
     if not any(radius_mm):
@@ -164,6 +176,7 @@ def bounds_of(
         not_aligned_share=away if all(o is not None or not r for r, o in zip(radius_mm, organs, strict=True)) else None,
         sum_of_maxima_gy=nothing.sum_of_maxima_gy,
         unrestricted_high_gy=float(total["unrestricted"][known & core].max(initial=0.0)),
+        sum_of_ceilings_gy=nothing.sum_of_ceilings_gy,
         band_low=histogram(total["band_low"]),
         band_high=histogram(total["band_high"]),
         reason=reason,
@@ -172,18 +185,20 @@ def bounds_of(
 
 def is_above(found: StructureSum, bounds: Bounds) -> bool:
     """Whether the sum exceeds what any alignment of the organ with itself can give: a fault of the registration."""
-    return (found.eqd2 or found.physical).curve.max_gy > bounds.sum_of_maxima_gy + MAXIMA_TOLERANCE_GY
+    # Other sub-voxels of the same organ may have found more, up to its ceiling: only a sum above that is a fault.
+    return (found.eqd2 or found.physical).curve.max_gy > bounds.sum_of_ceilings_gy + ROUNDING_GY
 
 
-def _maximum(dose: MappedDose, organ: PlanarStructure, alpha_beta_gy: float | None, caps: Caps) -> float | None:
+def _maximum(dose: MappedDose, organ: PlanarStructure, alpha_beta_gy: float | None, caps: Caps) -> _Maximum | None:
     """Largest dose of a course in its own organ; None where the organ lies outside its grid."""
     try:
-        largest = dose_volume_histogram(organ, dose.dose, caps=caps).curve.max_gy
+        curve = dose_volume_histogram(organ, dose.dose, caps=caps).curve
     except ContouringError:
         return None
     if alpha_beta_gy is None or dose.course is None:
-        return largest
-    return float((1 - dose.course.recovery) * eqd2(largest, dose.course.fractions, alpha_beta_gy))
+        return _Maximum(curve.max_gy, curve.ceiling_gy)
+    found = (eqd2(d, dose.course.fractions, alpha_beta_gy) for d in (curve.max_gy, curve.ceiling_gy))
+    return _Maximum(*(float((1 - dose.course.recovery) * d) for d in found))
 
 
 def _coarse(structure: PlanarStructure, doses: Sequence[MappedDose], most: int = MOST_POINTS) -> Steps:

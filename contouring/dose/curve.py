@@ -61,6 +61,11 @@ class DoseCurve:
         """Share of the structure outside the dose grid."""
         return self.outside_mm3 / self.total_mm3 if self.total_mm3 else 0.0
 
+    @property
+    def ceiling_gy(self) -> float:
+        """Hot end of the curve: the most that finer sub-voxels can find, where `max_gy` is at the centres of these."""
+        return float(self.dose_gy[-1])
+
     @cached_property
     def mean_gy(self) -> float:
         """Mean dose of the part with dose."""
