@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -138,8 +139,9 @@ def _digits(scaled: FloatArray, decimals: int) -> tuple[NDArray[np.uint8], NDArr
             f"A coordinate needs more than {LONGEST} characters with {decimals} decimals; use fewer decimals.",
             decimals=decimals,
         )
-    kind = np.uint32 if largest < 2**32 else np.uint64
-    size = np.abs(scaled).astype(kind)
+    kind: type[np.unsignedinteger[Any]] = np.uint32 if largest < 2**32 else np.uint64
+    size: NDArray[np.unsignedinteger[Any]] = np.abs(scaled).astype(kind)
+    ten = kind(10)
     width = 1 + whole_digits + (1 + decimals if decimals else 0) + 1
     characters = np.empty((len(scaled), width), dtype=np.uint8)
     used = np.empty((len(scaled), width), dtype=np.bool_)
@@ -148,8 +150,8 @@ def _digits(scaled: FloatArray, decimals: int) -> tuple[NDArray[np.uint8], NDArr
     rest = size
     pending = np.zeros(len(scaled), dtype=np.bool_)
     for place in range(decimals):
-        rest, before = rest // kind(10), rest
-        digit = before - rest * kind(10)
+        rest, before = rest // ten, rest
+        digit = before - rest * ten
         pending |= digit != 0
         column = width - 2 - place
         characters[:, column], used[:, column] = digit + ord("0"), pending
@@ -158,8 +160,8 @@ def _digits(scaled: FloatArray, decimals: int) -> tuple[NDArray[np.uint8], NDArr
     for place in range(whole_digits):
         column = whole_digits - place
         used[:, column] = True if place == 0 else rest != 0
-        rest, before = rest // kind(10), rest
-        characters[:, column] = before - rest * kind(10) + ord("0")
+        rest, before = rest // ten, rest
+        characters[:, column] = before - rest * ten + ord("0")
     return characters, used
 
 
