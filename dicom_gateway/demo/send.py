@@ -7,6 +7,7 @@ from pathlib import Path
 
 from pydicom import Dataset, dcmread
 from pynetdicom import AE
+from pynetdicom.association import Association
 
 from dicom_gateway.errors import GatewayError
 
@@ -15,7 +16,7 @@ __all__ = ["Sent", "send_files"]
 MOST_CONTEXTS = 128
 """A DICOM association offers at most this many presentation contexts (PS3.8)."""
 
-ANSWER_S = 120.0
+ANSWER_S = 60.0
 """A busy machine with a slow disk may take this long to make one image durable."""
 
 
@@ -45,14 +46,23 @@ def send_files(files: Sequence[Path], host: str, port: int, advance: Callable[[]
     ae.dimse_timeout = ANSWER_S
     for sop_class, syntax in kinds:
         ae.add_requested_context(sop_class, syntax)
-    association = ae.associate(host, port, ae_title="RADGATE", max_pdu=131072)
+
+    def associate() -> Association:
+        return ae.associate(host, port, ae_title="RADGATE", max_pdu=131072)
+
+    association = associate()
     if not association.is_established:
         raise GatewayError("The listener refused the association; see service.log in the demonstration's folder.")
     accepted = 0
     try:
         for file in files:
             dataset = dcmread(file)
-            status = association.send_c_store(dataset) if association.is_established else Dataset()
+            status = _answer(association, dataset)
+            if "Status" not in status:
+                # pynetdicom 3.0 now and then takes an answer for a stray message; the same image twice is one image.
+                association.abort()
+                association = associate()
+                status = _answer(association, dataset)
             if "Status" not in status:
                 raise GatewayError(
                     f"The listener did not answer an image within {ANSWER_S:g} s, or went away; see service.log "
@@ -65,3 +75,8 @@ def send_files(files: Sequence[Path], host: str, port: int, advance: Callable[[]
             association.release()
     studies = {str(h.StudyInstanceUID) for h in headers if "StudyInstanceUID" in h}
     return Sent(accepted, len(files) - accepted, studies, time.monotonic() - began)
+
+
+def _answer(association: Association, dataset: Dataset) -> Dataset:
+    """What the listener answers to an image; nothing where it does not, or where there is no association."""
+    return association.send_c_store(dataset) if association.is_established else Dataset()

@@ -22,7 +22,7 @@ def test_a_listener_that_falls_silent_or_goes_ends_the_sending_with_a_sentence(
 
     def handle(event: evt.Event) -> int:
         stored.append(event.request.AffectedSOPInstanceUID)
-        if len(stored) == 2 and how == "silent":
+        if len(stored) >= 2 and how == "silent":
             let_go.wait(30)
         if how == "aborted":
             event.assoc.abort()
@@ -41,3 +41,26 @@ def test_a_listener_that_falls_silent_or_goes_ends_the_sending_with_a_sentence(
         server.shutdown()
 
     assert len(sent) <= 1
+
+
+def test_an_answer_that_gets_lost_costs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    files = write_series(tmp_path, rows=11, columns=7, planes=3)
+    stored: list[str] = []
+
+    def handle(event: evt.Event) -> int:
+        stored.append(event.request.AffectedSOPInstanceUID)
+        if len(stored) == 2:
+            event.assoc.abort()
+        return 0x0000
+
+    ae = AE(ae_title="RADGATE")
+    ae.add_supported_context(CTImageStorage)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, handle)])
+    monkeypatch.setattr(send, "ANSWER_S", 2.0)
+    try:
+        sent = send.send_files(files, "127.0.0.1", server.server_address[1], lambda: None)
+    finally:
+        server.shutdown()
+
+    assert (sent.accepted, sent.refused) == (3, 0)
+    assert len(stored) == 4 and len(set(stored)) == 3
