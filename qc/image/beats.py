@@ -10,7 +10,7 @@ from qc.image.inputs import Inputs
 from qc.image.registry import Measured, NotEvaluable
 from qc.image.result import Location
 
-__all__ = ["SHORTEST_S", "band_power", "beat_times", "lowest_lead", "usable_rows"]
+__all__ = ["SHORTEST_S", "band_power", "beat_times", "usable_rows", "worst_lead"]
 
 SHORTEST_S = 4.0
 """A recording shorter than this holds too few beats to be judged."""
@@ -47,8 +47,13 @@ def usable_rows(values: NDArray[np.float64]) -> list[int]:
     return [n for n, row in enumerate(values) if float(np.ptp(row)) > 0]
 
 
-def lowest_lead(inputs: Inputs, value: Callable[[NDArray[np.float64], float], float]) -> Measured | NotEvaluable:
-    """The lead with the lowest value, and the median of all; `value` takes one lead in mV and its rate in Hz."""
+def worst_lead(
+    inputs: Inputs, value: Callable[[NDArray[np.float64], float], float], *, is_worst: Callable[..., str]
+) -> Measured | NotEvaluable:
+    """The lead with the lowest (`min`) or highest (`max`) value, and the median of all.
+
+    `value` takes one lead in mV and its rate in Hz.
+    """
     waveform = inputs.waveform
     if waveform is None:
         return NotEvaluable("no_volume")
@@ -56,7 +61,7 @@ def lowest_lead(inputs: Inputs, value: Callable[[NDArray[np.float64], float], fl
     if not rows or waveform.seconds < SHORTEST_S:
         return NotEvaluable("too_few_pixels", {"seconds": waveform.seconds})
     each = {waveform.leads[n]: value(waveform.values_mv[n], waveform.rate_hz) for n in rows}
-    lead = min(sorted(each), key=each.__getitem__)
+    lead = is_worst(sorted(each), key=each.__getitem__)
     return Measured(
         each[lead],
         where=(Location("time", {"leads": [lead]}),),

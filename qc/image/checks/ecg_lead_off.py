@@ -3,10 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from qc.image.beats import SHORTEST_S, usable_rows
+from qc.image.beats import worst_lead
 from qc.image.inputs import Inputs
 from qc.image.registry import Advice, Measured, NotEvaluable, check
-from qc.image.result import Location
 
 FLAT_SHARE = 0.002
 
@@ -36,21 +35,7 @@ FLAT_SHARE = 0.002
 )
 def lead_off(inputs: Inputs) -> Measured | NotEvaluable:
     """Of the worst lead."""
-    waveform = inputs.waveform
-    if waveform is None:
-        return NotEvaluable("no_volume")
-    rows = usable_rows(waveform.values_mv)
-    if not rows or waveform.seconds < SHORTEST_S:
-        return NotEvaluable("too_few_pixels", {"seconds": waveform.seconds})
-    each = {waveform.leads[n]: _value(waveform.values_mv[n], waveform.rate_hz) for n in rows}
-    lead = max(sorted(each), key=each.__getitem__)
-    where = (Location("time", {"leads": [lead]}),)
-    return Measured(
-        each[lead],
-        where=where,
-        params={"lead": lead},
-        evidence={"lead": lead, "median": float(np.median(list(each.values())))},
-    )
+    return worst_lead(inputs, _value, is_worst=max)
 
 
 def _value(values: NDArray[np.float64], rate_hz: float) -> float:

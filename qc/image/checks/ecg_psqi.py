@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from qc.image.beats import band_power, lowest_lead
+from qc.image.beats import band_power, worst_lead
 from qc.image.inputs import Inputs
 from qc.image.registry import Advice, Measured, NotEvaluable, check
 
@@ -33,7 +33,7 @@ from qc.image.registry import Advice, Measured, NotEvaluable, check
 )
 def psqi(inputs: Inputs) -> Measured | NotEvaluable:
     """Of the worst lead."""
-    return lowest_lead(inputs, _value)
+    return worst_lead(inputs, _value, is_worst=min)
 
 
 def _value(values: NDArray[np.float64], rate_hz: float) -> float:
