@@ -21,9 +21,9 @@ from dicom_gateway.errors import ListenError
 from dicom_gateway.flow import record
 from dicom_gateway.flow.accepts import accepted_by, accepted_by_nobody
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
+from dicom_gateway.flow.job import Tools
 from dicom_gateway.flow.journal import places
 from dicom_gateway.flow.rehearsal import rehearse
-from dicom_gateway.flow.steps import Tools
 from dicom_gateway.listen import Listener
 from dicom_gateway.quality import QualityObserver
 from dicom_gateway.quality.holds import decide_hold, undone

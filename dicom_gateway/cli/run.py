@@ -30,8 +30,8 @@ def run(
     from dicom_gateway.cli.progress import TerminalJournal
     from dicom_gateway.cli.sources import bundles_of, settings_of
     from dicom_gateway.flow.accepts import accepted_by_nobody
+    from dicom_gateway.flow.job import Tools
     from dicom_gateway.flow.local import process_folder
-    from dicom_gateway.flow.steps import Tools
     from monai_bundles import run_bundle
 
     settings = settings_of(config)

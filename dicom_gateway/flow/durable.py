@@ -21,12 +21,13 @@ from sqlalchemy import Engine, select
 
 from dicom_gateway.flow import record
 from dicom_gateway.flow.gating import HELD, held_reasons, keep_release
+from dicom_gateway.flow.job import Job, Tools
 from dicom_gateway.flow.journal import DatabaseJournal, reason_of
 from dicom_gateway.flow.passing import is_passing
 from dicom_gateway.flow.plan import InputFile, JobPlan, input_digest
 from dicom_gateway.flow.planning import decide, plan_jobs
 from dicom_gateway.flow.publish import publish
-from dicom_gateway.flow.steps import STEPS, Job, Tools
+from dicom_gateway.flow.steps import STEPS
 from dicom_gateway.flow.study_files import StudyFiles
 from dicom_gateway.flow.summary import scan_summary
 from dicom_gateway.flow.workflows import QUEUE, Attendance, begin

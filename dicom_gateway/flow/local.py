@@ -10,12 +10,13 @@ from typing import Any
 
 from dicom_gateway.errors import NothingToDo, OutputRefused
 from dicom_gateway.flow.gating import held_reasons
+from dicom_gateway.flow.job import Job, Tools
 from dicom_gateway.flow.journal import Journal, reason_of
 from dicom_gateway.flow.kept import keep_bytes, keep_json, kept_json
 from dicom_gateway.flow.plan import JobPlan, input_digest
 from dicom_gateway.flow.planning import decide, plan_jobs
 from dicom_gateway.flow.stated_time import stated_time
-from dicom_gateway.flow.steps import STEPS, Job, Tools
+from dicom_gateway.flow.steps import STEPS
 from dicom_gateway.flow.study_files import StudyFiles
 from dicom_gateway.flow.summary import leftover_groups, stack_summary
 from dicom_gateway.route.explain import StackExplanation

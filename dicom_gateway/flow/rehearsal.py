@@ -9,9 +9,9 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from dicom_gateway.flow.job import Tools
 from dicom_gateway.flow.journal import Journal
 from dicom_gateway.flow.local import process_folder
-from dicom_gateway.flow.steps import Tools
 from dicom_gateway.settings import Settings
 
 __all__ = ["rehearse"]

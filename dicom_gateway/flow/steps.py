@@ -5,27 +5,22 @@ wraps each in a durable step; neither adds anything to what happens here.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
-from functools import cached_property
+from dataclasses import replace
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 from pydicom import dcmread
 
 import qc.image
-from contouring.names import NameTable
 from dicom_gateway.flow.gating import holding, stopped, word_for
-from dicom_gateway.flow.journal import Journal, Step, places
+from dicom_gateway.flow.job import Job
+from dicom_gateway.flow.journal import Step, places
 from dicom_gateway.flow.kept import keep_bytes, keep_json, keep_regions, kept_json, kept_regions
 from dicom_gateway.flow.other_series import carried, on_other_series
 from dicom_gateway.flow.passing import is_passing
-from dicom_gateway.flow.plan import JobPlan
 from dicom_gateway.flow.site_names import under_tg263
-from dicom_gateway.flow.study_files import StudyFiles
 from dicom_gateway.flow.study_inputs import (
     companions_of,
     in_its_unit,
@@ -34,14 +29,13 @@ from dicom_gateway.flow.study_inputs import (
     run_shadow,
     structure_name,
 )
-from imaging.errors import ImagingError, RadgateError, TruncatedFile
+from imaging.errors import RadgateError, TruncatedFile
 from imaging.provenance import Algorithm, digest
 from imaging.quiet import quiet_pydicom
 from imaging.series import Stack
-from imaging.volume import Region, Volume
-from monai_bundles import Bundle, BundleOutput, misfits, verify
+from imaging.volume import Region
+from monai_bundles import misfits, verify
 from reports import (
-    Capability,
     EncodedObject,
     RefusedPart,
     Result,
@@ -62,83 +56,11 @@ from reports.pictures import Picture, key_pictures
 from reports.study import decoded_or_empty, undecodable_sentences
 from reports.validate import dciodvfy_findings, require_valid
 
-__all__ = ["STEPS", "Job", "Tools", "algorithm_of", "encode", "grade", "measure", "segment", "validate"]
+__all__ = ["STEPS", "algorithm_of", "encode", "grade", "measure", "segment", "validate"]
 
 log = logging.getLogger(__name__)
 
 OUT_OF_RANGE = "Send a series within this range, or route it to another bundle."
-
-Runner = Callable[..., BundleOutput]
-"""Takes a bundle, a volume and a callable for progress; a bundle of several series its others as `companions` too."""
-
-
-@dataclass(frozen=True)
-class Tools:
-    """What the steps work with.
-
-    Parameters
-    ----------
-    bundles
-        Registered bundles by name.
-    run
-        Runs a bundle on a volume and reports its progress: a warm worker process, or the same process.
-    destinations
-        What each destination accepts, by its name.
-    names
-        Names of structures, with the site's aliases.
-    undelivered
-        The form of objects that have no destination.
-    """
-
-    bundles: Mapping[str, Bundle]
-    run: Runner
-    destinations: Mapping[str, Capability] = field(default_factory=dict)
-    names: NameTable = field(default_factory=NameTable.default)
-    undelivered: Capability = field(default_factory=Capability)
-
-    def capabilities(self, names: Sequence[str]) -> tuple[Capability, ...]:
-        """What the named destinations accept, each kind once; without a destination, what everybody accepts.
-
-        Every object is written whatever outlets a destination takes, because the embedded store keeps them all.
-        """
-        everything = [replace(self.destinations[name], outlets=Capability().outlets) for name in names]
-        return tuple(dict.fromkeys(everything)) or (self.undelivered,)
-
-
-@dataclass(frozen=True)
-class Job:
-    """One job while it is worked on; `set_aside` objects of its study lie in quarantine."""
-
-    plan: JobPlan
-    files: StudyFiles
-    folder: Path
-    tools: Tools
-    journal: Journal
-    set_aside: int = 0
-
-    @cached_property
-    def stack(self) -> Stack:
-        """The planes and their headers."""
-        return self.files.stack(self.plan.stack)
-
-    @cached_property
-    def refusal(self) -> ImagingError | None:
-        """Why there is no volume, or None where there is one."""
-        try:
-            self.files.volume(self.plan.stack)
-        except ImagingError as error:
-            return error
-        return None
-
-    @property
-    def volume(self) -> Volume | None:
-        """The image, or None where its geometry or its pixels were refused."""
-        return None if self.refusal else self.files.volume(self.plan.stack)
-
-    @property
-    def created_at(self) -> datetime:
-        """The time that stands in the objects."""
-        return datetime.fromtimestamp(self.plan.created_at, UTC)
 
 
 def grade(job: Job, step: Step) -> None:

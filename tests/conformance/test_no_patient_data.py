@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from dicom_gateway.flow.job import Tools
 from dicom_gateway.flow.journal import Journal
 from dicom_gateway.flow.local import FolderOutcome, process_folder
-from dicom_gateway.flow.steps import Tools
 from dicom_gateway.quiet import silence_libraries
 from dicom_gateway.route.rules import default_routes
 from dicom_gateway.settings import Settings

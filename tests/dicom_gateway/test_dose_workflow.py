@@ -14,8 +14,8 @@ from dicom_gateway.dose import DoseFlow, record, workflow
 from dicom_gateway.dose.choice import propose
 from dicom_gateway.dose.work import DoseJob
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
+from dicom_gateway.flow.job import Tools
 from dicom_gateway.flow.kept import keep_json
-from dicom_gateway.flow.steps import Tools
 from dicom_gateway.settings import Destination
 from dicom_gateway.store import tables
 from imaging.errors import RadgateError

@@ -14,8 +14,9 @@ from sqlalchemy.exc import OperationalError
 
 from dicom_gateway.flow import durable, steps
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
+from dicom_gateway.flow.job import Job, Tools
 from dicom_gateway.flow.journal import DatabaseJournal, Step
-from dicom_gateway.flow.steps import STEPS, Job, Tools
+from dicom_gateway.flow.steps import STEPS
 from dicom_gateway.flow.workflows import BROKEN_OFF
 from dicom_gateway.route.rules import default_routes
 from dicom_gateway.settings import Settings

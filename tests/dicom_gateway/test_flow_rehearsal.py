@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from dicom_gateway.flow import rehearsal
+from dicom_gateway.flow.job import Tools
 from dicom_gateway.flow.local import FolderOutcome, process_folder
-from dicom_gateway.flow.steps import Tools
 from dicom_gateway.route.rules import default_routes
 from dicom_gateway.settings import Settings
 from monai_bundles import discover, run_bundle

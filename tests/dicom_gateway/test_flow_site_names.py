@@ -15,10 +15,10 @@ from contouring.dose.limits import limits_for
 from contouring.dose.openkbp import export_case
 from contouring.dose.study import StructureTable, histograms, tg263_of, verdicts_of
 from contouring.names import NameTable, load_aliases
+from dicom_gateway.flow.job import Tools
 from dicom_gateway.flow.journal import Journal
 from dicom_gateway.flow.local import process_folder
 from dicom_gateway.flow.site_names import under_tg263
-from dicom_gateway.flow.steps import Tools
 from dicom_gateway.route.rules import default_routes
 from dicom_gateway.settings import Settings, load_settings
 from imaging.provenance import Algorithm

@@ -11,10 +11,10 @@ import pytest
 
 from contouring.overlap import dice
 from contouring.rtstruct_read import read_rtstruct
+from dicom_gateway.flow.job import Tools
 from dicom_gateway.flow.journal import Journal
 from dicom_gateway.flow.local import process_folder
 from dicom_gateway.flow.other_series import carried
-from dicom_gateway.flow.steps import Tools
 from dicom_gateway.flow.study_inputs import Companion, missing_channels
 from dicom_gateway.settings import load_settings
 from imaging.series import scan

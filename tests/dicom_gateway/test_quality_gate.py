@@ -14,9 +14,9 @@ from sqlalchemy.exc import OperationalError
 
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
 from dicom_gateway.flow.gating import held_reasons, holding, keep_release, stopped, word_for
+from dicom_gateway.flow.job import Tools
 from dicom_gateway.flow.journal import Journal
 from dicom_gateway.flow.local import process_folder
-from dicom_gateway.flow.steps import Tools
 from dicom_gateway.quality.board import read_board
 from dicom_gateway.quality.gate import GateWord, decide
 from dicom_gateway.quality.holds import decide_hold, undone

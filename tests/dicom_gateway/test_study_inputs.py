@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dicom_gateway.flow.job import Tools
 from dicom_gateway.flow.journal import Journal
 from dicom_gateway.flow.local import process_folder
-from dicom_gateway.flow.steps import Tools
 from dicom_gateway.flow.study_inputs import run_shadow, structure_name
 from dicom_gateway.settings import load_settings
 from imaging.volume import Region, Volume

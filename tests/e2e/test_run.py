@@ -20,9 +20,9 @@ from contouring.seg_read import read_seg
 from dicom_gateway.cli.app import app
 from dicom_gateway.cli.run import outcome_table
 from dicom_gateway.errors import NothingToDo, OutputRefused
+from dicom_gateway.flow.job import Tools
 from dicom_gateway.flow.journal import Journal
 from dicom_gateway.flow.local import FolderOutcome, process_folder
-from dicom_gateway.flow.steps import Tools
 from dicom_gateway.route.rules import default_routes
 from dicom_gateway.settings import Settings
 from imaging.quiet import quiet_pydicom

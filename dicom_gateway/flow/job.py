@@ -1,0 +1,91 @@
+"""One job while it is worked on, and what its steps work with."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from contouring.names import NameTable
+from dicom_gateway.flow.journal import Journal
+from dicom_gateway.flow.plan import JobPlan
+from dicom_gateway.flow.study_files import StudyFiles
+from imaging.errors import ImagingError
+from imaging.series import Stack
+from imaging.volume import Volume
+from monai_bundles import Bundle, BundleOutput
+from reports import Capability
+
+__all__ = ["Job", "Runner", "Tools"]
+
+Runner = Callable[..., BundleOutput]
+"""Takes a bundle, a volume and a callable for progress; a bundle of several series its others as `companions` too."""
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the steps work with.
+
+    Parameters
+    ----------
+    bundles
+        Registered bundles by name.
+    run
+        Runs a bundle on a volume and reports its progress: a warm worker process, or the same process.
+    destinations
+        What each destination accepts, by its name.
+    names
+        Names of structures, with the site's aliases.
+    undelivered
+        The form of objects that have no destination.
+    """
+
+    bundles: Mapping[str, Bundle]
+    run: Runner
+    destinations: Mapping[str, Capability] = field(default_factory=dict)
+    names: NameTable = field(default_factory=NameTable.default)
+    undelivered: Capability = field(default_factory=Capability)
+
+    def capabilities(self, names: Sequence[str]) -> tuple[Capability, ...]:
+        """What the named destinations accept, each kind once; without a destination, what everybody accepts.
+
+        Every object is written whatever outlets a destination takes, because the embedded store keeps them all.
+        """
+        everything = [replace(self.destinations[name], outlets=Capability().outlets) for name in names]
+        return tuple(dict.fromkeys(everything)) or (self.undelivered,)
+
+
+@dataclass(frozen=True)
+class Job:
+    """One job while it is worked on; `set_aside` objects of its study lie in quarantine."""
+
+    plan: JobPlan
+    files: StudyFiles
+    folder: Path
+    tools: Tools
+    journal: Journal
+    set_aside: int = 0
+
+    @cached_property
+    def stack(self) -> Stack:
+        """The planes and their headers."""
+        return self.files.stack(self.plan.stack)
+
+    @cached_property
+    def refusal(self) -> ImagingError | None:
+        """Why there is no volume, or None where there is one."""
+        try:
+            self.files.volume(self.plan.stack)
+        except ImagingError as error:
+            return error
+        return None
+
+    @property
+    def volume(self) -> Volume | None:
+        """The image, or None where its geometry or its pixels were refused."""
+        return None if self.refusal else self.files.volume(self.plan.stack)
+
+    @property
+    def created_at(self) -> datetime:
+        """The time that stands in the objects."""
+        return datetime.fromtimestamp(self.plan.created_at, UTC)
