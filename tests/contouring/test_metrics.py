@@ -20,7 +20,7 @@ from contouring.metrics import (
     surface_dice,
     volume_difference,
 )
-from contouring.nearest import _by_columns, _reach_of_columns_mm, nearest_mm
+from contouring.nearest import _joined, _reach_where_joined_mm, nearest_mm
 from contouring.surface import element_areas_mm2, surface_distances
 from imaging.errors import GantryTilt, MissingSlices
 from imaging.geometry import Grid
@@ -236,7 +236,7 @@ def test_metrics_are_symmetric_and_vanish_for_equal_masks(seed: int) -> None:
     assert surface_dice(same, 0) == 1
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.integers(0, 2**32 - 1),
     st.sampled_from([(2.5, 0.9, 1.1), (9.0, 0.5, 0.4), (0.6, 1.3, 0.8)]),
@@ -245,30 +245,30 @@ def test_metrics_are_symmetric_and_vanish_for_equal_masks(seed: int) -> None:
 def test_nearest_elements_near_and_far_equal_brute_force(
     seed: int, spacing: tuple[float, float, float], reach_mm: float | None
 ) -> None:
-    """By rows, and by columns with a reach that is too short, middling and longer than the box."""
+    """Asked around, and joined with a reach that is too short, middling and longer than the box; boxes may be apart."""
     rng = np.random.default_rng(seed)
-    points = rng.integers(0, [9, 40, 50], (60, 3))
-    targets = rng.integers(0, [9, 40, 50], (int(rng.integers(1, 60)), 3))
+    sizes = rng.integers(1, [9, 40, 50], (2, 3))
+    corners = rng.integers(-20, 30, (2, 3))
+    points, targets = (
+        rng.integers(0, size, (int(rng.integers(1, 90)), 3)) + corner
+        for size, corner in zip(sizes, corners, strict=True)
+    )
     mm = np.array(spacing)
 
-    found = (
-        nearest_mm(points, targets, mm)
-        if reach_mm is None
-        else _by_columns(points, targets, mm, np.array([9, 40, 50]), reach_mm)
-    )
+    found = nearest_mm(points, targets, mm) if reach_mm is None else _joined(points, targets, mm, reach_mm)
 
     assert found == pytest.approx(cdist(points * mm, targets * mm).min(axis=1))
 
 
-def test_far_surfaces_are_searched_by_columns_and_near_ones_by_rows() -> None:
+def test_planes_are_joined_for_far_surfaces_and_not_for_near_ones() -> None:
     """Both ways are taken, each where it is meant to be, and give the same."""
     spacing, shape = np.array([2.5, 0.9, 1.1]), np.array([40, 160, 170])
     j, i = np.meshgrid(np.arange(160), np.arange(170), indexing="ij")
     sheet = np.stack([np.full(j.size, 3), j.ravel(), i.ravel()], axis=1)
     near, far = sheet + np.array([1, 0, 0]), sheet + np.array([30, 0, 0])
 
-    assert _reach_of_columns_mm(sheet, near, spacing, shape) is None
-    reach_mm = _reach_of_columns_mm(sheet, far, spacing, shape)
+    assert _reach_where_joined_mm(sheet, near, spacing, shape) is None
+    reach_mm = _reach_where_joined_mm(sheet, far, spacing, shape)
 
     assert reach_mm is not None and reach_mm > 75
     assert nearest_mm(sheet, far, spacing) == pytest.approx(75.0)
