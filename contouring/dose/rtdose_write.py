@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from importlib.metadata import version
 from io import BytesIO
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from pydicom import dcmread
@@ -61,8 +61,8 @@ class SumFacts:
         Spatial Registration that was used; "" where all doses share the frame of the image.
     is_registered, is_deformed
         Whether a transform was applied, and whether it was no rigid one.
-    alpha_beta_gy
-        Of an EQD2; None for a physical sum.
+    alpha_beta_gy, model
+        Of a biological dose, and which it is; alpha/beta is None for a physical sum.
     comment
         DoseComment, at most 64 characters.
     """
@@ -74,6 +74,7 @@ class SumFacts:
     is_registered: bool = False
     is_deformed: bool = False
     alpha_beta_gy: float | None = None
+    model: Literal["EQD2", "BED"] = "EQD2"
     comment: str = ""
 
 
@@ -131,7 +132,7 @@ def _uid_parts(total: GridSum, facts: SumFacts) -> list[Any]:
     content.update(np.round(grid.positions_lps, 6).tobytes())
     return [
         text(facts.header, "StudyInstanceUID"), [*facts.source_doses], facts.registration_uid, facts.alpha_beta_gy,
-        content.hexdigest(),
+        facts.model, content.hexdigest(),
     ]  # fmt: skip
 
 
@@ -140,7 +141,7 @@ def _fill_identity(ds: Dataset, total: GridSum, facts: SumFacts, made_at: dateti
     ds.SOPClassUID, ds.SOPInstanceUID = RTDoseStorage, deterministic_uid("rtdose", parts)
     ds.SeriesInstanceUID = deterministic_uid("rtdose series", parts)
     ds.Modality, ds.SeriesNumber, ds.InstanceNumber = "RTDOSE", 9010, 1
-    what = "physical sum" if facts.alpha_beta_gy is None else f"EQD2 sum a/b={facts.alpha_beta_gy:g}"
+    what = "physical sum" if facts.alpha_beta_gy is None else f"{facts.model} sum a/b={facts.alpha_beta_gy:g}"
     ds.SeriesDescription = f"radgate {what} UNAPPROVED"
     ds.OperatorsName = ""
     ds.Manufacturer, ds.ManufacturerModelName, ds.SoftwareVersions = "radgate", "radgate", version("radgate")

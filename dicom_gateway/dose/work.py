@@ -1,6 +1,7 @@
 """The work on one sum: read what was chosen, assess, encode, check; everything left as files in the sum's folder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from pydicom import dcmread
 from sqlalchemy import Engine, select
 
 from contouring.dose.assess import AssessOptions, assess
+from contouring.dose.assessment import DoseAssessment
 from contouring.dose.assessment_json import assessment_report
 from contouring.dose.limits import limits_for, load_limits
 from contouring.names import load_aliases
@@ -23,8 +25,8 @@ from dicom_gateway.settings import Settings
 from dicom_gateway.store.store import Store
 from dicom_gateway.store.tables import instance
 from imaging.errors import NotAnImageStack
-from imaging.series import Stack, load_volume, scan
-from reports.dose import DoseReport, dose_report, encode_dose, require_valid_dose
+from imaging.series import Stack, scan
+from reports.dose import DoseReport, dose_results
 from reports.encode.encoded import EncodedObject
 
 __all__ = ["DoseJob", "make"]
@@ -101,35 +103,35 @@ def make(job: DoseJob) -> None:
     """
     journal = DatabaseJournal(job.engine, job.row.study_uid, 0)
     with journal.step("assess", job.row.id) as step:
-        report = _assessed(job)
-        found = report.assessment
+        reference = job.stack(job.row.choice.series)
+        found = _assessed(job, reference)
         step.detail = {"structures": len(found.structures), "refused": len(found.refused)}
-    with journal.step("encode", job.row.id) as step:
-        job.tell("encode")
-        objects = encode_dose(report, language="en" if job.settings.report.language == "en" else "zh")
-        step.detail = {"objects": [[o.outlet, len(o.data)] for o in objects]}
-    with journal.step("validate", job.row.id):
-        job.tell("validate")
-        require_valid_dose(objects, report, outside=True)
-    with journal.step("page", job.row.id):
-        job.tell("page")
-        keep_page_data(job.pages, report, dcmread(job.file(job.row.choice.structures)))
-    _keep(job, report, objects)
+
+    @contextmanager
+    def told(name: str) -> Iterator[None]:
+        job.tell(name)
+        with journal.step(name, job.row.id):
+            yield
+
+    rtstruct = dcmread(job.file(job.row.choice.structures))
+    language = "en" if job.settings.report.language == "en" else "zh"
+    results = dose_results(found, reference, rtstruct, job.created_at, language=language, step=told)
+    with told("page"):
+        keep_page_data(job.pages, results.report, rtstruct)
+    _keep(job, results.report, tuple(results.objects.values()))
 
 
-def _assessed(job: DoseJob) -> DoseReport:
+def _assessed(job: DoseJob, reference: Stack) -> DoseAssessment:
     choice = job.row.choice
-    reference = job.stack(choice.series)
     patient = doses_of(job.engine, job.store, choice.study_uid)
     plans = {uid for d in patient.doses if d.sop_uid in choice.doses for uid in d.plan_uids}
     own = tuple(load_limits(path) for path in job.settings.dose.limits)
-    structures = job.file(choice.structures)
 
     def progress(what: str, done: int, total: int) -> None:
         job.tell(what if total <= 1 else f"{what} {done + 1}/{total}")
 
-    found = assess(
-        structures,
+    return assess(
+        job.file(choice.structures),
         [job.file(uid) for uid in choice.doses],
         reference,
         made_at=job.created_at,
@@ -147,7 +149,6 @@ def _assessed(job: DoseJob) -> DoseReport:
         ),
         progress=progress,
     )
-    return dose_report(found, reference, load_volume(reference), dcmread(structures), job.created_at)
 
 
 def _keep(job: DoseJob, report: DoseReport, objects: tuple[EncodedObject, ...]) -> None:

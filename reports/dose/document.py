@@ -155,7 +155,7 @@ def _table(sheets: Sheets, report: DoseReport) -> None:
     letters = [c.letter for c in report.assessment.courses]
     kind = "EQD2" if report.assessment.has_eqd2 else "Gy"
     sheets.heading("各结构剂量 (Gy)", "Dose of each structure (Gy)")
-    heads = ["结构 Structure", "α/β", "指标", *letters, "累加 sum", "EQD2", f"{kind} ≥", f"{kind} ≤", "Σmax"]
+    heads = ["结构 Structure", "α/β", "指标", *letters, "累加 sum", "EQD2", "BED", f"{kind} ≥", f"{kind} ≤", "Σmax"]
     colours = {s.name: colour_of(s, n) for n, s in enumerate(report.assessment.structures)}
     rows = []
     before = ""
@@ -171,7 +171,7 @@ def _table(sheets: Sheets, report: DoseReport) -> None:
             *(_number(e) for e in _printed(row)),
         ]
         rows.append(cells)
-    shares = (24, 6, 11, *([10] * len(letters)), 11, 11, 10, 10, 10)
+    shares = (24, 6, 11, *([10] * len(letters)), 11, 11, 11, 10, 10, 10)
     sheets.table([Cell(t, right=n not in {0, 2}) for n, t in enumerate(heads)], rows, shares)
     notes = (
         "Σmax：各疗程最大剂量之和，任何配准都不会超过。≥ ≤：器官在搜索半径内错位时的范围。",
@@ -184,7 +184,7 @@ def _table(sheets: Sheets, report: DoseReport) -> None:
 
 
 def _printed(row: TableRow) -> tuple[Entry, ...]:
-    return (*row.courses, row.total, row.eqd2, row.low, row.high, row.maxima)
+    return (*row.courses, row.total, row.eqd2, row.bed, row.low, row.high, row.maxima)
 
 
 def _number(entry: Entry) -> Cell:

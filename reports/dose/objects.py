@@ -17,15 +17,30 @@ from reports.dose.report import DoseReport
 from reports.encode.encoded import EncodedObject, Outlet, encoding, finished
 from reports.encode.identity import coded, source_warnings
 
-__all__ = ["encode_dose", "encode_dose_pdf"]
+__all__ = ["document_of", "encode_dose", "encode_dose_pdf", "named_objects"]
 
 OUTLETS: dict[str, Outlet] = {"REG": "reg", "RTDOSE": "rtdose", "RTSTRUCT": "rtstruct"}
 PDF_FRAMES = {"axial": 4, "coronal": 1, "sagittal": 1}
 DOCUMENT_TITLE = "剂量累加报告 / Accumulated dose report"
 
 
-def encode_dose(report: DoseReport, *, language: Literal["zh", "en"] = "zh") -> tuple[EncodedObject, ...]:
-    """Registration, RTDOSE of the sums, isodose structure set, secondary captures, SR and PDF.
+def encode_dose(
+    report: DoseReport, *, language: Literal["zh", "en"] = "zh", bed: bool = False
+) -> tuple[EncodedObject, ...]:
+    """The objects of `named_objects` without their names.
+
+    Raises
+    ------
+    RadgateError
+        An object cannot be written; nothing is returned, because half a result must not be sent.
+    """
+    return tuple(named_objects(report, language=language, bed=bed).values())
+
+
+def named_objects(
+    report: DoseReport, *, language: Literal["zh", "en"] = "zh", bed: bool = False
+) -> dict[str, EncodedObject]:
+    """Registration, RTDOSE of the sums, isodose structure set, secondary captures, SR and PDF, by what each is.
 
     Parameters
     ----------
@@ -33,6 +48,13 @@ def encode_dose(report: DoseReport, *, language: Literal["zh", "en"] = "zh") -> 
         What they say.
     language
         Of the structured report's content.
+    bed
+        Adds an RTDOSE of biologically effective dose for each alpha/beta.
+
+    Returns
+    -------
+    dict
+        In sending order; the names are fit for files: `sum_physical`, `capture_sum`, `report_sr`, `report_pdf`, ...
 
     Raises
     ------
@@ -41,19 +63,19 @@ def encode_dose(report: DoseReport, *, language: Literal["zh", "en"] = "zh") -> 
     """
     from reports.dose.sr import encode_dose_sr
 
-    objects = [
-        finished(OUTLETS[made.kind], dcmread(BytesIO(made.encoded)), data=made.encoded)
-        for made in dose_objects(report.assessment, report.stack, made_at=report.created_at)
-    ]
+    objects = {
+        made.name: finished(OUTLETS[made.kind], dcmread(BytesIO(made.encoded)), data=made.encoded)
+        for made in dose_objects(report.assessment, report.stack, made_at=report.created_at, bed=bed)
+    }
     pictures = []
     for layer in (sum_layer(report.assessment), *eqd2_layers(report.assessment)):
         frames = frames_of(report, layer)
-        objects.append(encode_capture(report, layer, frames))
+        objects[f"capture_{layer.key}"] = encode_capture(report, layer, frames)
         pictures.append(frames)
-    objects.append(encode_dose_sr(report, language=language))
+    objects["report_sr"] = encode_dose_sr(report, language=language)
     shown = _for_paper(pictures[0])
-    objects.append(encode_dose_pdf(report, tuple((_jpeg(image), image.size) for image in shown)))
-    return tuple(objects)
+    objects["report_pdf"] = encode_dose_pdf(report, tuple((_jpeg(image), image.size) for image in shown))
+    return objects
 
 
 @encoding("pdf")
@@ -80,6 +102,12 @@ def encode_dose_pdf(
     ds.EncapsulatedDocumentLength = len(document)
     ds.EncapsulatedDocument = document + b"\x00" * (len(document) % 2)
     return finished("pdf", ds, warnings=source_warnings(report.stack.header), max_object_mb=max_object_mb)
+
+
+def document_of(item: EncodedObject) -> bytes:
+    """The PDF file in an encapsulated one."""
+    ds = dcmread(BytesIO(item.data))
+    return bytes(ds.EncapsulatedDocument)[: int(ds.EncapsulatedDocumentLength)]
 
 
 def _for_paper(frames: Sequence[Frame]) -> list[Image.Image]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENCODER_VERSION", "DoseReport", "dose_report"]
 
-ENCODER_VERSION = 1
+ENCODER_VERSION = 2
 """Part of every UID: to be raised when the same assessment gives other bytes."""
 
 

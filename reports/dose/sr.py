@@ -37,6 +37,7 @@ __all__ = ["encode_dose_sr"]
 METRICS = {"Dmean": "dose_mean", "D0.03cc": "dose_near_maximum", "D2%": "dose_hot", "D95%": "dose_cold"}
 UNITS = {"Gy": "unit_gray", "%": "unit_percent", "cc": "cm3", "": "unit_one"}
 EFFECTIVE = ("eqd2", "low", "high")
+"""Columns of EQD2, by what their names begin with."""
 
 
 @encoding("sr")
@@ -134,13 +135,15 @@ def _structure_groups(report: DoseReport, rows: list[TableRow]) -> list[Any]:
             if entry.value is not None:
                 key = "dose_maxima" if column == "maxima" else METRICS[row.metric]
                 is_eqd2 = report.assessment.has_eqd2 and column.startswith(EFFECTIVE)
-                measured.append(_measurement("dose_mean_eqd2" if is_eqd2 and key == "dose_mean" else key, entry))
+                mean = "dose_mean_bed" if column == "bed" else "dose_mean_eqd2" if is_eqd2 else key
+                measured.append(_measurement(mean if key == "dose_mean" else key, entry))
         if not measured:
             continue
         evaluations = []
-        if report.assessment.has_eqd2 and column.startswith((*EFFECTIVE, "maxima")):
+        if report.assessment.has_eqd2 and column.startswith((*EFFECTIVE, "bed", "maxima")):
             measured.append(_measurement("dose_alpha_beta", Entry(rows[0].alpha_beta_gy)))
-            evaluations.append(QualitativeEvaluation(code("dose_kind"), code("dose_eqd2")))
+            kind = "dose_bed" if column == "bed" else "dose_eqd2"
+            evaluations.append(QualitativeEvaluation(code("dose_kind"), code(kind)))
         groups.append(_group(report, f"{rows[0].structure} {column}"[:64], measured, evaluations))
     return groups
 

@@ -59,8 +59,8 @@ class TableRow:
         Of the structure.
     courses, total
         Physical dose.
-    course_eqd2, eqd2
-        EQD2; empty and a dash where fractions are not known.
+    course_eqd2, eqd2, bed
+        EQD2, and biologically effective dose of the sum; empty and a dash where fractions are not known.
     low, high
         Bounds of the EQD2 sum (of the physical sum where there is no EQD2) by the search within reach.
     maxima
@@ -76,6 +76,7 @@ class TableRow:
     total: Entry
     course_eqd2: tuple[Entry, ...]
     eqd2: Entry
+    bed: Entry
     low: Entry
     high: Entry
     maxima: Entry
@@ -88,6 +89,7 @@ class TableRow:
             "sum": self.total,
             **{f"eqd2_{letter}": e for letter, e in zip(letters, self.course_eqd2, strict=False)},
             "eqd2": self.eqd2,
+            "bed": self.bed,
             "low": self.low,
             "high": self.high,
             "maxima": self.maxima,
@@ -180,6 +182,7 @@ def _row(s: StructureAssessment, metric: str) -> TableRow:
     bounds = s.bounds
     absent = Entry(None, reason=bounds.reason if bounds else "one dose alone has no bounds")
     no_eqd2 = Entry(None, reason="the fractions are not known, so there is no EQD2")
+    bed = s.bed
     is_maximum = metric == "D0.03cc"
     return TableRow(
         structure=s.name,
@@ -191,6 +194,7 @@ def _row(s: StructureAssessment, metric: str) -> TableRow:
         total=_entry(s.physical, metric),
         course_eqd2=tuple(_entry(d, metric) for d in s.course_eqd2),
         eqd2=_entry(s.eqd2, metric) if s.eqd2 is not None else no_eqd2,
+        bed=_entry(bed, metric) if bed is not None else no_eqd2,
         low=_entry(bounds.low, metric) if bounds and bounds.low is not None else absent,
         high=_entry(bounds.high, metric) if bounds and bounds.high is not None else absent,
         maxima=Entry(bounds.sum_of_maxima_gy) if bounds and is_maximum else Entry(None, reason="only of a maximum"),

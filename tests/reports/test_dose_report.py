@@ -92,7 +92,8 @@ def test_sr_and_json_hold_the_numbers_of_the_table(report: DoseReport, objects: 
             numbers = groups[f"{row.structure} {column}"]
             key = "dose_maxima" if column == "maxima" else METRICS[row.metric]
             is_eqd2 = column in {"eqd2", "eqd2_A", "eqd2_B", "low", "high"}
-            value = numbers[code("dose_mean_eqd2" if is_eqd2 and key == "dose_mean" else key).value]
+            mean = "dose_mean_bed" if column == "bed" else "dose_mean_eqd2" if is_eqd2 else key
+            value = numbers[code(mean if key == "dose_mean" else key).value]
             assert value == pytest.approx(entry.value, rel=1e-10)
             assert format_number(value, 2) == entry.text
             compared += 1
@@ -113,7 +114,9 @@ def test_the_pdf_prints_the_numbers_of_the_table_in_their_order(
     printed = re.findall(r"(?<![\dD.])-?\d+\.\d\d(?!\d|cc)|—", text)
 
     wanted = [
-        e.text for row in report.table.rows for e in (*row.courses, row.total, row.eqd2, row.low, row.high, row.maxima)
+        e.text
+        for row in report.table.rows
+        for e in (*row.courses, row.total, row.eqd2, row.bed, row.low, row.high, row.maxima)
     ]
     limits = [row.found.text for row in report.table.limits]
 

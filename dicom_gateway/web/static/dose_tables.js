@@ -32,8 +32,8 @@ export function buildLimits() {
 export function buildNumbers() {
   const head = document.querySelector("#dose-numbers thead tr");
   const letters = page.courses.map((c) => c.letter);
-  const columns = [...letters, "sum", "eqd2", "low", "high", "maxima"];
-  const titles = { sum: say("sum"), eqd2: "EQD2", low: "≥", high: "≤", maxima: "Σmax" };
+  const columns = [...letters, "sum", "eqd2", "bed", "low", "high", "maxima"];
+  const titles = { sum: say("sum"), eqd2: "EQD2", bed: "BED", low: "≥", high: "≤", maxima: "Σmax" };
   for (const name of columns) cell(head, titles[name] || name, "th", "number");
   const body = document.querySelector("#dose-numbers tbody");
   let before = "";
