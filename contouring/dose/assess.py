@@ -20,6 +20,7 @@ from contouring.dose.assessment import (
     StructureAssessment,
 )
 from contouring.dose.bounds import NOT_ALIGNED, Reach, bounds_of, is_above
+from contouring.dose.cautions import high_doses, other_names, unused, warnings_of
 from contouring.dose.deformation import Deformation
 from contouring.dose.limits import Judged, LimitSet, Verdict, judge
 from contouring.dose.patient import check_one_patient, patient_of
@@ -39,7 +40,7 @@ from contouring.rtstruct_parse import ParsedRoi, open_structure_set, parse_struc
 from imaging.attributes import text
 from imaging.series import Stack
 
-__all__ = ["AssessOptions", "Progress", "assess", "warnings_of"]
+__all__ = ["AssessOptions", "Progress", "assess"]
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how much of it is done, and how much there is."""
@@ -139,7 +140,8 @@ def assess(
     volumes = [d if isinstance(d, DoseVolume) else read_rtdose(d) for d in doses]
     check_summable(volumes)
     dataset = open_structure_set(rtstruct)
-    check_one_patient(patient_of(reference.header), patient_of(dataset), *(patient_of(v.facts.header) for v in volumes))
+    patients = [patient_of(reference.header), patient_of(dataset), *(patient_of(v.facts.header) for v in volumes)]
+    check_one_patient(*patients)
     read_plans = [read_rtplan(p) for p in plans]
     given = _padded(chosen.fractions, len(volumes))
     courses = [course_of(v, read_plans, n) for v, n in zip(volumes, given, strict=True)]
@@ -164,6 +166,7 @@ def assess(
             rows.append(work.row(name, roi))
         except ContouringError as reason:
             refused[name] = reason
+    meant = {n for name, _ in rois for n in (name, tg263_of(name, chosen.names))}
     tell("grids", 0, 1)
     ratios = sorted({row.alpha_beta.gy for row in rows}) if all(courses) else []
     return DoseAssessment(
@@ -177,7 +180,14 @@ def assess(
         caps=chosen.caps,
         site=chosen.site,
         limit_sets=chosen.limits,
-        warnings=(*warnings_of(facts, rows, chosen), *_unused(facts, read_plans, [n for n, _ in rois], chosen)),
+        warnings=(
+            *warnings_of(
+                facts, rows, chosen.limits, registration=chosen.registration is not None, register=chosen.register
+            ),
+            *unused(facts, read_plans, meant, chosen.alpha_beta),
+            *high_doses({f.letter: v for f, v in zip(facts, volumes, strict=True)}),
+            *other_names([*patients, *(p.patient for p in read_plans)]),
+        ),
         grids=_grids(mapped, reference, ratios),
         mapped=tuple(mapped),
         registrations={r.registration_uid: r.encoded for r in by_dose if r.encoded},
@@ -341,49 +351,3 @@ def _grids(mapped: Sequence[MappedDose], reference: Stack, ratios: Sequence[floa
         physical=sum_on_grid(mapped, grid),
         eqd2={ratio: sum_on_grid(mapped, grid, ratio) for ratio in ratios},
     )
-
-
-def warnings_of(
-    facts: Sequence[CourseFacts], rows: Sequence[StructureAssessment], options: AssessOptions
-) -> tuple[str, ...]:
-    """What a reader of the sum has to know first."""
-    said: list[str] = []
-    unstated = [f for f in facts if f.fractions is None]
-    said.extend(
-        f"No EQD2: dose {f.letter} is the sum of several plans, whose fractions may differ; state them by hand."
-        for f in unstated
-        if f.is_of_several_plans
-    )
-    if unknown := [f.letter for f in unstated if not f.is_of_several_plans]:
-        said.append(f"No EQD2: the number of fractions of dose {', '.join(unknown)} is not known.")
-    said.extend(
-        f"Dose {f.letter}: {f.fractions} fractions were stated and {f.fractions_planned} are planned; the whole dose "
-        "counts as given in those stated."
-        for f in facts
-        if f.fractions and f.fractions_planned and f.fractions < f.fractions_planned
-    )
-    if (options.registration or options.register) and all(f.transform_source == "same_frame" for f in facts):
-        said.append("No registration was used: all doses lie in the frame of reference of the image.")
-    if any(f.transform_source.startswith("computed") for f in facts):
-        said.append("The registration was computed and not reviewed.")
-    if options.register == "deformable" and any(f.transform_source == "computed_rigid" for f in facts):
-        said.append("Deforming did not bring the images nearer to each other than moving; the rigid step was used.")
-    if any(f.is_qualitative for f in facts):
-        said.append("QUALITATIVE: a dose was deformed; no limit is judged.")
-    if options.limits and not all(v.is_verified for row in rows for v in row.verdicts):
-        said.append("Some limits are not verified against their source.")
-    return tuple(said)
-
-
-def _unused(
-    facts: Sequence[CourseFacts], plans: Sequence[PlanFacts], names: Sequence[str], options: AssessOptions
-) -> tuple[str, ...]:
-    """What was given and changes nothing: most likely a slip."""
-    said = []
-    known = {uid for f in facts for uid in f.plan_uids}
-    if unused := sum(p.sop_instance_uid not in known for p in plans):
-        said.append(f"Plans that no dose names: {unused}; they were not used.")
-    meant = {*names, *(tg263_of(n, options.names) for n in names)}
-    if strange := sorted(set(options.alpha_beta) - meant):
-        said.append(f"Alpha/beta was stated for structures that are not there: {', '.join(strange)}.")
-    return tuple(said)

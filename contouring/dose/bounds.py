@@ -14,9 +14,10 @@ from contouring.dose.assessment import Bounds
 from contouring.dose.curve import curve_of
 from contouring.dose.dvh import Dvh, dose_volume_histogram
 from contouring.dose.inside import OrganMask
-from contouring.dose.radiobiology import eqd2
+from contouring.dose.radiobiology import Course, eqd2, eqd2_slope
 from contouring.dose.solid import Caps, Steps, SubVoxels, steps_for, sub_voxels
 from contouring.dose.structure import PlanarStructure
+from contouring.dose.volume import SampledDose
 from contouring.errors import ContouringError
 
 __all__ = ["NOT_ALIGNED", "Reach", "bounds_of", "is_above"]
@@ -67,6 +68,25 @@ class _Extremes:
     high: FloatArray
     unrestricted: FloatArray
     is_aligned: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class _Given:
+    """How a course was given, for its effect: EQD2, or the physical dose itself where there is no course."""
+
+    course: Course | None
+    alpha_beta_gy: float
+
+    def effect(self, dose_gy: FloatArray | float) -> FloatArray:
+        if self.course is None:
+            return np.asarray(dose_gy, dtype=np.float64)
+        return (1 - self.course.recovery) * eqd2(dose_gy, self.course.fractions, self.alpha_beta_gy)
+
+    def slope(self, dose_gy: FloatArray) -> FloatArray:
+        """Change of the effect with dose."""
+        if self.course is None:
+            return np.ones(len(dose_gy))
+        return (1 - self.course.recovery) * eqd2_slope(dose_gy, self.course.fractions, self.alpha_beta_gy)
 
 
 @dataclass(frozen=True)
@@ -135,14 +155,15 @@ def bounds_of(
     voxels = sub_voxels(structure, steps, caps=caps)
     core = voxels.coverage >= min(0.5, float(voxels.coverage.max()))
     total = {name: np.zeros(len(voxels)) for name in ("low", "high", "unrestricted", "band_low", "band_high")}
+    ends = dict.fromkeys(total, (0.0, 0.0))
     known = np.ones(len(voxels), dtype=np.bool_)
     aligned = np.ones(len(voxels), dtype=np.bool_)
     half = np.zeros(len(voxels))
     for dose, radius, organ in zip(doses, radius_mm, organs, strict=True):
         sampled = dose.sample(voxels.places)
         known &= sampled.is_known
-        half += voxels.half_ranges_gy(sampled.gradient_gy_per_mm)
-        course = dose.course if is_eqd2 else None
+        given = _Given(dose.course if is_eqd2 else None, found.alpha_beta_gy)
+        half += given.slope(sampled.dose_gy) * voxels.half_ranges_gy(sampled.gradient_gy_per_mm)
         reach = radius * np.linalg.norm(sampled.gradient_gy_per_mm, axis=1)
         mask = None if organ is None or not radius else OrganMask(organ, _coarse(organ, doses, MOST_CELLS), caps)
         around = _searched(dose, voxels.points_lps, sampled.dose_gy, sampled.gradient_gy_per_mm, radius, mask)
@@ -155,30 +176,29 @@ def bounds_of(
             "band_high": sampled.dose_gy + reach,
         }
         for name, value in values.items():
-            if course is None:
-                total[name] += value
-            else:
-                total[name] += (1 - course.recovery) * eqd2(value, course.fractions, found.alpha_beta_gy)
+            total[name] += given.effect(value)
+            low, high = _ends(value, sampled)
+            ends[name] = (ends[name][0] + float(given.effect(low)), ends[name][1] + float(given.effect(high)))
     if not known.any():
         return nothing
     away = float(voxels.volumes_mm3[core & ~aligned].sum() / voxels.volumes_mm3[core].sum())
     if not reason and away > NOT_ALIGNED:
         reason = f"{100 * away:.0f} % of the organ has no part of the same organ within reach: it is not aligned"
 
-    def histogram(values: FloatArray) -> Dvh:
-        return _histogram(values, half, voxels, known, found.physical, steps)
+    def histogram(name: str) -> Dvh:
+        return _histogram(total[name], half, ends[name], voxels, known, found.physical, steps)
 
     return Bounds(
         kind=nothing.kind,
         radius_mm=nothing.radius_mm,
-        low=None if reason else histogram(total["low"]),
-        high=None if reason else histogram(total["high"]),
+        low=None if reason else histogram("low"),
+        high=None if reason else histogram("high"),
         not_aligned_share=away if all(o is not None or not r for r, o in zip(radius_mm, organs, strict=True)) else None,
         sum_of_maxima_gy=nothing.sum_of_maxima_gy,
         unrestricted_high_gy=float(total["unrestricted"][known & core].max(initial=0.0)),
         sum_of_ceilings_gy=nothing.sum_of_ceilings_gy,
-        band_low=histogram(total["band_low"]),
-        band_high=histogram(total["band_high"]),
+        band_low=histogram("band_low"),
+        band_high=histogram("band_high"),
         reason=reason,
     )
 
@@ -263,11 +283,31 @@ def _directions() -> FloatArray:
     return np.stack([across * np.cos(angle), across * np.sin(angle), z], axis=1)
 
 
+def _ends(values: FloatArray, sampled: SampledDose) -> tuple[float, float]:
+    """Least and largest dose of a course that any point of the organ can have: found, or within a cell of its points.
+
+    The sub-voxels of a search are coarse, and spread by their gradient alone they reach doses that lie nowhere.
+    """
+    low, high = sampled.reach_gy
+    known = sampled.is_known
+    return min(low, float(values.min(initial=np.inf, where=known))), max(
+        high, float(values.max(initial=-np.inf, where=known))
+    )
+
+
 def _histogram(
-    values: FloatArray, half: FloatArray, voxels: SubVoxels, known: NDArray[np.bool_], like: Dvh, steps: Steps
+    values: FloatArray,
+    half: FloatArray,
+    ends: tuple[float, float],
+    voxels: SubVoxels,
+    known: NDArray[np.bool_],
+    like: Dvh,
+    steps: Steps,
 ) -> Dvh:
     outside = float(voxels.volumes_mm3[~known].sum())
-    curve = curve_of(values[known], half[known], voxels.volumes_mm3[known], voxels.coverage[known], outside)
+    curve = curve_of(
+        values[known], half[known], voxels.volumes_mm3[known], voxels.coverage[known], outside, reach_gy=ends
+    )
     return Dvh(
         curve=curve,
         caps=like.caps,

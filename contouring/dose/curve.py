@@ -23,6 +23,9 @@ OUTSIDE_SHARE = 1e-3
 
 CORE_COVERAGE = 0.5
 
+NEAR_MAXIMUM_MM3 = 30.0
+"""Volume of D0.03cc: the ends of a structure are never told from a larger part of it."""
+
 
 @dataclass(frozen=True, eq=False)
 class DoseCurve:
@@ -39,7 +42,9 @@ class DoseCurve:
     values_gy, weights_mm3
         Dose and volume of the sub-voxels with dose.
     max_gy, min_gy
-        Largest and smallest dose at the centre of a sub-voxel that lies inside by half or more.
+        Largest and smallest dose at the centre of a sub-voxel that lies inside by half or more; where coarse sub-voxels
+        hold more (or less) between their centres, the dose that the curve gives to the hottest (coldest) part of the
+        size of one sub-voxel, at most 0.03 cc. So no D of 0.03 cc or more lies beyond them.
     """
 
     dose_gy: FloatArray
@@ -201,7 +206,7 @@ def curve_of(
     volume = np.minimum.accumulate(np.clip(volume, 0.0, total))
     volume[-1] = 0.0
     core = coverage >= min(CORE_COVERAGE, float(coverage.max()))
-    return DoseCurve(
+    curve = DoseCurve(
         dose_gy=dose,
         volume_mm3=volume,
         known_mm3=total,
@@ -210,6 +215,10 @@ def curve_of(
         weights_mm3=weights_mm3,
         max_gy=float(values_gy[core].max()),
         min_gy=float(values_gy[core].min()),
+    )
+    end = min(float(weights_mm3.max()), NEAR_MAXIMUM_MM3)
+    return replace(
+        curve, max_gy=max(curve.max_gy, curve.dose_at(end)), min_gy=min(curve.min_gy, curve.dose_at(total - end))
     )
 
 

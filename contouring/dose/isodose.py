@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import count as count_from
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +31,8 @@ NEAREST = 0.02
 
 USUAL_PERCENTS = (105.0, 100.0, 95.0, 80.0, 50.0, 30.0)
 STEP_GY = 10.0
+MOST_STEPS = 20
+"""More lines than this are told apart by nobody; doses beside the sources of brachytherapy would have thousands."""
 
 COLOURS = (
     (253, 231, 37), (160, 218, 57), (74, 193, 109), (31, 161, 135), (39, 127, 142), (54, 92, 141), (70, 50, 126),
@@ -69,7 +72,7 @@ def percent_levels(prescription_gy: float, percents: Sequence[float] = USUAL_PER
 
 
 def step_levels(largest_gy: float, step_gy: float = STEP_GY) -> tuple[IsodoseLevel, ...]:
-    """Levels in Gy, evenly spaced up to the largest dose, from high to low.
+    """Levels in Gy, evenly spaced up to the largest dose, from high to low; 20 at most, else 2, 5, ... steps apart.
 
     Raises
     ------
@@ -78,6 +81,8 @@ def step_levels(largest_gy: float, step_gy: float = STEP_GY) -> tuple[IsodoseLev
     """
     if step_gy <= 0:
         raise MetricRefused("Isodose lines need a step above 0 Gy.")
+    wider = (m * 10**e for e in count_from(0) for m in (1, 2, 5))
+    step_gy *= next(n for n in wider if largest_gy / (step_gy * n) < MOST_STEPS + 1)
     count = int(np.floor(largest_gy / step_gy))
     return tuple(IsodoseLevel(f"ISO_{n * step_gy:g}Gy", n * step_gy) for n in range(count, 0, -1))
 

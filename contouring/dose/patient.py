@@ -1,5 +1,7 @@
 """Whether objects belong to one patient, without a word about who that is."""
 
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from pydicom.dataset import Dataset
@@ -7,7 +9,7 @@ from pydicom.dataset import Dataset
 from contouring.dose.errors import DifferentPatients
 from imaging.attributes import text
 
-__all__ = ["Patient", "check_one_patient", "patient_of"]
+__all__ = ["Patient", "check_one_patient", "have_other_names", "patient_of"]
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,21 @@ class Patient:
         if self.patient_id or other.patient_id:
             return self.patient_id == other.patient_id
         return bool(self.name) and self.name == other.name
+
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """The name in Latin, ideographic and phonetic letters, without case, blanks and empty parts."""
+        return tuple(re.sub(r"[\s^]+", "^", group).strip("^").casefold() for group in self.name.split("="))
+
+
+def have_other_names(patients: Sequence[Patient]) -> bool:
+    """Whether two names agree in no way of writing that both have; a name that is missing says nothing."""
+    for n, one in enumerate(patients):
+        for other in patients[n + 1 :]:
+            both = [(a, b) for a, b in zip(one.spellings, other.spellings, strict=False) if a and b]
+            if both and all(a != b for a, b in both):
+                return True
+    return False
 
 
 def patient_of(dataset: Dataset) -> Patient:

@@ -18,12 +18,12 @@ from contouring.dose.errors import (
 )
 from contouring.dose.volume import DoseFacts, DoseVolume
 from imaging.attributes import PARSER_FAULTS, numbers, text, whole
-from imaging.errors import MissingAttribute
+from imaging.errors import MissingAttribute, TruncatedFile
 from imaging.geometry import Grid
 from imaging.headers import read_header, read_whole
 from imaging.quiet import quiet_pydicom
 
-__all__ = ["read_rtdose"]
+__all__ = ["HIGH_GY", "read_rtdose", "volume_above_mm3"]
 
 ABSOLUTE_MM = 0.01
 """GridFrameOffsetVector holds absolute z where its first value is that of ImagePositionPatient within this."""
@@ -31,17 +31,32 @@ ABSOLUTE_MM = 0.01
 AXIAL_COSINE = 1 - 1e-4
 """Absolute offsets are z coordinates, which place planes only where the normal is z (PS3.3, C.8.8.3.2)."""
 
-LARGEST_GY = 1000.0
-LARGEST_EFFECTIVE_GY = 3000.0
-"""Doses above these come of a wrong scaling; an effective dose of few large fractions is several times the physical."""
+HIGH_GY = 1000.0
+HIGH_EFFECTIVE_GY = 3000.0
+"""Doses that are reached only beside the sources of brachytherapy; an effective dose of few large fractions is several
+times the physical."""
+
+MOST_HIGH_MM3 = 2000.0
+"""What sources can have about them: 100 seeds of 10 Gy at 10 mm have 1000 Gy within 1 mm, together 0.4 cm3. A wrong
+scaling fills more: 10 Gy, written in cGy as if it were Gy, in all but the smallest stereotactic fields."""
+
+LARGEST_GY = 50_000.0
+"""No voxel has this: on the surface of a source (0.4 mm) that gives 20 Gy at 20 mm it is 50,000 Gy."""
 
 PIXEL_KEYWORDS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
-def read_rtdose(source: Dataset | Path) -> DoseVolume:
+def read_rtdose(source: Dataset | Path, *, any_size: bool = False) -> DoseVolume:
     """The dose of an RTDOSE in gray, on its own grid.
 
     Planes may be unevenly spaced, in descending order and oblique; they are put in ascending order along their normal.
+
+    Parameters
+    ----------
+    source
+        Data set or file.
+    any_size
+        Takes doses that no treatment gives: for those that radgate has just computed.
 
     Raises
     ------
@@ -56,7 +71,7 @@ def read_rtdose(source: Dataset | Path) -> DoseVolume:
     MissingDoseScaling
         DoseGridScaling is absent or not positive.
     ImpossibleDose
-        It holds more than 1000 Gy, or 3000 Gy where it is an effective dose.
+        More than 2 cm3 hold more than 1000 Gy (3000 Gy where it is an effective dose), or a voxel more than 50,000 Gy.
     DoseGridRefused
         The planes cannot be placed: GridFrameOffsetVector is absent, too short, neither relative nor absolute, or
         absolute on oblique planes; or there is one plane only.
@@ -65,28 +80,58 @@ def read_rtdose(source: Dataset | Path) -> DoseVolume:
     DuplicatePlanes
         Two planes lie at one position.
     MissingAttribute
-        Position, orientation, spacing or size is absent.
+        Position, orientation, spacing, size or frame of reference is absent.
     UndecodableDose
         The pixels are damaged.
     """
-    if isinstance(source, Dataset):
-        dataset = source
-    else:
-        read_header(source)
-        dataset = read_whole(source)
+    dataset = source if isinstance(source, Dataset) else _read(source)
     with quiet_pydicom():
         _check_kind(dataset)
         scaling = _scaling(dataset)
         grid, order = _grid(dataset)
         stored = _stored(dataset, (len(order), grid.rows, grid.columns))
-        _check_size(dataset, stored, scaling)
     if not (order == np.arange(len(order))).all():
         stored = stored[order]
+    if not any_size:
+        _check_size(dataset, stored, grid, scaling)
     dose = np.empty(stored.shape, dtype=np.float32)
     for plane, values in zip(dose, stored, strict=True):
         # In double precision, plane by plane, which stays in the processor's cache.
         plane[:] = values * scaling
     return DoseVolume(dose, grid, _facts(dataset))
+
+
+def _read(file: Path) -> Dataset:
+    """The data set of a file.
+
+    Raises
+    ------
+    NotDicom
+        The file is no DICOM file.
+    TruncatedFile
+        The file ends before its pixels do.
+    NotADose
+        It has no pixels at all.
+    """
+    try:
+        read_header(file)
+    except TruncatedFile:
+        if not _lacks_pixels(file):
+            raise
+        raise NotADose(
+            "The RT dose has no grid of voxels: it holds a DVH or points alone, or was cut before its pixels; export "
+            "the dose as a volume."
+        ) from None
+    return read_whole(file)
+
+
+def _lacks_pixels(file: Path) -> bool:
+    """Whether an RT dose that ends early can be read to its end, and the pixels are just not there."""
+    try:
+        dataset = read_whole(file)
+    except (*PARSER_FAULTS, OSError):
+        return False
+    return text(dataset, "SOPClassUID") == RTDoseStorage and not any(k in dataset for k in PIXEL_KEYWORDS)
 
 
 def _check_kind(dataset: Dataset) -> None:
@@ -142,6 +187,13 @@ def _grid(dataset: Dataset) -> tuple[Grid, NDArray[np.intp]]:
     MissingAttribute
         Position, orientation, spacing or size is absent.
     """
+    frame = text(dataset, "FrameOfReferenceUID")
+    if not frame:
+        raise MissingAttribute(
+            "The dose names no frame of reference, so nothing says which image it lies on; export it again with its "
+            "FrameOfReferenceUID.",
+            keyword="FrameOfReferenceUID",
+        )
     frames = whole(dataset, "NumberOfFrames", 1)
     if frames < 2:
         raise DoseGridRefused("The dose has one plane only; export a volume of at least two planes.", frames=frames)
@@ -164,7 +216,7 @@ def _grid(dataset: Dataset) -> tuple[Grid, NDArray[np.intp]]:
         pixel_spacing_mm=(spacing[0], spacing[1]),
         rows=rows,
         columns=columns,
-        frame_of_reference_uid=text(dataset, "FrameOfReferenceUID"),
+        frame_of_reference_uid=frame,
     )
     return grid, order
 
@@ -224,23 +276,38 @@ def _stored(dataset: Dataset, shape: tuple[int, int, int]) -> NDArray[Any]:
     return stored
 
 
-def _check_size(dataset: Dataset, stored: NDArray[Any], scaling: float) -> None:
-    """Refuse doses that no treatment gives.
+def volume_above_mm3(dose: DoseVolume, limit_gy: float) -> float:
+    """Volume of the voxels with more than a dose, of either sign."""
+    counts = np.array([np.count_nonzero(np.abs(plane) > limit_gy) for plane in dose.dose_gy])
+    return _volume_mm3(dose.grid, counts)
+
+
+def _volume_mm3(grid: Grid, counts: NDArray[Any]) -> float:
+    thickness = np.abs(np.gradient(grid.plane_positions_mm))
+    return float((counts * thickness).sum() * grid.pixel_spacing_mm[0] * grid.pixel_spacing_mm[1])
+
+
+def _check_size(dataset: Dataset, stored: NDArray[Any], grid: Grid, scaling: float) -> None:
+    """Refuse doses that no treatment gives: of a wrong scaling, not those beside the sources of brachytherapy.
 
     Raises
     ------
     ImpossibleDose
-        A dose is larger than the limit of its type.
+        A voxel, or more of the volume than lies beside sources, has more than treatments give.
     """
     is_effective = text(dataset, "DoseType").strip().upper() == "EFFECTIVE"
-    limit = LARGEST_EFFECTIVE_GY if is_effective else LARGEST_GY
+    limit = HIGH_EFFECTIVE_GY if is_effective else HIGH_GY
     largest = max(abs(int(stored.max())), abs(int(stored.min()))) * scaling
-    if not largest <= limit:
+    if largest <= limit:
+        return
+    high = _volume_mm3(grid, np.array([np.count_nonzero(np.abs(plane * scaling) > limit) for plane in stored]))
+    if not largest <= LARGEST_GY or high > MOST_HIGH_MM3:
         raise ImpossibleDose(
-            f"The dose reaches {largest:.3g} Gy, and more than {limit:g} Gy comes of a wrong DoseGridScaling; "
-            "export the dose again.",
+            f"The dose reaches {largest:.3g} Gy and is above {limit:g} Gy in {high / 1000:.3g} cc, where brachytherapy "
+            f"stays below {LARGEST_GY:g} Gy and {MOST_HIGH_MM3 / 1000:g} cc; its DoseGridScaling is wrong, export the "
+            "dose again.",
             largest_gy=largest,
-            limit_gy=limit,
+            high_mm3=high,
         )
 
 

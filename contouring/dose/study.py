@@ -6,6 +6,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
+from contouring.dose.cautions import high_doses, other_names
 from contouring.dose.dvh import Dvh, dose_volume_histogram
 from contouring.dose.errors import RbeUnknown, UndeliveredFractions
 from contouring.dose.limits import Judged, LimitSet, Verdict, judge
@@ -34,10 +35,19 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class StructureTable:
-    """Histograms by name of the structure, and why some structures have none."""
+    """Histograms by name of the structure, why some structures have none, and what is odd about the objects.
+
+    Parameters
+    ----------
+    histograms, refused
+        By name.
+    warnings
+        Sentences about both.
+    """
 
     histograms: Mapping[str, Dvh]
     refused: Mapping[str, ContouringError]
+    warnings: tuple[str, ...] = ()
 
 
 def histograms(
@@ -69,7 +79,8 @@ def histograms(
     """
     dose = rtdose if isinstance(rtdose, DoseVolume) else read_rtdose(rtdose)
     dataset = open_structure_set(rtstruct)
-    check_one_patient(patient_of(dataset), patient_of(dose.facts.header))
+    patients = (patient_of(dataset), patient_of(dose.facts.header))
+    check_one_patient(*patients)
     found: dict[str, Dvh] = {}
     refused: dict[str, ContouringError] = {}
     for name, roi in named_rois(parse_structure_set(dataset).rois):
@@ -79,7 +90,7 @@ def histograms(
             found[name] = dose_volume_histogram(solid, dose, caps=caps)
         except ContouringError as reason:
             refused[name] = reason
-    return StructureTable(found, refused)
+    return StructureTable(found, refused, (*high_doses({"": dose}), *other_names(patients)))
 
 
 def verdicts_of(

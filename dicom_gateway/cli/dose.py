@@ -18,6 +18,7 @@ from dicom_gateway.cli.dose_print import (
     print_refused,
     print_sum,
     print_table,
+    print_warnings,
 )
 
 __all__ = ["app"]
@@ -74,7 +75,7 @@ def dvh(
     ]
     refused = [{"structure": n, "error": r.code, "message": r.message} for n, r in table.refused.items()]
     if as_json:
-        print_json({"structures": rows, "refused": refused})
+        print_json({"structures": rows, "refused": refused, "warnings": list(table.warnings)})
     else:
         shown = ["Dmean", "D95%", "D2%", "D0.03cc", *(metric or ())]
         print_table(
@@ -83,6 +84,7 @@ def dvh(
         )
         print_outside(rows)
         print_limits(rows)
+        print_warnings(table.warnings)
         print_refused(refused)
     if refused:
         raise typer.Exit(FOUND_SOMETHING)

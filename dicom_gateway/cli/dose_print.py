@@ -6,7 +6,16 @@ from typing import Any
 
 import typer
 
-__all__ = ["number", "print_json", "print_limits", "print_outside", "print_refused", "print_sum", "print_table"]
+__all__ = [
+    "number",
+    "print_json",
+    "print_limits",
+    "print_outside",
+    "print_refused",
+    "print_sum",
+    "print_table",
+    "print_warnings",
+]
 
 
 def number(value: float | None) -> str:
@@ -63,9 +72,14 @@ def print_sum(report: dict[str, Any]) -> None:
         ],
     )
     print_limits(report["structures"])
-    for warning in report["warnings"]:
-        typer.echo(warning, err=True)
+    print_warnings(report["warnings"])
     print_refused(report["refused"])
+
+
+def print_warnings(warnings: Sequence[str]) -> None:
+    """What a reader has to know first."""
+    for warning in warnings:
+        typer.echo(warning, err=True)
 
 
 def print_refused(refused: Sequence[dict[str, str]]) -> None:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydicom import dcmread
 from sqlalchemy import Engine, select
@@ -114,7 +114,7 @@ def make(job: DoseJob) -> None:
             yield
 
     rtstruct = dcmread(job.file(job.row.choice.structures))
-    language = "en" if job.settings.report.language == "en" else "zh"
+    language: Literal["zh", "en"] = "en" if job.settings.report.language == "en" else "zh"
     results = dose_results(found, reference, rtstruct, job.created_at, language=language, step=told)
     with told("page"):
         keep_page_data(job.pages, results.report, rtstruct)

@@ -26,7 +26,7 @@ DIFFERENCE_PATH = ((0.50, 0.17, 250.0), (0.75, 0.09, 245.0), (0.95, 0.0, 200.0),
 """Blue where the second dose is higher, orange where the first is, white where they are equal."""
 
 MOST_LEVELS = 10
-STEPS_GY = tuple(m * 10.0**e for e in range(-2, 4) for m in (1, 2, 5))
+STEPS_GY = tuple(m * 10.0**e for e in range(-2, 12) for m in (1, 2, 5))
 """Distances of isodose levels to choose from."""
 
 

@@ -47,6 +47,12 @@ WARNINGS_ZH = {
     ),
     r"Plans that no dose names: (\d+); they were not used\.": "{} 个计划未被任何剂量引用，未使用。",
     r"Alpha/beta was stated for structures that are not there: (.+)\.": "为不存在的结构填写了 α/β：{}。",
+    r"(?:Dose (.+)|The dose) reaches (\d+) Gy, and ([\d.]+) cc have more than (\d+) Gy, .+": (
+        "剂量 {} 高达 {} Gy，{} cc 超过 {} Gy，如近距离治疗源旁；若非近距离治疗，则 DoseGridScaling 有误。"
+    ),
+    r"The objects have one patient ID and different patient names; .+": (
+        "对象的患者编号相同而姓名不同；请确认属于同一患者。"
+    ),
     r"No registration was used: all doses lie in the frame of reference of the image\.": (
         "未使用配准：所有剂量均在影像的坐标系内。"
     ),

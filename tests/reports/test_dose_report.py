@@ -15,8 +15,8 @@ from pydicom import dcmread
 from pydicom.dataset import Dataset
 from pypdf import PdfReader
 
-from contouring.dose.assess import AssessOptions, warnings_of
 from contouring.dose.assessment import DoseAssessment
+from contouring.dose.cautions import warnings_of
 from contouring.dose.rtdose_read import read_rtdose
 from reports.codes import code
 from reports.dose import DoseReport, encode_dose, require_valid_dose, validate_dose
@@ -266,7 +266,7 @@ def test_every_warning_has_words(report: DoseReport) -> None:
     unknown = replace(
         report.assessment.courses[0], fractions=None, quality=None, transform_source="computed_deformable"
     )
-    said = warnings_of([unknown], report.assessment.structures, AssessOptions(limits=report.assessment.limit_sets))
+    said = warnings_of([unknown], report.assessment.structures, report.assessment.limit_sets)
 
     assert len(said) >= 3
     for warning in said:

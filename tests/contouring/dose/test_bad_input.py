@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import UID
 
 from contouring.dose.openkbp import export_case
+from contouring.dose.patient import Patient, have_other_names
 from dicom_gateway.cli.app import main
 from reports.dose.wording import warning_words
 from tests.contouring.dose.test_openkbp import collection
@@ -82,6 +83,9 @@ REFUSED: dict[str, tuple[Change, str]] = {
     "an effective dose": (set_values(DoseType="EFFECTIVE"), "physical doses"),
     "a dose of one fraction": (set_values(DoseSummationType="FRACTION"), "whole plan"),
     "another frame": (set_values(FrameOfReferenceUID="1.2.3.99"), "another frame"),
+    "no frame": (set_values(FrameOfReferenceUID=None), "names no frame of reference"),
+    "no pixels": (set_values(PixelData=None), "a DVH or points alone"),
+    "a scaling of one": (set_values(DoseGridScaling="1"), "DoseGridScaling is wrong"),
 }
 
 
@@ -283,3 +287,42 @@ def test_what_cannot_be_read_as_numbers_is_a_mistake_of_the_command(
     for wrong in (["--fractions", "35"], ["--fractions", "35,x"], ["--prescription", "70,-1"], ["--alpha-beta", "x"]):
         code, _ = said(summed(made, made / "second.dcm", *wrong), capsys, monkeypatch)
         assert code == 2
+
+
+def test_another_name_under_the_same_id_is_told(
+    made: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dose = dcmread(made / "second.dcm")
+    dose.PatientName = "Ou^Yang"
+    dose.save_as(tmp_path / "second.dcm")
+    commands = [
+        [*summed(made, tmp_path / "second.dcm"), "--json"],
+        ["dose", "dvh", str(made / "a" / "RTSTRUCT.dcm"), str(tmp_path / "second.dcm"), "--json"],
+    ]
+
+    for command in commands:
+        monkeypatch.setattr("sys.argv", ["radgate", *command])
+        with pytest.raises(SystemExit):
+            main()
+        warnings = json.loads(capsys.readouterr().out)["warnings"]
+
+        (told,) = (w for w in warnings if "different patient names" in w)
+        assert "Yang" not in told and warning_words(told)[0] != told
+
+
+@pytest.mark.parametrize(
+    ("names", "differ"),
+    [
+        (("Zhang^San", "ZHANG^SAN"), False),
+        (("Zhang^San=张^三", "Zhang San"), False),
+        (("Zhang^San=张^三", "=张^三"), False),
+        (("Zhang^San", ""), False),
+        (("Zhang^San", "=张^三"), False),
+        (("Zhang^San", "Zhang^San", "Li^Si"), True),
+        (("张^三", "李^四"), True),
+    ],
+)
+def test_names_differ_where_no_way_of_writing_agrees(names: tuple[str, ...], differ: bool) -> None:
+    patients = [Patient("1", "", "", name) for name in names]
+
+    assert have_other_names(patients) == differ

@@ -220,3 +220,28 @@ def test_a_shorter_reach_gives_narrower_bounds() -> None:
 
     assert bounds.high is not None and bounds.low is not None
     assert bounds.high.metric("D50%") - bounds.low.metric("D50%") == pytest.approx(0.8, abs=0.1)
+
+
+@pytest.mark.parametrize("fractions", [None, 5])
+def test_no_searched_dose_lies_above_what_the_dose_grids_hold(fractions: int | None) -> None:
+    # a peak within a large organ: the sub-voxels of the search are coarse, and steep beside the peak
+    organ = structure(sphere(30), 3.0, turn=TURNED)
+    transform = moved()
+    course = None if fractions is None else Course(fractions)
+    first = dose_of(linear((0, 0, 0), 20.0), grid_around(half_mm=(45, 48, 43)))
+    grid = grid_around((2.4, 2.0, 1.5), (46, 49, 44), frame=OTHER, centre=CENTRE + SHIFT)
+    second = dose_of(lambda p: 60 * np.exp(-((p - CENTRE - SHIFT - [5, 3, -4]) ** 2).sum(axis=1) / (2 * 7.0**2)), grid)
+    doses = [map_dose(first, FRAME, course=course), map_dose(second, FRAME, transform, course)]
+
+    bounds = found_bounds(organ, doses, there(organ, transform))
+
+    hottest = float(second.dose_gy.max())
+    largest = 20 + hottest if fractions is None else float(eqd2(20, 5, 3.0) + eqd2(hottest, 5, 3.0))
+    least = 20.0 if fractions is None else float(eqd2(20, 5, 3.0))
+    assert bounds.low is not None and bounds.high is not None and bounds.band_high is not None
+    for found in (bounds.low, bounds.high):
+        assert found.curve.ceiling_gy <= largest + 1e-6
+        assert found.curve.dose_gy[0] >= least - 1e-6
+        assert found.metric("D0.03cc") <= found.metric("Dmax")
+    assert bounds.high.metric("Dmean") > bounds.low.metric("Dmean")
+    assert bounds.band_high.metric("D0.03cc") <= bounds.band_high.metric("Dmax")

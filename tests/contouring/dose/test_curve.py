@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from contouring.contours import Contours
 from contouring.dose import DoseCurve, dose_volume_histogram, structure_of_contours, structure_of_region
@@ -177,3 +179,32 @@ def test_twisted_contours_are_refused() -> None:
 
     with pytest.raises(StructureRefused, match="parallel"):
         structure_of_contours(Contours.of([twisted]))
+
+
+sub_voxel = st.tuples(st.floats(0, 90), st.floats(0, 12), st.floats(0.05, 40), st.sampled_from([0.1, 0.5, 1.0]))
+
+
+@given(st.lists(sub_voxel, min_size=1, max_size=30))
+def test_no_dose_of_a_part_lies_beyond_maximum_and_minimum(sub_voxels: list[tuple[float, float, float, float]]) -> None:
+    values, halves, volumes, coverage = (np.array(column) for column in zip(*sub_voxels, strict=True))
+
+    curve = curve_of(values, halves, volumes * coverage, coverage, reach_gy=(0.0, 95.0))
+
+    part = min(30.0, curve.known_mm3)
+    for found in (curve, curve.scaled(1.7)):
+        assert found.max_gy >= found.dose_at(part) - 1e-9
+        assert found.min_gy <= found.dose_at(curve.known_mm3 - part) + 1e-9
+        assert found.dose_gy[0] - 1e-9 <= found.min_gy <= found.max_gy <= found.ceiling_gy + 1e-9
+        if curve.known_mm3 >= 30:
+            assert found.max_gy >= found.dose_to_cc(0.03) - 1e-9
+        # a share of more than one sub-voxel
+        assert curve.known_mm3 * 0.02 < part or found.max_gy >= found.dose_to_share(2) - 1e-9
+
+
+def test_coarse_sub_voxels_do_not_put_the_near_maximum_above_the_maximum() -> None:
+    # 20 mm3 each, 8 Gy from side to side: the hottest 0.03 cc are those between the centres
+    values = np.linspace(40, 60, 40)
+    curve = curve_of(values, np.full(40, 4.0), np.full(40, 20.0), np.ones(40), reach_gy=(35.0, 63.0))
+
+    assert float(values.max()) < curve.dose_to_cc(0.03) <= curve.max_gy <= 63.0
+    assert curve.min_gy <= curve.dose_at(curve.known_mm3 - 30) < float(values.min())

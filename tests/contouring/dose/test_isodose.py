@@ -114,6 +114,8 @@ def test_lines_lie_where_a_linear_dose_has_the_level() -> None:
 
 def test_levels_are_positive() -> None:
     assert [lv.name for lv in step_levels(34.0)] == ["ISO_30Gy", "ISO_20Gy", "ISO_10Gy"]
+    assert [len(step_levels(top)) for top in (209.0, 210.0, 4567.0, 49_999.0)] == [20, 10, 9, 9]
+    assert step_levels(4567.0)[0].name == "ISO_4500Gy"
     assert percent_levels(70.0, (95.0,))[0].dose_gy == pytest.approx(66.5)
     for wrong in ((0.0, (95.0,)), (70.0, (0.0,))):
         with pytest.raises(MetricRefused):

@@ -8,6 +8,7 @@ import pytest
 from pydicom.uid import RTPlanStorage
 
 from contouring.dose import read_rtdose
+from contouring.dose.cautions import high_doses
 from contouring.dose.errors import (
     DoseError,
     DoseGridRefused,
@@ -151,10 +152,49 @@ def test_doses_that_no_treatment_gives_are_refused(dose_type: str, limit_gy: flo
 
     ds.DoseGridScaling = f"{0.999 * limit_gy / largest:.9e}"
     assert read_rtdose(ds).dose_gy.max() == pytest.approx(0.999 * limit_gy)
-    for wrong in (f"{1.001 * limit_gy / largest:.9e}", "1"):
+    for wrong in (f"{1.5 * limit_gy / largest:.9e}", "1"):
         ds.DoseGridScaling = wrong
         with pytest.raises(ImpossibleDose, match="DoseGridScaling"):
             read_rtdose(ds)
+    assert read_rtdose(ds, any_size=True).dose_gy.max() > 50_000
+
+
+def test_hot_voxels_beside_sources_are_read_and_told() -> None:
+    # 14 Gy at 20 mm from each of three sources, by the inverse square of the distance, capped at the source's surface
+    grid = grid_around((3.0, 2.5, 2.2), (30, 32, 27))
+    sources = [CENTRE + at for at in ((2.0, 1.0, -3.0), (9.0, -4.0, 5.0), (-8.0, 6.0, 11.0))]
+
+    def dose(points: Any) -> Any:
+        return sum(14.0 * (20.0 / np.maximum(np.linalg.norm(points - s, axis=1), 0.45)) ** 2 for s in sources)
+
+    values = dose_of(dose, grid).dose_gy
+    assert values.max() > 1000
+    read = read_rtdose(dose_dataset(values, grid))
+
+    (said,) = high_doses({"A": read})
+    assert "brachytherapy" in said and f"{values.max():.0f} Gy" in said
+    assert high_doses({"": read_rtdose(made())}) == ()
+    # the same dose in cGy as if it were Gy: every voxel within 50 mm of a source is above 1000
+    with pytest.raises(ImpossibleDose, match="DoseGridScaling is wrong"):
+        read_rtdose(dose_dataset(100 * np.minimum(values, 400), grid))
+    # and a single voxel can be too hot for any source
+    values[3, 4, 5] = 51_000.0
+    with pytest.raises(ImpossibleDose):
+        read_rtdose(dose_dataset(values, grid))
+
+
+def test_a_file_without_pixels_is_no_cut_volume_for_certain(tmp_path: Path) -> None:
+    file = tmp_path / "dose.dcm"
+    made(PixelData=None).save_as(file, enforce_file_format=True)
+
+    with pytest.raises(NotADose, match="a DVH or points alone, or was cut"):
+        read_rtdose(file)
+
+
+@pytest.mark.parametrize("frame", [None, ""])
+def test_a_dose_without_a_frame_of_reference_is_refused_as_that(frame: str | None) -> None:
+    with pytest.raises(MissingAttribute, match="names no frame of reference"):
+        read_rtdose(made(FrameOfReferenceUID=frame))
 
 
 def test_every_refusal_is_a_dose_error() -> None:
