@@ -30,7 +30,7 @@ from dicom_gateway.flow.publish import publish
 from dicom_gateway.flow.steps import STEPS
 from dicom_gateway.flow.study_files import StudyFiles
 from dicom_gateway.flow.summary import scan_summary
-from dicom_gateway.flow.workflows import QUEUE, Attendance, begin
+from dicom_gateway.flow.workflows import QUEUE, Attendance, begin, cancel_other_versions
 from dicom_gateway.quality.holds import held, keep_hold, undone
 from dicom_gateway.route.facts import Facts
 from dicom_gateway.settings import Settings
@@ -329,7 +329,7 @@ def launch(engine: Engine, flow: Callable[[], StudyFlow], *, executor: str, vers
     executor
         Stable name of this worker; recovery looks for its own name only.
     version
-        Version of the code; work of another version is not recovered silently.
+        Version of the code; work of another version is broken off, to be begun anew.
     at_once
         Studies that are worked on at the same time.
     """
@@ -348,6 +348,7 @@ def launch(engine: Engine, flow: Callable[[], StudyFlow], *, executor: str, vers
     )
     built = flow()
     DBOS.launch()
+    cancel_other_versions(version, executor)
     DBOS.register_queue(QUEUE, worker_concurrency=at_once, polling_interval_sec=0.2)
     return built
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from dbos import DBOS, SetWorkflowID
 
-__all__ = ["BROKEN_OFF", "QUEUE", "Attendance", "begin"]
+__all__ = ["BROKEN_OFF", "QUEUE", "Attendance", "begin", "cancel_other_versions"]
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +33,21 @@ def begin(
         attempt += 1
     with SetWorkflowID(_attempt(name, attempt)):
         DBOS.enqueue_workflow(QUEUE, work, *arguments)
+
+
+def cancel_other_versions(version: str, executor: str) -> None:
+    """Break off what another version of the program left waiting or at work under this executor's name.
+
+    DBOS hands out the work of its own version only, since the steps of another may differ: after an upgrade nobody would
+    go on with it. Broken off, it is begun anew by whoever begins or looks after it.
+    """
+    for found in DBOS.list_workflows(
+        queue_name=QUEUE, status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
+    ):
+        is_ours = found.status == "ENQUEUED" or found.executor_id == executor
+        if found.app_version != version and is_ours:
+            log.warning("work of another version of the program is begun anew")
+            DBOS.cancel_workflow(found.workflow_id)
 
 
 class Attendance:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.exc import OperationalError
 
 from dicom_gateway.flow import durable, steps
@@ -58,18 +58,24 @@ def study_uid(settings: Settings, engine: Engine, tmp_path: Path) -> str:
     return str(receipts[0].study_uid)
 
 
-@pytest.fixture
-def flow(settings: Settings, engine: Engine) -> Iterator[StudyFlow]:
+def launched(settings: Settings, engine: Engine, version: str) -> StudyFlow:
+    """The flow of a program of some version."""
     tools = Tools({b.name: b for b in discover()}, run_bundle)
     store = Store.open(settings, engine)
-    built = launch(
+    return launch(
         engine,
-        lambda: StudyFlow(settings, engine, store, tools, lambda: None, name=settings.store.root.parent.name),
+        lambda: StudyFlow(
+            settings, engine, store, tools, lambda: None, name=f"{settings.store.root.parent.name} {version}"
+        ),
         executor="test",
-        version="test",
+        version=version,
         at_once=1,
     )
-    yield built
+
+
+@pytest.fixture
+def flow(settings: Settings, engine: Engine) -> Iterator[StudyFlow]:
+    yield launched(settings, engine, "test")
     shut_down()
 
 
@@ -280,3 +286,28 @@ def test_a_workflow_that_broke_off_starts_anew(
     flow.start(study_uid, 1)
 
     wait_for("the study", lambda: state_of(engine) == "DELIVERED", 120)
+
+
+@pytest.mark.parametrize("left", ["ENQUEUED", "PENDING"])
+def test_after_an_upgrade_what_was_waiting_or_at_work_is_begun_anew(
+    settings: Settings, engine: Engine, study_uid: str, left: str
+) -> None:
+    """The first version has no queue at work, and its row is made what kill -9 leaves."""
+    from dbos import DBOS
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(DBOS, "register_queue", lambda *_, **__: None)
+        launched(settings, engine, "0.1.0").start(study_uid, 1)
+    shut_down()
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE workflow_status SET status = :status, executor_id = 'test'"), {"status": left})
+
+    flow = launched(settings, engine, "0.2.0")
+    try:
+        flow.start(study_uid, 1)
+
+        wait_for("the study", lambda: state_of(engine) == "DELIVERED", 120)
+    finally:
+        shut_down()
+    with engine.connect() as connection:
+        assert len(connection.execute(select(tables.job.c.id)).all()) == 1
