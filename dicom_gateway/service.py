@@ -130,7 +130,13 @@ class Service:
                 quality.completed(study_uid)
 
         watcher = Watcher(store, engine, settings, on_complete=completed)
-        listener = Listener(settings, store, on_received=watcher.received, on_closed=watcher.closed)
+
+        def disconnected(association: str) -> None:
+            watcher.closed(association)
+            if settings.quality.live:
+                quality.closed(association)
+
+        listener = Listener(settings, store, on_received=watcher.received, on_closed=disconnected)
         listener.open()
         closing.callback(listener.stop)
         worker = Worker()
@@ -146,6 +152,7 @@ class Service:
             accepted_by(settings),
             load_aliases(settings.contour.aliases),
             accepted_by_nobody(settings),
+            settings.quality.profiles,
         )
         threading.Thread(target=warm, args=(worker, settings, tools), name="warm worker", daemon=True).start()
         flow = launch(

@@ -46,6 +46,7 @@ def run(
                 run_bundle,
                 names=load_aliases(settings.contour.aliases),
                 undelivered=accepted_by_nobody(settings),
+                profiles=settings.quality.profiles,
             ),
             journal,
             reading=journal.reading,

@@ -36,6 +36,8 @@ from dicom_gateway.route.facts import Facts
 from dicom_gateway.settings import Settings
 from dicom_gateway.store import tables
 from dicom_gateway.store.store import Store
+from imaging.series import Scan
+from qc.image.match import profile_of_sender
 
 __all__ = ["StudyFlow", "launch", "shut_down"]
 
@@ -206,6 +208,7 @@ class StudyFlow(DBOSConfiguredInstance):
                     earlier_result=lambda series, route: record.earlier_result(
                         self._engine, study_uid, version, series, route
                     ),
+                    sender_profile=lambda stack_id: self._sender_profile(scan, stack_id),
                 )
                 step.detail = decision.to_json()
         except Exception as error:  # the boundary of the step: counted, logged by code, shown as a state
@@ -222,6 +225,14 @@ class StudyFlow(DBOSConfiguredInstance):
         begun = record.keep_jobs(self._engine, plans)
         record.study_state(self._engine, study_uid, version, "RUNNING")
         return [replace(plan, created_at=begun[plan.id]).to_json() for plan in plans]
+
+    def _sender_profile(self, scan: Scan, stack_id: str) -> str:
+        """The profile that the board of image quality has used for the same series."""
+        stack = next(s for s in scan.stacks if s.id == stack_id)
+        rows = self._store.instances(series_uid=stack.series_instance_uid, origin="received")
+        sender = min(rows, key=lambda row: (row.received, row.sop_uid)).peer if rows else None
+        wanted = next((p.qc_profiles for p in self._settings.peers if p.aet == sender), ())
+        return profile_of_sender(self._settings.quality.profiles, wanted, stack.modality)
 
     def _step(self, name: str, plan_json: dict[str, Any], inputs: list[list[str]]) -> str:
         """Run one step of a job; the sentence of its failure, or nothing."""

@@ -38,6 +38,8 @@ class Tools:
         Names of structures, with the site's aliases.
     undelivered
         The form of objects that have no destination.
+    profiles
+        Files and folders with the site's profiles of image quality.
     """
 
     bundles: Mapping[str, Bundle]
@@ -45,6 +47,7 @@ class Tools:
     destinations: Mapping[str, Capability] = field(default_factory=dict)
     names: NameTable = field(default_factory=NameTable.default)
     undelivered: Capability = field(default_factory=Capability)
+    profiles: tuple[Path, ...] = ()
 
     def capabilities(self, names: Sequence[str]) -> tuple[Capability, ...]:
         """What the named destinations accept, each kind once; without a destination, what everybody accepts.

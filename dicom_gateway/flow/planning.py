@@ -28,12 +28,14 @@ def plan_jobs(
     input_digest: str,
     created_at: float,
     earlier_result: Callable[[str, str], Earlier] = lambda series_uid, route: Earlier(),
+    sender_profile: Callable[[str], str] = lambda stack_id: "auto",
 ) -> tuple[JobPlan, ...]:
     """The jobs of a study version, most urgent first.
 
     Routes that chose the same stack and agree in priority, profile, review and destinations make one job: their
     bundles become one result, so that a planning system gets the outline and the organs in one structure set.
-    `earlier_result` finds the result of an earlier version of the study by series and route.
+    `earlier_result` finds the result of an earlier version of the study by series and route; `sender_profile` the
+    protocol profile of what a stack's sender sends, for routes that leave it to image quality ("auto").
     """
     groups: dict[tuple[object, ...], list[Route]] = {}
     for choice in decision.choices:
@@ -44,6 +46,7 @@ def plan_jobs(
     for (stack, series_uid, *_), members in groups.items():
         names = "+".join(r.name for r in members)
         earlier = earlier_result(str(series_uid), names)
+        wanted = members[0].profile
         plans.append(
             JobPlan(
                 id=digest([study_uid, input_digest, stack, names]),
@@ -53,7 +56,7 @@ def plan_jobs(
                 series_uid=str(series_uid),
                 route=names,
                 bundles=tuple(r.bundle for r in members),
-                profile=members[0].profile,
+                profile=sender_profile(str(stack)) if wanted == "auto" else wanted,
                 deliver=members[0].destinations(destinations),
                 input_digest=input_digest,
                 created_at=created_at,

@@ -65,7 +65,13 @@ OUT_OF_RANGE = "Send a series within this range, or route it to another bundle."
 
 def grade(job: Job, step: Step) -> None:
     """Image quality: the verdict on the series; a refused geometry is judged by its headers."""
-    verdict = qc.image.check_series(job.stack.detached(), job.volume, profile=job.plan.profile, refusal=job.refusal)
+    verdict = qc.image.check_series(
+        job.stack.detached(),
+        job.volume,
+        profile=job.plan.profile,
+        refusal=job.refusal,
+        profile_folders=job.tools.profiles,
+    )
     step.detail = verdict.to_json()
     step.message = verdict.grade
     keep_json(job.folder / "qc.json", step.detail)

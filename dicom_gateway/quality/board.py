@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, or_, select
 
 from dicom_gateway.store.quality_tables import alert, hold, judged_series
-from dicom_gateway.store.tables import job, series, study
+from dicom_gateway.store.tables import job, series, step_log, study
 
 __all__ = ["Board", "SeriesView", "read_board", "read_series"]
 
@@ -38,6 +38,8 @@ class SeriesView:
     row: Row
     patient: Row
     alerts: Sequence[Row]
+    runs: Sequence[Row] = ()
+    """What the runs on this series were decided by: route, bundle, grade and profile_id."""
 
 
 def read_board(connection: Connection, day: date | None = None) -> Board:
@@ -69,6 +71,7 @@ def read_board(connection: Connection, day: date | None = None) -> Board:
                 judged_series.c.station,
                 judged_series.c.modality,
                 judged_series.c.planes,
+                judged_series.c.provisional,
                 judged_series.c.profile,
                 series.c.series_description,
             )
@@ -143,4 +146,21 @@ def read_series(connection: Connection, series_uid: str) -> SeriesView | None:
         {**row, "findings": findings_of(dict(row)), "not_judged": reason_of(dict(row))},
         dict(patient) if patient else {},
         [dict(a) for a in alerts],
+        _runs(connection, series_uid),
     )
+
+
+def _runs(connection: Connection, series_uid: str) -> list[dict[str, Any]]:
+    """The verdicts that runs on a series were decided by: a route may name another profile than the board has used."""
+    rows = connection.execute(
+        select(job.c.id, job.c.route, job.c.bundle, step_log.c.detail)
+        .join(step_log, (step_log.c.job_id == job.c.id) & (step_log.c.step == "qc"))
+        .where(job.c.series_uid == series_uid, step_log.c.detail.is_not(None))
+        .order_by(job.c.version, job.c.created, job.c.id, step_log.c.id)
+    )
+    newest = {
+        row.id: {"route": row.route, "bundle": row.bundle, **{k: row.detail[k] for k in ("grade", "profile_id")}}
+        for row in rows
+        if row.detail and "profile_id" in row.detail
+    }
+    return list(newest.values())

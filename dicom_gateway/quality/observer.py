@@ -35,6 +35,15 @@ PAUSE_S = 0.5
 AT_ONCE = 40
 """Most instances in one request, so that a fast sender's first fault is not told after its last image."""
 
+REST_S = 2.0
+"""Silence after which all that has come is judged as if it were all: the study is complete, or given up, much later."""
+
+REST_CONNECTED_S = 10.0
+"""The same while the sender keeps its connection: it may go on."""
+
+RHYTHM = 4.0
+"""A pause is none where the sender has made one a quarter as long before."""
+
 RETRY_S = 5.0
 MESSAGES_EVERY_S = 1.0
 MOST_TRIES = 3
@@ -53,6 +62,10 @@ class _Open:
     closing: bool = False
     tries: int = 0
     peer: str = ""
+    came: float = 0.0
+    longest_gap_s: float = 0.0
+    associations: set[str] = field(default_factory=set)
+    rested: bool = False
 
 
 class QualityObserver:
@@ -84,7 +97,8 @@ class QualityObserver:
         self._sender = sender
         self._worker = QualityWorker(settings.quality.profiles, store.root / "pictures", settings.quality)
         self._profiles = {peer.aet: peer.qc_profiles for peer in settings.peers}
-        self._inbox: deque[Receipt] = deque()
+        self._inbox: deque[tuple[float, Receipt | str]] = deque()
+        self._connected: set[str] = set()
         self._completed: deque[str] = deque()
         self._to_tell: deque[str] = deque()
         self._open: OrderedDict[str, _Open] = OrderedDict()
@@ -127,8 +141,13 @@ class QualityObserver:
     def received(self, receipt: Receipt) -> None:
         """Note an instance: one append, from the thread that stored it."""
         if receipt.origin == "received" and receipt.kind == "stored":
-            self._inbox.append(receipt)
+            self._inbox.append((time.monotonic(), receipt))
             self._wake.set()
+
+    def closed(self, association: str) -> None:
+        """Note that a sender has ended its connection: what it sent may be all."""
+        self._inbox.append((time.monotonic(), association))
+        self._wake.set()
 
     def completed(self, study_uid: str) -> None:
         """Note that a study is complete: its series get their final verdicts."""
@@ -174,13 +193,20 @@ class QualityObserver:
 
     def _pause(self) -> float:
         """Seconds until the next series may be looked at."""
-        waiting = [s.looked_at + PAUSE_S for s in self._open.values() if s.sent < len(s.files) or s.closing]
+        news = [s.looked_at + PAUSE_S for s in self._open.values() if s.sent < len(s.files) or s.closing]
+        waiting = [*news, *(due for s in self._open.values() if (due := self._rest_due(s)) is not None)]
         return max(0.0, min(waiting) - time.monotonic()) if waiting else RETRY_S
 
     def _take_in(self) -> None:
         while self._inbox:
-            receipt = self._inbox.popleft()
-            self._add(receipt.series_uid, receipt.study_uid, receipt.sha256, receipt.peer)
+            came, news = self._inbox.popleft()
+            if isinstance(news, str):
+                self._connected.discard(news)
+                continue
+            series = self._add(news.series_uid, news.study_uid, news.sha256, news.peer, came)
+            if news.association:
+                self._connected.add(news.association)
+                series.associations.add(news.association)
         while self._completed:
             study_uid = self._completed.popleft()
             for row in self._store.instances(study_uid=study_uid, origin="received"):
@@ -189,27 +215,39 @@ class QualityObserver:
                 if series.study_uid == study_uid:
                     series.closing = True
 
-    def _add(self, series_uid: str, study_uid: str, sha256: str, peer: str) -> None:
+    def _add(self, series_uid: str, study_uid: str, sha256: str, peer: str, came: float | None = None) -> _Open:
         series = self._open.setdefault(series_uid, _Open(study_uid, peer=peer))
         try:
             path = self._store.path(sha256)
         except GatewayError:
-            return
+            return series
         if path not in series.known:
+            came = time.monotonic() if came is None else came
+            series.longest_gap_s = max(series.longest_gap_s, came - series.came if series.came else 0.0)
+            series.came = came
+            series.rested = False
             series.known.add(path)
             series.files.append(path)
+        return series
+
+    def _rest_due(self, series: _Open) -> float | None:
+        """When a series that has come to rest is judged as a whole; None where that is done or not yet asked."""
+        if series.rested or series.closing or not series.files or series.sent < len(series.files):
+            return None
+        least = REST_CONNECTED_S if series.associations & self._connected else REST_S
+        return series.came + max(least, RHYTHM * series.longest_gap_s)
 
     def _look(self) -> None:
-        """One look at each series that has news and has rested."""
+        """One look at each series that has news, or has come to rest."""
         for uid, series in list(self._open.items()):
             if self._stopping:
                 return
             # A sender that is done is served before one that goes on, but the first word on a new series comes first.
             if series.looked_at and time.monotonic() - series.looked_at < PAUSE_S and not series.closing:
                 continue
-            if series.sent >= len(series.files) and not series.closing:
-                continue
-            self._look_at(uid, series)
+            due = self._rest_due(series)
+            if series.sent < len(series.files) or series.closing or (due is not None and due <= time.monotonic()):
+                self._look_at(uid, series)
 
     def _look_at(self, uid: str, series: _Open) -> None:
         try:
@@ -217,15 +255,18 @@ class QualityObserver:
                 for other in self._open.values():
                     other.sent = 0  # a new process knows nothing of any series
             part = series.files[series.sent : series.sent + AT_ONCE]
-            is_last = series.closing and series.sent + len(part) >= len(series.files)
+            is_all = series.sent + len(part) >= len(series.files)
+            is_last = series.closing and is_all
+            is_rest = not series.closing and not part
+            is_whole = is_last or is_rest
             request = {
-                "kind": "close" if is_last else "look",
+                "kind": "close" if is_last else "rest" if is_rest else "look",
                 "series": uid,
                 "files": [str(f) for f in part],
                 "profiles": self._profiles.get(series.peer, ()),
-                "context": [str(f) for f in self._context(uid, series.study_uid)] if is_last else [],
+                "context": [str(f) for f in self._context(uid, series.study_uid)] if is_whole else [],
             }
-            answer = self._worker.ask(request, REQUEST_S + (self._settings.phantom_timeout_s if is_last else 0.0))
+            answer = self._worker.ask(request, REQUEST_S + (self._settings.phantom_timeout_s if is_whole else 0.0))
         except QualityWorkerFailed as error:
             log.error("quality worker failed: %s", error.code)
             series.tries += 1
@@ -235,6 +276,7 @@ class QualityObserver:
                 self._open.pop(uid, None)
             return
         series.sent += len(part)
+        series.rested = is_rest
         series.looked_at = time.monotonic()
         if answer["kind"] == "judged":
             record.keep_judgement(self._engine, answer)

@@ -14,7 +14,20 @@ from dicom_gateway.store.quality_tables import alert, judged_series, point
 from dicom_gateway.store.tables import event
 from imaging.provenance import digest
 
-__all__ = ["Told", "acknowledge", "keep_judgement", "note_event", "pending_messages", "reject_series", "told"]
+__all__ = [
+    "ARRIVING",
+    "AT_REST",
+    "Told",
+    "acknowledge",
+    "keep_judgement",
+    "note_event",
+    "pending_messages",
+    "reject_series",
+    "told",
+]
+
+ARRIVING, AT_REST = 1, 2
+"""Why a word on a series is provisional: images are coming; or they came to rest, and the study is still waited for."""
 
 RANK = {"FAIL": 2, "WARN": 1, "PASS": 0, "NOT_EVALUABLE": -1}
 
@@ -43,7 +56,7 @@ def keep_judgement(engine: Engine, answer: Mapping[str, Any], *, now: float | No
         "serial": source["serial"],
         "profile": verdict["profile_id"],
         "grade": verdict["grade"],
-        "provisional": int(verdict["provisional"]),
+        "provisional": (AT_REST if answer.get("at_rest") else ARRIVING) if verdict["provisional"] else 0,
         "planes": answer["planes"],
         "verdict": verdict,
         "pictures": dict(answer["pictures"]),

@@ -27,16 +27,19 @@ from imaging.quiet import quiet_pydicom
 from imaging.series import scan
 from qc.image.inputs import text_of
 from qc.image.judgeable import is_secondary_capture
+from qc.image.match import profile_of_sender
 from qc.image.monitor import SeriesMonitor
 from qc.image.phantom import analyse_phantom, phantom_verdict, recognise_stack
 from qc.image.planar import read_planar
-from qc.image.profile import load_profiles
 from qc.image.registry import OTHER_MODALITIES, discover
 from qc.image.result import CheckResult, SeriesVerdict
 
 __all__ = ["Bench", "main"]
 
 log = logging.getLogger(__name__)
+
+FEWEST_AT_REST = 5
+"""Planes below which a pause says nothing of the series: its sender may be slow to begin."""
 
 
 class Bench:
@@ -58,9 +61,14 @@ class Bench:
         self._pictures = pictures
         self._open: dict[str, SeriesMonitor] = {}
         self._shown: dict[str, dict[str, tuple[str, str]]] = {}
+        self._whole: dict[str, tuple[tuple[list[Path], list[str]], SeriesVerdict]] = {}
 
     def answer(self, request: dict[str, Any]) -> dict[str, Any]:
-        """What is to be said to one request."""
+        """What is to be said to one request.
+
+        "look" has news of a series that arrives; "rest" asks for a word on all that has come, because nothing more
+        comes for now; "close" for the final one.
+        """
         series, files = request["series"], [Path(f) for f in request["files"]]
         started = perf_counter()
         if request["kind"] == "drop":
@@ -69,16 +77,20 @@ class Bench:
         images = [f for f in files if is_image(f)]
         if images and series not in self._open:
             modality = text(read_header(images[0]).dataset, "Modality")
-            self._open[series] = SeriesMonitor(
-                self._profile_of(modality, request.get("profiles", ())), profile_folders=self._profiles
-            )
+            profile = profile_of_sender(self._profiles, request.get("profiles", ()), modality)
+            self._open[series] = SeriesMonitor(profile, profile_folders=self._profiles)
         monitor = self._open.get(series)
         if monitor is None:
             return {"kind": "ignored", "series": series}
         for file in images:
             monitor.add(file)
-        is_final = request["kind"] == "close"
-        verdict = self._final(monitor, request["context"]) if is_final else monitor.provisional()
+        is_final, is_rest = request["kind"] == "close", request["kind"] == "rest"
+        if is_rest and 0 < monitor.planes < FEWEST_AT_REST:
+            return {"kind": "ignored", "series": series}
+        is_whole = is_final or is_rest
+        verdict = self._on_all(series, monitor, request["context"]) if is_whole else monitor.provisional()
+        if verdict is not None and is_rest:
+            verdict = verdict.as_provisional()
         if verdict is None:
             return {"kind": "ignored", "series": series}
         pictures = self._pictured(series, monitor, verdict)
@@ -88,11 +100,20 @@ class Bench:
             "kind": "judged",
             "series": series,
             "verdict": verdict.to_json(),
+            "at_rest": is_rest,
             "planes": monitor.planes or len(monitor.files),
             "pictures": pictures,
             "source": source_of(read_header(monitor.files[0]).dataset),
             "elapsed_s": round(perf_counter() - started, 3),
         }
+
+    def _on_all(self, series: str, monitor: SeriesMonitor, context: Sequence[str]) -> SeriesVerdict:
+        """The verdict on all that has come; made once where nothing came between a rest and the end."""
+        asked = (monitor.files, sorted(context))
+        kept = self._whole.get(series)
+        if kept is None or kept[0] != asked:
+            kept = self._whole[series] = (asked, self._final(monitor, context))
+        return kept[1]
 
     def _final(self, monitor: SeriesMonitor, context: Sequence[str]) -> SeriesVerdict:
         """The verdict of the checks of patients, or what a phantom measures where the series shows one."""
@@ -103,14 +124,10 @@ class Bench:
                 return phantom_verdict(analyse_phantom(stack, kind, **self._phantoms), verdict)
         return verdict
 
-    def _profile_of(self, modality: str, wanted: Sequence[str]) -> str:
-        """The first of the sender's profiles that is made for a modality, else "auto"."""
-        known = load_profiles(*self._profiles) if wanted else {}
-        return next((name for name in wanted if name in known and modality in known[name].match.modality), "auto")
-
     def _forget(self, series: str) -> None:
         self._open.pop(series, None)
         self._shown.pop(series, None)
+        self._whole.pop(series, None)
 
     def _pictured(self, series: str, monitor: SeriesMonitor, verdict: SeriesVerdict) -> dict[str, str]:
         """Pictures of the findings; one that is there stays until its check's grade changes or the series ends."""

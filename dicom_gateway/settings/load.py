@@ -294,17 +294,20 @@ def _check_quality(quality: Quality) -> None:
 
 
 def _check_profiles(settings: Settings) -> None:
-    """Refuse a profile that is not there, before the first series of that peer comes.
+    """Refuse a profile that is not there, before the first series of that peer or on that route comes.
 
     Raises
     ------
     SettingsError
-        A peer names an unknown one, or a file of the site breaks a rule.
+        A peer or a route names an unknown one, or a file of the site breaks a rule.
     """
     named = [
         (name, f"peer[{number}].qc_profiles[{place}]")
         for number, peer in enumerate(settings.peers)
         for place, name in enumerate(peer.qc_profiles)
+    ]
+    named += [
+        (r.profile, f"route[{number}].profile") for number, r in enumerate(settings.routes) if r.profile != "auto"
     ]
     if not named:
         return

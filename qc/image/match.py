@@ -1,13 +1,14 @@
 """Which profile fits a series: the most specific one that the headers support, else the base of its modality."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from qc.errors import AmbiguousProfile, UnknownProfile
 from qc.image.inputs import Inputs
-from qc.image.profile import Profile, profile_by_id
+from qc.image.profile import Profile, load_profiles, profile_by_id
 
-__all__ = ["Choice", "choose_profile", "fitting"]
+__all__ = ["Choice", "choose_profile", "fitting", "profile_of_sender"]
 
 FALLBACK = "any_base"
 """Profile of a modality that has no base of its own: it looks at geometry and headers only."""
@@ -47,6 +48,25 @@ def choose_profile(profiles: Mapping[str, Profile], inputs: Inputs, wanted: str 
     if best is None:
         return Choice(_base(profiles, inputs.modality), "base")
     return Choice(best, "matched")
+
+
+def profile_of_sender(folders: Sequence[Path], wanted: Sequence[str], modality: str) -> str:
+    """The first of a sender's profiles that is made for a modality; "auto" where none is.
+
+    Parameters
+    ----------
+    folders
+        Profiles of the site, besides the shipped ones.
+    wanted
+        Ids of profiles, as the settings name them for what a peer sends.
+
+    Raises
+    ------
+    ProfileInvalid
+        A profile file breaks a rule.
+    """
+    known = load_profiles(*folders) if wanted else {}
+    return next((name for name in wanted if name in known and modality in known[name].match.modality), "auto")
 
 
 def most_specific(profiles: Mapping[str, Profile], inputs: Inputs, intent: str = "") -> Profile | None:

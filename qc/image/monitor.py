@@ -138,8 +138,7 @@ class SeriesMonitor:
             today=self._today,
             profile_folders=self._folders,
         )
-        verdict = max(verdicts, key=lambda v: len(v.results))
-        return replace(verdict, provisional=True, results=tuple(replace(r, provisional=True) for r in verdict.results))
+        return max(verdicts, key=lambda v: len(v.results)).as_provisional()
 
     def close(self, context: Sequence[Path] = ()) -> SeriesVerdict:
         """The final verdict: every check at full resolution on all files; equal for every order of arrival.

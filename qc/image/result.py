@@ -254,6 +254,10 @@ class SeriesVerdict:
         """The same verdict without durations, so that two runs compare equal."""
         return replace(self, results=tuple(replace(r, elapsed_ms=0.0) for r in self.results))
 
+    def as_provisional(self) -> "SeriesVerdict":
+        """The same verdict on a series of which more may come."""
+        return replace(self, provisional=True, results=tuple(replace(r, provisional=True) for r in self.results))
+
     def to_json(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return {

@@ -12,19 +12,20 @@ from pydicom import dcmread
 from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import OperationalError
 
+from dicom_gateway.errors import SettingsError
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
 from dicom_gateway.flow.gating import held_reasons, holding, keep_release, stopped, word_for
 from dicom_gateway.flow.job import Tools
 from dicom_gateway.flow.journal import Journal
 from dicom_gateway.flow.local import process_folder
-from dicom_gateway.quality.board import read_board
+from dicom_gateway.quality.board import read_board, read_series
 from dicom_gateway.quality.gate import GateWord, decide
 from dicom_gateway.quality.holds import decide_hold, undone
 from dicom_gateway.route.rules import default_routes
-from dicom_gateway.settings import Settings
+from dicom_gateway.settings import Peer, Settings, load_settings
 from dicom_gateway.settings import Store as StoreSettings
 from dicom_gateway.store import Store, open_engine, tables
-from dicom_gateway.store.quality_tables import hold
+from dicom_gateway.store.quality_tables import hold, judged_series
 from imaging.testing.phantom import make_phantom, write_phantom
 from monai_bundles import Bundle, BundleError, QualityGate, discover, run_bundle
 from monai_bundles.gates import gates_of
@@ -184,6 +185,52 @@ def test_a_folder_is_refused_or_run_with_a_warning(
     assert (tmp_path / "out" / "sr.dcm").exists()  # a refusal is delivered as well
 
 
+# Which profile a run is decided by
+
+SITE = """
+id = "site_body"
+extends = "ct_base"
+[limits."gen.slice.thickness"]
+warn = [0.0, 0.1]
+fail = [0.0, 0.2]
+role = "gate"
+limit_source = "site"
+"""
+
+
+def qc_of(folder: Path, settings: Settings, profile: str, tools: Tools) -> Any:
+    routes = tuple(replace(r, profile=profile) for r in body_routes())
+    done = process_folder(folder / "ct", folder / "out", replace(settings, routes=routes), tools, Journal())
+    assert done.jobs[0].result is not None, done.jobs[0].reason
+    return done.jobs[0].result
+
+
+def test_a_route_may_name_a_profile_of_the_site(tmp_path: Path) -> None:
+    faulty_ct(tmp_path / "ct")
+    (tmp_path / "site.toml").write_text(SITE, encoding="utf-8")
+    gate = QualityGate("gen.slice.thickness", "WARN", "refuse")
+    tools = Tools({BODY: body(gate)}, run_bundle, profiles=(tmp_path / "site.toml",))
+
+    [refused] = qc_of(tmp_path, Settings(), "site_body", tools)["runs"]
+    [let_run] = qc_of(tmp_path, Settings(), "ct_base", tools)["runs"]
+
+    assert (refused["gate"], let_run["gate"]) == ("REFUSE", "RUN")
+
+
+def test_an_unknown_profile_of_a_route_is_refused_when_the_service_starts(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text(SITE, encoding="utf-8")
+    config = tmp_path / "radgate.toml"
+    route = '[[route]]\nname = "r"\npriority = 1\nbundle = "x"\nwhen.all = [{ tag = "Modality", equals = "CT" }]\n'
+    config.write_text(f'[quality]\nprofiles = ["site.toml"]\n{route}profile = "site_body"\n', encoding="utf-8")
+    assert load_settings(config).routes[0].profile == "site_body"
+    config.write_text(f'{route}profile = "site_body"\n', encoding="utf-8")
+
+    with pytest.raises(SettingsError, match="site_body") as caught:
+        load_settings(config)
+
+    assert caught.value.fields["key"] == "route[0].profile"
+
+
 def test_a_folder_that_is_held_writes_nothing_and_says_why(tmp_path: Path) -> None:
     faulty_ct(tmp_path / "ct")
     settings = replace(Settings(), routes=body_routes())
@@ -197,7 +244,7 @@ def test_a_folder_that_is_held_writes_nothing_and_says_why(tmp_path: Path) -> No
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
     store = StoreSettings(root=tmp_path / "store", low_free=0.0, floor_free=0.0)
-    return replace(Settings(), store=store, routes=body_routes())
+    return replace(Settings(), store=store, routes=body_routes(), peers=(Peer("CT1", qc_profiles=("mg", "ct_head")),))
 
 
 @pytest.fixture
@@ -281,6 +328,41 @@ def test_a_released_job_that_a_full_disk_stopped_is_taken_up_again(
 
     wait_for("the end", lambda: state_of(engine) == "DELIVERED", 120)
     assert undone(engine) == []
+
+
+def test_the_gate_takes_the_profile_that_the_board_takes_for_this_sender_and_the_page_names_another(
+    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path
+) -> None:
+    waiting = hold_one(flow, settings, engine, tmp_path)
+
+    with engine.begin() as connection:
+        keep_row(connection, waiting)
+        view = read_series(connection, waiting["series_uid"])
+
+    assert waiting["plan"]["profile"] == "ct_head"
+    assert view is not None and view.row["profile"] == "ct_base"
+    assert [(r["bundle"], r["profile_id"], r["grade"]) for r in view.runs] == [(BODY, "ct_head", "PASS")]
+
+
+def keep_row(connection: Any, waiting: dict[str, Any]) -> None:
+    """The series as the board has it, under another profile."""
+    connection.execute(
+        insert(judged_series).values(
+            series_uid=waiting["series_uid"],
+            study_uid=waiting["study_uid"],
+            modality="CT",
+            station="CT1",
+            serial="",
+            profile="ct_base",
+            grade="PASS",
+            provisional=0,
+            planes=96,
+            verdict=verdict(),
+            pictures={},
+            opened=1.0,
+            changed=1.0,
+        )
+    )
 
 
 def hold_one(flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path) -> dict[str, Any]:

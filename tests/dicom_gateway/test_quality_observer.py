@@ -21,7 +21,7 @@ from sqlalchemy import Engine, select
 from dicom_gateway.quality import QualityObserver
 from dicom_gateway.quality.board import read_board, read_series
 from dicom_gateway.quality.messages import message_of, send
-from dicom_gateway.quality.record import Told, acknowledge, keep_judgement, reject_series
+from dicom_gateway.quality.record import ARRIVING, AT_REST, Told, acknowledge, keep_judgement, reject_series
 from dicom_gateway.quality.worker_process import Bench
 from dicom_gateway.settings import Peer, Quality, Settings
 from dicom_gateway.store import Store, tables
@@ -35,17 +35,20 @@ from tests.qc.pets import PET_CHEST, pet_ct
 from tests.synthetic.phantoms import Phantom, phantom_description
 from tests.synthetic.series import CHINESE_NAME, SeriesDescription, series_datasets, write_datasets
 
+ON_BOARD_S = 5.0
+"""Longest time from the instance that shows a fault to the board (issue of image quality)."""
+
 
 def ct(description: SeriesDescription = TRUNK, *, planes: int = 12, **body: Any) -> list[Dataset]:
     d = replace(description, planes=planes, intercept=0.0, attributes=(("SeriesDescription", "定位"),))
     return series_datasets(replace(d, pixels=Body(**body).values(d.grid())))
 
 
-def stored(store: Store, datasets: list[Dataset]) -> None:
+def stored(store: Store, datasets: list[Dataset], association: str = "") -> None:
     for dataset in datasets:
         buffer = BytesIO()
         dataset.save_as(buffer, enforce_file_format=True)
-        assert store.receive(buffer.getvalue(), peer="CT1").kind == "stored"
+        assert store.receive(buffer.getvalue(), peer="CT1", association=association).kind == "stored"
 
 
 @contextmanager
@@ -135,6 +138,83 @@ def test_what_an_earlier_run_left_open_is_taken_up(settings: Settings, engine: E
 
     with observing(settings, engine, store):
         assert wait_for("the verdict", series_of(engine, lambda r: r.closed is not None), 30).grade == "PASS"
+
+
+def mixed_up(datasets: list[Dataset]) -> list[Dataset]:
+    """In the order of their names, as a folder is sent: 1, 10, 11, ..., 2, 20."""
+    return [datasets[n] for n in sorted(range(len(datasets)), key=str)]
+
+
+def missing_of(row: Any) -> Any:
+    return next((r for r in row.verdict["results"] if r["check_id"] == "gen.geometry.missing"), None)
+
+
+def test_a_gap_in_images_that_came_mixed_up_is_told_when_their_sender_rests_and_withdrawn_when_it_is_filled(
+    settings: Settings, engine: Engine, store: Store
+) -> None:
+    datasets = ct(planes=24)
+    sent = mixed_up([d for n, d in enumerate(datasets) if n not in {11, 12}])
+    with observing(settings, engine, store) as observer:
+        wait_for("the process", lambda: observer.worker_pid, 30)
+        stored(store, sent)
+        last = time.time()
+        at_rest = wait_for("a word at rest", series_of(engine, lambda r: r.provisional == AT_REST), 30)
+        found = [a for a in rows(engine, alert) if a.cause == "transfer"]
+        stored(store, datasets[11:13])
+        wait_for("more", series_of(engine, lambda r: r.planes == 24 and r.provisional == AT_REST), 30)
+        [filled] = [a for a in rows(engine, alert) if a.cause == "transfer"]
+
+    assert missing_of(at_rest)["value"] == 2 and at_rest.closed is None
+    assert at_rest.verdict["provisional"] and all(r["provisional"] for r in at_rest.verdict["results"])
+    assert [(a.state, a.grade) for a in found] == [("open", "FAIL")]
+    assert found[0].first_seen - last < ON_BOARD_S
+    assert filled.state == "withdrawn"
+
+
+def test_a_sender_that_keeps_its_connection_is_not_at_rest(
+    settings: Settings, engine: Engine, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicom_gateway.quality.observer.REST_S", 0.3)
+    with observing(settings, engine, store) as observer:
+        wait_for("the process", lambda: observer.worker_pid, 30)
+        stored(store, ct(planes=8), association="a1")
+        wait_for("a word", series_of(engine, lambda r: r.planes == 8), 30)
+        time.sleep(1.5)
+        [connected] = rows(engine, judged_series)
+        observer.closed("a1")
+        wait_for("a word at rest", series_of(engine, lambda r: r.provisional == AT_REST), 30)
+
+    assert connected.provisional == ARRIVING
+
+
+def test_a_verdict_at_rest_becomes_the_final_one_without_a_second_look_and_a_few_planes_have_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = write_datasets(tmp_path, ct(planes=8))
+    looks: list[int] = []
+    judge = Bench._final
+
+    def counted(bench: Bench, monitor: Any, context: Any) -> Any:
+        looks.append(monitor.planes)
+        return judge(bench, monitor, context)
+
+    monkeypatch.setattr(Bench, "_final", counted)
+    bench = Bench([], tmp_path / "pictures")
+    (tmp_path / "pictures").mkdir()
+
+    def say(kind: str, *new: Path) -> dict[str, Any]:
+        return bench.answer({"kind": kind, "series": "1.2", "files": [str(f) for f in new], "context": []})
+
+    say("look", *files[:4])
+    few = say("rest")
+    say("look", *files[4:7])
+    rest, again, more, final = say("rest"), say("rest"), say("look", files[7]), say("close")
+
+    assert few["kind"] == "ignored"
+    assert rest["at_rest"] and not more["at_rest"] and not final["at_rest"]
+    assert rest["verdict"] == again["verdict"] and rest["verdict"]["provisional"]
+    assert not final["verdict"]["provisional"] and final["planes"] == 8
+    assert looks == [7, 8]
 
 
 def test_objects_that_are_no_images_are_left_alone(settings: Settings, engine: Engine, store: Store) -> None:
