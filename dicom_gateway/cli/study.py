@@ -29,6 +29,8 @@ def complete(
     from dicom_gateway.cli.sources import index_of
     from dicom_gateway.complete import force_complete
 
+    if not reason.strip():
+        raise typer.BadParameter("Say why; the record keeps it.", param_hint="--reason")
     _, engine = index_of(config)
     try:
         force_complete(engine, study_uid, reason, time.time())

@@ -46,7 +46,7 @@ class Forced:
 
     event_id: int
     study_uid: str
-    time: float
+    version: int
     reason: str
 
 
@@ -124,18 +124,18 @@ def force_complete(engine: Engine, study_uid: str, reason: str, now: float) -> N
             raise NotReceiving(f"No study {study_uid} has been received; check the Study Instance UID.")
         if last["state"] != "RECEIVING":
             raise NotReceiving(f"Study {study_uid} is decided already ({last['state']}); nothing has to be forced.")
-        _note(connection, FORCE_EVENT, study_uid, now, {"reason": reason})
+        _note(connection, FORCE_EVENT, study_uid, now, {"version": last["version"], "reason": reason})
 
 
 def forced_since(engine: Engine, event_id: int) -> list[Forced]:
     """What people forced after an event, oldest first."""
     with engine.connect() as connection:
         rows = connection.execute(
-            select(event.c.id, event.c.study_uid, event.c.time, event.c.detail)
+            select(event.c.id, event.c.study_uid, event.c.detail)
             .where(event.c.id > event_id, event.c.kind == FORCE_EVENT)
             .order_by(event.c.id)
         )
-        return [Forced(row.id, row.study_uid, row.time, str(row.detail.get("reason", ""))) for row in rows]
+        return [Forced(row.id, row.study_uid, row.detail.get("version", 0), row.detail["reason"]) for row in rows]
 
 
 def is_decided(engine: Engine, study_uid: str, digest: str) -> bool:

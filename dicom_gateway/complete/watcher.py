@@ -186,8 +186,8 @@ class Watcher:
         for forced in forced_since(self._engine, self._last_event):
             self._last_event = forced.event_id
             study = self._studies.get(forced.study_uid)
-            if study is not None and forced.time >= study.version.opened:
-                study.forced = forced.reason or "no reason given"
+            if study is not None and forced.version == study.version.version:
+                study.forced = forced.reason
                 study.wake_at = 0.0
 
     def _look(self) -> None:

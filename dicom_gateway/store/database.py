@@ -30,7 +30,7 @@ def database_url(settings: Settings) -> str:
 
 
 def open_engine(settings: Settings) -> Engine:
-    """An engine for the index, with all tables there.
+    """An engine for the index, with all tables there; its errors do not repeat what was to be written.
 
     Raises
     ------
@@ -41,10 +41,11 @@ def open_engine(settings: Settings) -> Engine:
     try:
         if url.startswith("sqlite"):
             settings.store.root.mkdir(parents=True, exist_ok=True)
-            engine = create_engine(url, connect_args={"timeout": BUSY_TIMEOUT_S, "check_same_thread": False})
+            arguments = {"timeout": BUSY_TIMEOUT_S, "check_same_thread": False}
+            engine = create_engine(url, connect_args=arguments, hide_parameters=True)
             event.listen(engine, "connect", _tune_sqlite)
         else:
-            engine = create_engine(url, pool_pre_ping=True)
+            engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
         metadata.create_all(engine)
     except (SQLAlchemyError, OSError) as error:
         raise StoreUnavailable(

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from dicom_gateway.cli.app import app
 from dicom_gateway.complete import Watcher
@@ -16,10 +16,16 @@ from tests.dicom_gateway.making import STUDY, ct_slice, file_of
 CONFIG = "[store]\nroot = 'store'\nlow_free = 0.0\nfloor_free = 0.0\n[complete]\nquiet_s = 600\nmax_wait_s = 900\n"
 
 
+def invoke(config: Path, reason: str) -> Result:
+    return CliRunner().invoke(app, ["study", "complete", STUDY, "--config", str(config), "--reason", reason])
+
+
 def complete(config: Path) -> None:
-    """Call the command; what it raises comes out."""
-    arguments = ["study", "complete", STUDY, "--config", str(config), "--reason", "scanner broke down"]
-    outcome = CliRunner().invoke(app, arguments)
+    """Call the command with a clock that was set back by a minute; what it raises comes out."""
+    now = time.time()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "time", lambda: now - 60)
+        outcome = invoke(config, "scanner broke down")
     if outcome.exception is not None:
         raise outcome.exception
 
@@ -54,3 +60,13 @@ def test_a_study_that_waits_is_taken_as_complete(tmp_path: Path) -> None:
         watcher.stop()
         engine.dispose()
     assert told == [(STUDY, 1)]
+
+
+def test_a_reason_must_be_given(tmp_path: Path) -> None:
+    config = tmp_path / "radgate.toml"
+    config.write_text(CONFIG, encoding="utf-8")
+
+    outcome = invoke(config, " ")
+
+    assert outcome.exit_code == 2
+    assert "Say why" in outcome.output

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
+from sqlalchemy.exc import DBAPIError
 
 from dicom_gateway.errors import StoreFull, StoreUnavailable, UnknownObject
 from dicom_gateway.store import Receipt, Store, open_engine
@@ -289,6 +290,14 @@ def in_threads(count: int, work: Callable[[int], None]) -> None:
         thread.start()
     for thread in threads:
         thread.join()
+
+
+def test_an_error_of_the_database_does_not_repeat_what_was_to_be_written(engine: Engine) -> None:
+    with pytest.raises(DBAPIError) as met, engine.begin() as connection:
+        connection.execute(text("INSERT INTO nowhere VALUES (:name)"), {"name": "Zhang^San"})
+
+    assert "nowhere" in str(met.value)
+    assert "Zhang" not in str(met.value)
 
 
 def test_many_writers_lose_nothing_and_share_commits(store: Store, engine: Engine) -> None:
