@@ -30,8 +30,9 @@ from reports.dose.curves import structure_curves
 from reports.dose.layers import scale_end_gy
 from reports.dose.report import DoseReport
 from reports.dose.section import Overlay, overlay_of
+from reports.dose.sentences import sentence_words
 from reports.dose.table import colour_of
-from reports.dose.wording import FLAG_WORDS, STATUS_WORDS, course_words, warning_words
+from reports.dose.wording import FLAG_WORDS, JUDGED_WORDS, STATUS_WORDS, course_words, warning_words
 from reports.planes import Plane, display_planes, window_of
 
 __all__ = ["first_slice", "keep_page_data", "open_ahead", "slice_bytes"]
@@ -39,6 +40,9 @@ __all__ = ["first_slice", "keep_page_data", "open_ahead", "slice_bytes"]
 PLANES = ("axial", "coronal", "sagittal")
 SHOWN_SHARE, MARGIN_MM = 0.1, 25.0
 """A picture opens on where the dose reaches this share of its maximum, with this much around it."""
+
+NOTES = frozenset({"alpha_beta_is_default", "not_converged"})
+"""Flags that most structures have and that change no verdict: a mark for them would hide the others."""
 
 AREA_TYPES = frozenset({"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"})
 
@@ -223,7 +227,7 @@ def _page(report: DoseReport, overlay: Overlay) -> dict[str, Any]:
                 "letter": c.letter,
                 "label": c.label,
                 "fractions": c.fractions,
-                "words": dict(zip(("zh", "en"), course_words(c), strict=True)),
+                "words": _pair(course_words(c)),
             }
             for c in found.courses
         ],
@@ -236,23 +240,36 @@ def _page(report: DoseReport, overlay: Overlay) -> dict[str, Any]:
                 "is_stated": s.alpha_beta.is_stated,
                 "outline": [o.name for o in report.outlines].index(s.name) if s.name in outlined else None,
                 "volume_cc": s.physical.volume_cc,
-                "flags": [dict(zip(("zh", "en"), FLAG_WORDS[f], strict=True)) for f in s.flags],
+                "flags": [_pair(FLAG_WORDS[f]) | {"is_note": f in NOTES} for f in s.flags],
             }
             for n, s in enumerate(found.structures)
         ],
         "curves": [c.to_json() for c in structure_curves(found)],
         "table": report.table.to_json(),
-        "status_words": {k: dict(zip(("zh", "en"), v, strict=True)) for k, v in STATUS_WORDS.items()},
+        "status_words": {k: _pair(v) for k, v in STATUS_WORDS.items()},
+        "judged_words": {k: _pair(v) for k, v in JUDGED_WORDS.items()},
+        "reason_words": {text: _pair(sentence_words(text)) for text in _reasons(report)},
         "scales": {
             "dose": {"low": 0.0, "high": end, "levels": list(nice_levels(end))},
             "difference": {"low": -differences, "high": differences,
                            "levels": [*(-v for v in nice_levels(differences)[::-1]), *nice_levels(differences)]},
         },
         "colours": {"dose": table_of(DOSE).tolist(), "difference": table_of(DIFFERENCE).tolist()},
-        "warnings": [dict(zip(("zh", "en"), warning_words(w), strict=True)) for w in found.warnings],
+        "warnings": [_pair(warning_words(w)) for w in found.warnings],
         "refused": [{"structure": name, "message": reason.message} for name, reason in found.refused.items()],
         "has_eqd2": found.has_eqd2,
     }  # fmt: skip
+
+
+def _pair(words: tuple[str, str]) -> dict[str, str]:
+    return dict(zip(("zh", "en"), words, strict=True))
+
+
+def _reasons(report: DoseReport) -> list[str]:
+    """Every sentence that says why there is no number, no verdict or no structure."""
+    table = report.table
+    found = {e.reason for row in table.rows for e in row.entries().values()} | {row.reason for row in table.limits}
+    return sorted((found | {reason.message for reason in report.assessment.refused.values()}) - {""})
 
 
 def _difference_end_gy(report: DoseReport) -> float:

@@ -1,6 +1,7 @@
 """The dose pages: the list, the viewer with its slices, and the forms by which people ask for sums."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,7 @@ from dicom_gateway.web.acting import check_form
 from dicom_gateway.web.dose_view import DoseView, list_rows, read_dose
 from dicom_gateway.web.site import Site
 from dicom_gateway.web.texts import translator
+from reports.dose.sentences import sentence_words
 
 __all__ = ["dose_routes"]
 
@@ -38,7 +40,7 @@ def dose_routes(site: Site) -> APIRouter:
 
     @api.get("/dose")
     def dose_list(request: Request) -> HTMLResponse:
-        return site.page(request, "dose_list.html", here="dose", rows=list_rows(site))
+        return site.page(request, "dose_list.html", here="dose", rows=list_rows(site), said=_said(site, request))
 
     @api.get("/dose/{study_uid}")
     def dose_page(request: Request, study_uid: str, sum: str = "") -> HTMLResponse:  # noqa: A002 - the parameter's name
@@ -128,11 +130,18 @@ def _page(
     can_run = site.start_dose is not None
     folder = pages_folder(site.settings, view.shown.id) if view.shown is not None and view.shown.is_finished else None
     shown = {"view": view, "problem": problem, "can_run": can_run, "first": first_slice(folder) if folder else None}
+    shown["said"] = _said(site, request)
     page = site.page(request, "dose.html", status, here="dose", **shown)
     if folder is not None:
         # while the browser reads the page, the server opens what it will ask for next
         page.background = BackgroundTask(open_ahead, folder)
     return page
+
+
+def _said(site: Site, request: Request) -> Callable[[str], str]:
+    """Sentences of refusals in the reader's language."""
+    chinese = site.language(request) == "zh"
+    return lambda text: sentence_words(text or "")[0 if chinese else 1]
 
 
 def _row(site: Site, study_uid: str, sum_id: str) -> record.DoseRow:

@@ -10,6 +10,7 @@ from contouring.dose.limits import sites
 from dicom_gateway.dose.candidates import PatientDoses, doses_of
 from dicom_gateway.dose.record import DoseRow, rows_of_studies
 from dicom_gateway.store.tables import delivery, encoded_object, study
+from dicom_gateway.web.pages import dicom_date
 from dicom_gateway.web.site import Site
 
 __all__ = ["DoseView", "list_rows", "read_dose"]
@@ -36,8 +37,14 @@ class DoseView:
         return dose.label if dose is not None and dose.label else "—"
 
     def names(self, row: DoseRow) -> str:
-        """What to call a sum."""
-        return " + ".join(self.label(uid) for uid in row.choice.doses)
+        """What to call a sum; with the dates of the doses where they have one name."""
+        labels = [self.label(uid) for uid in row.choice.doses]
+        if len(set(labels)) < len(labels):
+            labels = [
+                f"{label} ({dicom_date(dose.date[0])})" if (dose := self.patient.dose(uid)) and dose.date[0] else label
+                for label, uid in zip(labels, row.choice.doses, strict=True)
+            ]
+        return " + ".join(labels)
 
 
 def read_dose(site: Site, study_uid: str, sum_id: str = "") -> DoseView | None:

@@ -13,8 +13,9 @@ from reports.document.typeset import lines_of, width_pt
 from reports.dose.curves import structure_curves
 from reports.dose.dvh_plot import dark, dvh_section
 from reports.dose.report import DoseReport
+from reports.dose.sentences import sentence_words
 from reports.dose.table import Entry, TableRow, colour_of
-from reports.dose.wording import FLAG_WORDS, STATUS_WORDS, TITLE, course_words, warning_words
+from reports.dose.wording import FLAG_WORDS, JUDGED_WORDS, STATUS_WORDS, TITLE, course_words, warning_words
 from reports.parts import StudyRef
 from reports.study import display_date, display_name, display_sex, study_ref
 from reports.wording import REVIEW_SENTENCE, radgate_version
@@ -105,7 +106,7 @@ def _head(sheets: Sheets, report: DoseReport, study: StudyRef) -> None:
 
 def _warnings(sheets: Sheets, found: DoseAssessment) -> None:
     warned = ["  ".join(warning_words(w)) for w in found.warnings]
-    refused = [f"{name}: {reason.message}" for name, reason in found.refused.items()]
+    refused = [f"{name}: {_both(reason.message, '  ')}" for name, reason in found.refused.items()]
     flagged = [f"{s.name}: {_flags(s)}" for s in found.structures if s.flags and set(s.flags) != {"qualitative"}]
     lines = [
         line for text in (*warned, *refused, *flagged) for line in lines_of(text, SMALL_PT + 0.5, sheets.width - 28, 3)
@@ -121,6 +122,11 @@ def _warnings(sheets: Sheets, found: DoseAssessment) -> None:
         sheets.rectangle(MARGIN_PT, sheets.y, 4, height, STATUS_INK["near"])
         for number, line in enumerate(part):
             sheets.text_at(MARGIN_PT + 14, sheets.y + height - 14 - 11.5 * number, line, SMALL_PT + 0.5)
+
+
+def _both(sentence: str, between: str = "\n") -> str:
+    """A sentence in both languages; once where it has one."""
+    return between.join(dict.fromkeys(sentence_words(sentence)))
 
 
 def _flags(structure: StructureAssessment) -> str:
@@ -140,12 +146,12 @@ def _limits(sheets: Sheets, report: DoseReport) -> None:
             Cell(row.structure, bold=True),
             Cell(row.text),
             Cell(f"{row.found.text} {row.found.unit}".strip() if row.found.value is not None else "—", right=True),
-            Cell(row.judged_on, MUTED),
+            Cell("\n".join(dict.fromkeys(JUDGED_WORDS[row.judged_on])), MUTED),
             Cell(f"{zh} {en}", STATUS_INK[row.status], bold=True),
-            Cell((row.reason or row.limit_set) + verified, MUTED),
+            Cell((_both(row.reason) or row.limit_set) + verified, MUTED),
         ])
-    heads = ("结构 Structure", "限值 Limit", "实测 Found", "依据 On", "判定 Verdict", "说明 Note")
-    sheets.table([Cell(t, right=t.startswith("实测")) for t in heads], rows, (20, 20, 13, 11, 17, 30))
+    heads = ("结构 Structure", "限值 Limit", "数值 Found", "依据 On", "判定 Verdict", "说明 Note")
+    sheets.table([Cell(t, right=t.startswith("数值")) for t in heads], rows, (20, 20, 13, 11, 17, 30))
 
 
 def _table(sheets: Sheets, report: DoseReport) -> None:

@@ -4,7 +4,7 @@ import re
 
 from contouring.dose.assessment import CourseFacts
 
-__all__ = ["FLAG_WORDS", "STATUS_WORDS", "TITLE", "TRANSFORM_WORDS", "course_words", "warning_words"]
+__all__ = ["FLAG_WORDS", "JUDGED_WORDS", "STATUS_WORDS", "TITLE", "TRANSFORM_WORDS", "course_words", "warning_words"]
 
 TITLE = ("剂量累加报告", "Accumulated dose report")
 
@@ -14,6 +14,8 @@ STATUS_WORDS = {
     "broken": ("超限", "broken"),
     "not_evaluable": ("无法评估", "cannot be evaluated"),
 }
+
+JUDGED_WORDS = {"physical": ("物理剂量", "physical"), "EQD2": ("EQD2", "EQD2")}
 
 TRANSFORM_WORDS = {
     "same_frame": ("同一坐标系", "same frame of reference"),

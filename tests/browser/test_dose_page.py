@@ -1,6 +1,7 @@
 """The dose page as physicians use it: in Chromium, with the doses read at the cursor compared with the arrays."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -338,3 +339,40 @@ def test_warnings_are_in_the_language_of_the_page(visit: Visit) -> None:
 
     page.wait_for_selector("#dose-app[data-ready]")
     expect(page.locator("#dose-warnings")).to_contain_text(warnings[0]["zh"])
+
+
+def test_nothing_on_the_chinese_page_is_left_in_english(visit: Visit) -> None:
+    page = visit.page
+    page.goto(f"{page.url.split('/dose/')[0]}/language?to=zh&next=/dose/{visit.site.study_uid}")
+    page.wait_for_selector("#dose-app[data-ready]")
+    page.evaluate("document.querySelectorAll('details').forEach((d) => { d.open = true; })")
+    data = [s["name"] for s in visit.meta["structures"]] + [c["label"] for c in visit.meta["courses"]]
+    data += [s.label for s in visit.site.patient.structures]
+
+    texts = page.evaluate(
+        """() => [...document.querySelectorAll("main *:not(script, noscript, h1)")].flatMap((node) => [
+          ...[...node.childNodes].filter((n) => n.nodeType === 3).map((n) => n.data),
+          node.getAttribute("aria-label"), node.getAttribute("placeholder"),
+          node.closest("#dose-limits") ? null : node.getAttribute("title"),
+        ]).filter(Boolean).map((text) => text.trim()).filter(Boolean)"""
+    )
+    # names of numbers, units and objects, and what the sender has written
+    known = re.compile(r"Σmax|Dmean|Dmax|DICOM|RTSTRUCT|RTDOSE|RTPLAN|Gy|EQD2|BED|cc|CT|TEST\d+|mm|kB|KiB|MiB|B")
+    left = []
+    for text in texts:
+        rest = text
+        for name in data:
+            rest = rest.replace(name, "")
+        if re.search(r"[A-Za-z]{3,}", known.sub("", rest)):
+            left.append(text)
+
+    assert len(texts) > 60
+    assert left == []
+    assert page.locator("#dose-limits tbody tr").first.inner_text().count("physical") == 0
+    assert page.locator("#dose-limits tbody").inner_text().count("物理剂量") >= 1
+
+
+def test_a_limit_that_cannot_be_judged_says_why_where_it_stands(visit: Visit) -> None:
+    rows = [limit for limit in visit.meta["table"]["limits"] if limit["status"] == "not_evaluable"]
+
+    assert visit.page.locator("#dose-limits .why").count() == len([r for r in rows if r["reason"]])

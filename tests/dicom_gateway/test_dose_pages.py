@@ -1,5 +1,6 @@
 """The dose pages over HTTP: who may see them, what they refuse, and slices that are the arrays."""
 
+import ast
 import json
 import re
 import struct
@@ -10,10 +11,12 @@ import httpx
 import numpy as np
 import pytest
 
+from contouring.dose.assess import BLOCKING
 from dicom_gateway.dose import record
 from dicom_gateway.dose.page_data import slice_bytes
 from dicom_gateway.errors import UnknownObject
 from dicom_gateway.web import create_app
+from reports.dose.sentences import sentence_words
 from tests.dicom_gateway.dose_site import DoseSite, dose_site
 from tests.dicom_gateway.web_server import serving
 
@@ -186,3 +189,53 @@ def test_without_a_service_nothing_can_be_asked_for(site: DoseSite) -> None:
         httpx.Client(base_url=address, headers={"Authorization": f"Bearer {TOKEN}"}) as client,
     ):
         assert 'class="primary"' not in client.get(f"/dose/{site.study_uid}").text
+
+
+def messages(path: Path, wanted: str) -> list[str]:
+    """Sentences that a module raises (or returns, where `wanted` is a function), with 7 for what is filled in."""
+
+    def text(node: ast.expr | None) -> str:
+        if isinstance(node, ast.Constant):
+            return node.value if isinstance(node.value, str) else ""
+        if isinstance(node, ast.JoinedStr):
+            return "".join(str(v.value) if isinstance(v, ast.Constant) else "7" for v in node.values)
+        return ""
+
+    found = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and node.exc.args:
+            name = node.exc.func.id if isinstance(node.exc.func, ast.Name) else ""
+            if name not in {"ValueError", "HTTPException", "UnknownObject"}:
+                found.append(text(node.exc.args[0]))
+        if isinstance(node, ast.FunctionDef) and node.name == wanted:
+            found += [text(n.value) for n in ast.walk(node) if isinstance(n, ast.Return)]
+    return [f for f in found if f]
+
+
+def test_every_refusal_and_reason_of_a_sum_has_chinese_words() -> None:
+    import contouring.dose
+    import dicom_gateway.dose
+    import dicom_gateway.web
+
+    library = Path(contouring.dose.__file__).parent
+    gateway, web = (Path(m.__file__ or "").parent for m in (dicom_gateway.dose, dicom_gateway.web))
+    modules = [f for f in library.glob("*.py") if f.name != "openkbp.py"]
+    modules += [library / "limits" / "verdict.py", *gateway.glob("*.py"), web / "dose_routes.py"]
+    said = [
+        m for f in modules for m in messages(f, {"candidates.py": "_unfit", "verdict.py": "_misfit"}.get(f.name, ""))
+    ]
+    said += list(BLOCKING.values())
+
+    assert len(said) > 70
+    assert [m for m in said if sentence_words(m)[0] == m and not m.startswith("There is no such")] == []
+
+
+def test_a_refusal_is_told_in_the_language_of_the_page(site: DoseSite, client: httpx.Client) -> None:
+    client.cookies.set("radgate_language", "zh")
+    page = client.get(f"/dose/{site.study_uid}").text
+    proof = re.findall(r'name="proof" value="([^"]*)"', page)[0]
+
+    answer = client.post(f"/dose/{site.study_uid}/run", data={"proof": proof, "dose": []})
+
+    assert answer.status_code == 422
+    assert "累加需要两个或更多剂量" in answer.text

@@ -96,8 +96,9 @@ export function buildStructures() {
     label.append(box, swatch, `${s.name}`);
     if (flags.length) {
       const mark = document.createElement("span");
-      mark.className = "flag";
-      mark.textContent = "!";
+      const isNote = s.flags.every((flag) => flag.is_note);
+      mark.className = isNote ? "flag note" : "flag";
+      mark.textContent = isNote ? "i" : "!";
       mark.title = flags.join("; ");
       label.append(mark);
     }

@@ -1,6 +1,6 @@
 // The tables of limits and doses, and the warnings.
 
-import { page, say, word, zh } from "./dose_state.js";
+import { because, page, say, word, zh } from "./dose_state.js";
 
 function cell(row, text, kind = "td", className = "") {
   const node = document.createElement(kind);
@@ -18,13 +18,20 @@ export function buildLimits() {
     cell(row, limit.structure, "th");
     cell(row, limit.limit);
     cell(row, limit.found.value === null ? "—" : `${limit.found.text} ${limit.found.unit}`, "td", "number");
-    cell(row, limit.judged_on, "td", "dim");
+    cell(row, page.judged_words ? word(page.judged_words[limit.judged_on]) : limit.judged_on, "td", "dim");
     const verdict = cell(row, "");
     const badge = document.createElement("span");
     badge.className = `badge ${grades[limit.status]}`;
     badge.textContent = word(page.status_words[limit.status]);
     verdict.append(badge);
-    row.title = [limit.reason, limit.citation, limit.is_verified ? "" : say("unverified")].filter(Boolean).join(" — ");
+    if (limit.status === "not_evaluable" && limit.reason) {
+      // why, where everybody sees it: a title is for those who point
+      const why = document.createElement("small");
+      why.className = "why dim";
+      why.textContent = because(limit.reason);
+      verdict.append(why);
+    }
+    row.title = [because(limit.reason), limit.citation, limit.is_verified ? "" : say("unverified")].filter(Boolean).join(" — ");
   }
   document.getElementById("no-limits").hidden = page.table.limits.length > 0;
 }
@@ -46,7 +53,7 @@ export function buildNumbers() {
     for (const name of columns) {
       const entry = found.entries[name];
       const node = cell(row, entry ? entry.text : "—", "td", entry && entry.value !== null ? "number" : "number dim");
-      if (entry && entry.reason) node.title = entry.reason;
+      if (entry && entry.reason) node.title = because(entry.reason);
     }
   }
 }
@@ -65,7 +72,7 @@ export function buildWarnings() {
   const box = document.getElementById("dose-warnings");
   // pages of older sums have their warnings in one language
   const warnings = page.warnings.map((w) => (typeof w === "string" ? w : word(w)));
-  const texts = [...warnings, ...page.refused.map((r) => `${r.structure}: ${r.message}`)];
+  const texts = [...warnings, ...page.refused.map((r) => `${r.structure}: ${because(r.message)}`)];
   for (const text of texts) {
     const line = document.createElement("li");
     line.textContent = text;
