@@ -93,7 +93,7 @@ class Bench:
             verdict = verdict.as_provisional()
         if verdict is None:
             return {"kind": "ignored", "series": series}
-        pictures = self._pictured(series, monitor, verdict)
+        pictures = self._pictured(series, monitor, verdict, anew=is_whole)
         if is_final:
             self._forget(series)
         return {
@@ -129,13 +129,16 @@ class Bench:
         self._shown.pop(series, None)
         self._whole.pop(series, None)
 
-    def _pictured(self, series: str, monitor: SeriesMonitor, verdict: SeriesVerdict) -> dict[str, str]:
-        """Pictures of the findings; one that is there stays until its check's grade changes or the series ends."""
+    def _pictured(self, series: str, monitor: SeriesMonitor, verdict: SeriesVerdict, *, anew: bool) -> dict[str, str]:
+        """Pictures of the findings; one that is there stays until its check's grade changes, or all are drawn anew.
+
+        A picture from the middle of an arrival has dark bands where planes were still to come.
+        """
         shown = self._shown.setdefault(series, {})
         found = {}
         for result in verdict.findings():
             key = str(result.grade)
-            if verdict.provisional and result.check_id in shown and shown[result.check_id][0] == key:
+            if not anew and result.check_id in shown and shown[result.check_id][0] == key:
                 found[result.check_id] = shown[result.check_id][1]
                 continue
             try:

@@ -79,6 +79,7 @@ def quality_routes(site: Site) -> APIRouter:
             here="quality",
             view=view,
             trends=_drawn(chosen[:MOST_ON_SERIES]),
+            titles=_titles(),
             can_reject=site.reject is not None,
         )
 
@@ -104,8 +105,6 @@ def quality_routes(site: Site) -> APIRouter:
 
     @api.get("/quality/trends")
     def trends_page(request: Request) -> HTMLResponse:
-        from qc.image.registry import discover
-
         asked = request.query_params
         with site.engine.connect() as connection:
             groups = history.groups(connection)
@@ -123,7 +122,7 @@ def quality_routes(site: Site) -> APIRouter:
             profiles=profiles,
             profile=profile,
             trends=_drawn(found),
-            titles={s.id: (s.title_zh, s.title_en) for s in discover().values()},
+            titles=_titles(),
         )
 
     @api.post("/quality/alerts/{alert_id}/acknowledge")
@@ -199,6 +198,14 @@ def _named(sections: Mapping[str, str]) -> dict[str, str]:
 
 def _drawn(trends: list[Trend]) -> list[tuple[Trend, Drawing]]:
     return [(t, drawing_of(t)) for t in trends]
+
+
+def _titles() -> dict[str, tuple[str, str]]:
+    """What each check is called, in Chinese and English."""
+    from qc.image.phantom import TITLES
+    from qc.image.registry import discover
+
+    return {s.id: (s.title_zh, s.title_en) for s in discover().values()} | dict(TITLES)
 
 
 def _day(text: str) -> date | None:

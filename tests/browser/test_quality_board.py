@@ -153,6 +153,7 @@ def test_the_page_of_the_series_shows_pictures_checks_and_both_languages(service
     expect(page.locator(".alert img").first).to_be_visible()
     page.locator("#all-checks summary").click()
     expect(page.locator("#all-checks")).to_contain_text("gen.geometry.missing")
+    expect(page.locator("#all-checks")).to_contain_text("缺层")
     if folder := os.environ.get("RADGATE_SCREENSHOTS"):
         page.screenshot(path=Path(folder) / "series.png")
 

@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 from qc.image.phantom.recognise import Disc, disc_of
 from qc.image.phantom.result import PhantomResult, PhantomValue, judged_value
 
-__all__ = ["measure_water"]
+__all__ = ["TITLES", "measure_water"]
+
+TITLES = {
+    "phantom.water.mean": ("水的 CT 值", "CT number of water"),
+    "phantom.water.uniformity": ("均匀性", "Uniformity"),
+    "phantom.water.noise": ("噪声", "Noise"),
+    "phantom.water.diameter": ("直径", "Diameter"),
+}
+"""What the values are called, in Chinese and English."""
 
 CENTRE_SHARE = 0.2
 """Radius of the regions, as a share of the phantom's."""
