@@ -6,6 +6,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from qc.image.proof.clean import CleanSeries, clean_series
 from qc.image.proof.drawing import draw_all
@@ -13,6 +14,8 @@ from qc.image.proof.planting import DEFECTS
 from qc.image.proof.ratings import auc, rated_benchmark
 from qc.image.proof.study import prove, wilson
 from qc.image.registry import discover
+from qc.image.result import Grade
+from qc.image.run import check_inputs
 from tests.conftest import data_folder
 from tests.qc.chest import chest_inputs
 from tests.qc.radiographs import forearm
@@ -71,6 +74,20 @@ def test_ratings_of_one_collection_are_found_again_in_another(tmp_path: Path) ->
     # Raw values of several sites hide what scaling within a site shows.
     assert found["auc_test"] > found["single_metrics"]["cjv"]["test"]
     assert found["auc_test_interval"][0] < found["auc_test"] < found["auc_test_interval"][1]
+
+
+def test_pictures_without_headers_get_those_that_a_film_has(tmp_path: Path) -> None:
+    folder = tmp_path / "fracture_xray" / "images"
+    folder.mkdir(parents=True)
+    film = forearm().pictures[0].array
+    Image.fromarray((film / film.max() * 255).astype(np.uint8)).save(folder / "f_1.png")
+
+    [found] = clean_series(tmp_path, ("DX",))
+    verdict = check_inputs(found.inputs, found.profile)
+
+    assert verdict.grade is Grade.PASS
+    photometric = verdict.result("gen.pixel.photometric")
+    assert photometric is not None and photometric.grade is Grade.PASS
 
 
 @pytest.mark.data

@@ -39,7 +39,6 @@ SEVERITY = {"found": 0.0, "absent": 1.0, "contradicts": 2.0}
             "technician",
             "请在曝光前放置左右标记；已摄图像请由技师确认侧别",
             "Place the marker before the exposure; confirm the side of this image",
-            now=True,
         ),
         "contradicts": Advice(
             "labelling",

@@ -131,7 +131,7 @@ def _of_picture(file: Path) -> Inputs:
     header = Dataset()
     header.Modality, header.BodyPartExamined = "DX", "EXTREMITY"
     header.SOPInstanceUID = deterministic_uid("clean picture", file.stem)
-    header.Laterality = "U"
+    header.Laterality, header.PhotometricInterpretation = "U", "MONOCHROME2"
     with Image.open(file) as picture:
         array = np.asarray(picture.convert("L"))
     return Inputs((header,), pictures=(Picture(array, top=255.0, lossy=True),))
