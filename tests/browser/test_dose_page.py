@@ -373,6 +373,16 @@ def test_nothing_on_the_chinese_page_is_left_in_english(visit: Visit) -> None:
 
 
 def test_a_limit_that_cannot_be_judged_says_why_where_it_stands(visit: Visit) -> None:
-    rows = [limit for limit in visit.meta["table"]["limits"] if limit["status"] == "not_evaluable"]
+    page = visit.page
+    meta = json.loads(json.dumps(visit.meta))
+    limit = meta["table"]["limits"][0]
+    limit["status"], limit["reason"] = "not_evaluable", "the dose per fraction is not known"
+    limit["found"]["value"] = None
+    meta["reason_words"][limit["reason"]] = {"zh": "单次剂量未知", "en": limit["reason"]}
+    page.route("**/page.json", lambda route: route.fulfill(json=meta))
 
-    assert visit.page.locator("#dose-limits .why").count() == len([r for r in rows if r["reason"]])
+    page.reload()
+
+    page.wait_for_selector("#dose-app[data-ready]")
+    expect(page.locator("#dose-limits tbody tr").first.locator(".why")).to_have_text(limit["reason"])
+    assert page.locator("#dose-limits .why").count() == 1

@@ -159,8 +159,8 @@ def test_a_refused_sum_says_why_in_one_sentence(tmp_path: Path, archive: Archive
         page = httpx.get(f"{radgate.web}{answer.headers['location']}", timeout=30).text
         listed = httpx.get(f"{radgate.web}/dose", timeout=30).text
 
-        assert "DoseGridScaling is absent or not positive" in page
-        assert "DoseGridScaling is absent or not positive" in listed
+        assert "DoseGridScaling 缺失或不为正" in page, "in the language of the page"
+        assert "DoseGridScaling 缺失或不为正" in listed
         assert archive.received == {}
     finally:
         radgate.stop()
