@@ -7,7 +7,8 @@
         ├── ProfileInvalid
         ├── UnknownProfile
         ├── AmbiguousProfile
-        └── CheckInvalid
+        ├── CheckInvalid
+        └── TablesMissing
 
 A fault of an image is no error: it is a result with a grade. These are faults of a profile file or of a check's own
 declaration, found when they are read, not when a patient's series arrives.
@@ -15,7 +16,7 @@ declaration, found when they are read, not when a patient's series arrives.
 
 from imaging.errors import RadgateError
 
-__all__ = ["AmbiguousProfile", "CheckInvalid", "ProfileInvalid", "QcError", "UnknownProfile"]
+__all__ = ["AmbiguousProfile", "CheckInvalid", "ProfileInvalid", "QcError", "TablesMissing", "UnknownProfile"]
 
 
 class QcError(RadgateError):
@@ -36,3 +37,7 @@ class AmbiguousProfile(QcError):
 
 class CheckInvalid(QcError):
     """A check is declared incompletely, or twice."""
+
+
+class TablesMissing(QcError):
+    """The tables of an external benchmark are not where they were said to be."""

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["app"]
 
 EXIT_CODES = {"PASS": 0, "WARN": 10, "FAIL": 11, "NOT_EVALUABLE": 12}
+NO_IMAGE = "There is no image in this folder; name one that holds a series."
 COLOURS = {"PASS": "green", "WARN": "yellow", "FAIL": "red", "NOT_EVALUABLE": "dim"}
 
 app = typer.Typer(help="Image quality.", no_args_is_help=True)
@@ -46,14 +47,15 @@ def image(
 
     Series of one study help to judge each other: give the folder of the whole study.
     """
+    from dicom_gateway.errors import NothingToDo
     from qc.image.folder import check_files
 
     ordered = dict(_pair(item) for item in order or ())
     verdicts = check_files([study], profile, intent=intent, order=ordered, profile_folders=tuple(profiles or ()))
+    if not verdicts:
+        raise NothingToDo(NO_IMAGE)
     if html is not None:
-        from qc.image.page import render_page
-
-        html.write_text(render_page(verdicts), encoding="utf-8")
+        _write_page(verdicts, html)
     if as_json:
         typer.echo(json.dumps([v.to_json() for v in verdicts], ensure_ascii=False, indent=1, allow_nan=False))
     else:
@@ -91,10 +93,13 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check profile files; the first fault is named with file, line and key."""
+    from dicom_gateway.errors import NothingToDo
     from qc.image.profile import load_profiles
 
     shipped = load_profiles()
     found = [p for p in load_profiles(file).values() if p.id not in shipped]
+    if not found:
+        raise NothingToDo("There is no profile (*.toml) in this folder; name one that holds some.")
     if as_json:
         typer.echo(json.dumps({"ok": True, "profiles": [p.id for p in found]}))
     else:
@@ -109,19 +114,20 @@ def explain(
     as_json: AsJson = False,
 ) -> None:
     """Say which profile each series gets, how it was found, and the limits that would be used."""
-    from imaging.series import scan
+    from dicom_gateway.errors import NothingToDo
+    from qc.image.folder import headers_by_series
     from qc.image.inputs import Inputs
     from qc.image.match import choose_profile, fitting
     from qc.image.profile import load_profiles
 
     loaded = load_profiles(*(profiles or ()))
-    rows = []
-    for stack in scan([series]).stacks:
-        inputs = Inputs(stack.headers)
+    rows: list[dict[str, Any]] = []
+    for uid, headers in headers_by_series([series]):
+        inputs = Inputs(headers)
         choice = choose_profile(loaded, inputs, intent=intent)
         rows.append({
-            "series_instance_uid": stack.series_instance_uid,
-            "modality": stack.modality,
+            "series_instance_uid": uid,
+            "modality": inputs.modality,
             "profile": choice.profile.id,
             "how": choice.how,
             "fitting": fitting(loaded, inputs, intent),
@@ -131,11 +137,34 @@ def explain(
                 for key, v in choice.profile.limits.items()
             },
         })
+    if not rows:
+        raise NothingToDo(NO_IMAGE)
     if as_json:
         typer.echo(json.dumps(rows, ensure_ascii=False, indent=1))
         return
     for row in rows:
         typer.echo(f"{row['series_instance_uid']} ({row['modality']}): {row['profile']} ({row['how']})")
+        for check_id, limits in row["limits"].items():
+            if limits["warn"] is not None:
+                spans = ", ".join(f"{key} outside {' to '.join(limits[key])}" for key in ("warn", "fail"))
+                typer.echo(f"  {check_id:<24} {limits['role']:<5} {spans}")
+
+
+def _write_page(verdicts: list["SeriesVerdict"], file: Path) -> None:
+    """Write the page for the technician.
+
+    Raises
+    ------
+    OutputRefused
+        The file cannot be written.
+    """
+    from dicom_gateway.errors import OutputRefused
+    from qc.image.page import render_page
+
+    try:
+        file.write_text(render_page(verdicts), encoding="utf-8")
+    except OSError as error:
+        raise OutputRefused(f"The page cannot be written ({error.strerror}); name another file.") from error
 
 
 def _ends(interval: tuple[float, float] | None) -> list[str] | None:

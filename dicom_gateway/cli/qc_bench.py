@@ -22,10 +22,11 @@ def bench(
     kinds: Annotated[str, typer.Option(help="Modalities, with commas between them.")] = "CT,MR,PT,DX",
     mriqc: Annotated[
         Path | None,
-        typer.Option(help="Tables of mriqc-learn 0.0.3 (its wheel or a folder): run the external benchmark."),
+        typer.Option(exists=True, help="Tables of mriqc-learn 0.0.3, a wheel or folder: run the external benchmark."),
     ] = None,
 ) -> None:
     """Plant defects into real images: rank correlation per check, cross-talk, specificity; exit code 1 below 0.95."""
+    from dicom_gateway.errors import NothingToDo
     from qc.image.proof import clean_series, draw_all, prove, rated_benchmark
 
     if mriqc is not None:
@@ -36,6 +37,8 @@ def bench(
         raise typer.BadParameter("Name the folder of real images, or set RADGATE_TEST_DATA.")
     wanted = tuple(k.strip().upper() for k in kinds.split(",") if k.strip())
     study = prove(clean_series(folder, wanted, most), lambda text: typer.echo(text, err=True))
+    if not study["verdicts"]:
+        raise NothingToDo("There is none of the development data in this folder; nothing was proved.")
     if plots is not None:
         draw_all(study, plots)
     if as_json:

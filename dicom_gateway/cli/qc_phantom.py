@@ -27,6 +27,7 @@ def phantom(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure a phantom; exit code 0 PASS or no limit, 10 WARN, 11 FAIL, 12 where nothing could be measured."""
+    from dicom_gateway.errors import NothingToDo
     from dicom_gateway.settings import Quality, load_settings
     from imaging.series import scan
     from qc.image.phantom import KINDS, analyse_phantom
@@ -44,6 +45,8 @@ def phantom(
         )
         for stack in scan([path]).stacks
     ]
+    if not results:
+        raise NothingToDo("There is no series of slices in this folder; name one that holds the scan of a phantom.")
     if as_json:
         typer.echo(json.dumps([r.to_json() for r in results], ensure_ascii=False, indent=1))
     else:

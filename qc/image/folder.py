@@ -17,7 +17,7 @@ from qc.image.result import SeriesVerdict
 from qc.image.run import check_pictures, check_refused, check_series
 from qc.image.study import frames_in_time, surroundings
 
-__all__ = ["check_files"]
+__all__ = ["check_files", "headers_by_series"]
 
 HARMLESS = ("localiser", "not_an_image_stack", "duplicate_instance")
 """What accompanies many series; its headers are not judged as if it were one."""
@@ -102,6 +102,23 @@ def check_files(
             )
         )
     return verdicts
+
+
+def headers_by_series(files: Sequence[Path]) -> list[tuple[str, tuple[Dataset, ...]]]:
+    """SeriesInstanceUID and headers of all that `check_files` would judge, without reading a pixel.
+
+    Raises
+    ------
+    FileNotFoundError
+        One of the paths does not exist.
+    """
+    scanned = scan(files)
+    stacks = [(stack.series_instance_uid, tuple(stack.headers)) for stack in scanned.stacks]
+    return stacks + [
+        (left.series_instance_uid, headers)
+        for left, headers in _by_series(scanned.leftovers)
+        if headers and (left.modality in PLANAR or left.reason.code not in HARMLESS)
+    ]
 
 
 def _by_series(leftovers: Sequence[Leftover]) -> list[tuple[Leftover, tuple[Dataset, ...]]]:

@@ -121,6 +121,11 @@ class Profile:
 TOP_KEYS = frozenset({
     "id", "title_zh", "title_en", "extends", "match", "base", "required", "strict", "limits", "expect"
 })  # fmt: skip
+TOP_KINDS: dict[str, type] = {
+    "title_zh": str, "title_en": str, "extends": str, "match": dict, "base": bool, "required": list, "strict": bool,
+    "limits": dict, "expect": dict,
+}  # fmt: skip
+KIND_NAMES = {str: "a text", bool: "true or false", list: "a list", dict: "a table"}
 LIMIT_KEYS = frozenset({"warn", "fail", "grades", "role", "limit_source"})
 EXPECT_KEYS = frozenset({"values", "range", "regex"})
 MATCH_KEYS = frozenset({"modality", "body_part", "text", "intent"})
@@ -197,7 +202,11 @@ class _Source:
 
 
 def _read(path: Path) -> _Source:
-    text = path.read_text(encoding="utf-8")
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        what = "is not written in UTF-8" if isinstance(error, UnicodeDecodeError) else "cannot be read"
+        raise ProfileInvalid(f"{path.name} {what}; save it again.", file=path.name, line=0, key="") from error
     try:
         content = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
@@ -220,9 +229,9 @@ def _check_words(source: _Source) -> None:
     for key in content:
         if key not in TOP_KEYS:
             raise source.fault(key, f"is no key of a profile; allowed are {', '.join(sorted(TOP_KEYS))}")
-    for key, kind in (("strict", bool), ("base", bool), ("extends", str), ("title_zh", str), ("title_en", str)):
+    for key, kind in TOP_KINDS.items():
         if key in content and not isinstance(content[key], kind):
-            raise source.fault(key, f"needs a value of type {kind.__name__}")
+            raise source.fault(key, f"needs {KIND_NAMES[kind]}")
     for key, words in content.get("match", {}).items():
         if key not in MATCH_KEYS:
             raise source.fault(f"match.{key}", f"is no criterion; allowed are {', '.join(sorted(MATCH_KEYS))}")
@@ -231,7 +240,7 @@ def _check_words(source: _Source) -> None:
         if key == "modality" and set(words) - MODALITIES:
             raise source.fault("match.modality", f"unknown modality; known are {', '.join(sorted(MODALITIES))}")
     for check_id in content.get("required", []):
-        if check_id not in discover():
+        if not isinstance(check_id, str) or check_id not in discover():
             raise source.fault("required", f"there is no check '{check_id}'")
 
 
@@ -241,6 +250,8 @@ def _check_limits(source: _Source) -> None:
         spec = discover().get(check_id)
         if spec is None:
             raise source.fault(name, "there is no such check")
+        if not isinstance(table, dict) or not isinstance(table.get("grades", {}), dict):
+            raise source.fault(name, f"needs {KIND_NAMES[dict]}")
         for key in table:
             if key not in LIMIT_KEYS:
                 raise source.fault(f"{name}.{key}", f"is no key of limits; allowed are {', '.join(sorted(LIMIT_KEYS))}")
@@ -256,7 +267,7 @@ def _check_limits(source: _Source) -> None:
             if f_low > w_low or f_high < w_high:
                 raise source.fault(f"{name}.fail", "has to contain the interval warn")
         for state, grade in table.get("grades", {}).items():
-            if state not in spec.states or grade not in set(Grade):
+            if state not in spec.states or not isinstance(grade, str) or grade not in set(Grade):
                 known = ", ".join(spec.states) or "none"
                 raise source.fault(f"{name}.grades", f"'{state} = {grade}' is unknown; states are {known}")
 

@@ -5,13 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from pydicom.uid import UID
 from typer.testing import CliRunner
 
 from dicom_gateway.cli.qc import app
-from qc.errors import ProfileInvalid
+from dicom_gateway.errors import NothingToDo, OutputRefused
+from qc.errors import ProfileInvalid, TablesMissing
 from qc.image import SeriesVerdict
 from tests.qc.bodies import TRUNK, Body
-from tests.synthetic.series import write_series
+from tests.synthetic.series import series_datasets, write_datasets, write_series
 
 RUN = CliRunner()
 
@@ -87,3 +89,65 @@ def test_an_order_is_compared_with_the_headers(clean: Path) -> None:
 
     assert (right.exit_code, wrong.exit_code, broken.exit_code) == (0, 11, 2)
     assert "gen.tag.order" in wrong.output
+
+
+@pytest.mark.parametrize("command", [["image"], ["profiles", "explain"], ["profiles", "check"], ["phantom"], ["bench"]])
+def test_an_empty_folder_is_one_sentence_and_no_success(tmp_path: Path, command: list[str]) -> None:
+    (tmp_path / "note.txt").write_text("nothing here")
+
+    done = RUN.invoke(app, [*command, str(tmp_path)])
+
+    assert isinstance(done.exception, NothingToDo)
+    assert "this folder" in done.exception.message
+
+
+def test_a_page_that_cannot_be_written_is_one_sentence(clean: Path, tmp_path: Path) -> None:
+    done = RUN.invoke(app, ["image", str(clean), "--html", str(tmp_path / "nowhere" / "out.html")])
+
+    assert isinstance(done.exception, OutputRefused)
+    assert done.exception.message == "The page cannot be written (No such file or directory); name another file."
+
+
+def test_tables_that_are_none_are_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no wheel")
+
+    for place in (tmp_path, tmp_path / "file"):
+        done = RUN.invoke(app, ["bench", "--mriqc", str(place)])
+        assert isinstance(done.exception, TablesMissing)
+
+
+def test_explain_knows_radiographs_and_prints_the_limits(tmp_path: Path) -> None:
+    films = series_datasets(replace(TRUNK, planes=1))
+    for film in films:
+        film.SOPClassUID = film.file_meta.MediaStorageSOPClassUID = UID("1.2.840.10008.5.1.4.1.1.1.1")
+        film.Modality, film.BodyPartExamined = "DX", "HAND"
+        del film.ImagePositionPatient, film.ImageOrientationPatient
+    write_datasets(tmp_path, films)
+
+    done = RUN.invoke(app, ["profiles", "explain", str(tmp_path)])
+
+    assert "(DX): dx_limb (matched)" in done.output
+    assert "dx.collimation" in done.output and "warn outside 0 to 40" in done.output
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ('title_zh = "胸部"'.encode("gbk"), "not written in UTF-8"),
+        (b'id = "a"\nlimits = 3\n', "line 2, limits: needs a table"),
+        (b'id = "a"\nmatch = "CT"\n', "line 2, match: needs a table"),
+        (b'id = "a"\nrequired = "ct.metal"\n', "line 2, required: needs a list"),
+        (b'id = "a"\nstrict = "yes"\n', "line 2, strict: needs true or false"),
+        (b'id = "a"\n[limits]\n"ct.metal" = [0, 1]\n', "needs a table"),
+    ],
+)
+def test_a_profile_with_values_of_another_kind_is_named_with_its_line(
+    tmp_path: Path, content: bytes, words: str
+) -> None:
+    file = tmp_path / "a.toml"
+    file.write_bytes(content)
+
+    failed = RUN.invoke(app, ["profiles", "check", str(file)])
+
+    assert isinstance(failed.exception, ProfileInvalid)
+    assert words in failed.exception.message

@@ -14,6 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import optimize, stats
 
+from qc.errors import TablesMissing
+
 __all__ = ["auc", "rated_benchmark"]
 
 TABLES = {"train": "abide.tsv", "test": "ds030.tsv"}
@@ -39,7 +41,7 @@ def rated_benchmark(tables: Path) -> dict[str, Any]:
 
     Raises
     ------
-    FileNotFoundError
+    TablesMissing
         The tables are not there.
     """
     train, test = (_read(tables, name) for name in ("train", "test"))
@@ -74,14 +76,17 @@ def rated_benchmark(tables: Path) -> dict[str, Any]:
 
 def _read(tables: Path, which: str) -> dict[str, Any]:
     name = TABLES[which]
-    if tables.is_file():
-        with zipfile.ZipFile(tables) as archive:
-            inner = [n for n in archive.namelist() if n.endswith(f"/{name}")]
-            if not inner:
-                raise FileNotFoundError(f"{tables.name} holds no {name}; name the wheel of mriqc-learn 0.0.3")
-            text = archive.read(inner[0]).decode("utf-8")
-    else:
-        text = (tables / name).read_text(encoding="utf-8")
+    try:
+        if tables.is_file():
+            with zipfile.ZipFile(tables) as archive:
+                inner = next(n for n in archive.namelist() if n.endswith(f"/{name}"))
+                text = archive.read(inner).decode("utf-8")
+        else:
+            text = (tables / name).read_text(encoding="utf-8")
+    except (OSError, zipfile.BadZipFile, StopIteration) as error:
+        raise TablesMissing(
+            f"{tables.name} holds no {name}; name the wheel of mriqc-learn 0.0.3 or a folder with its tables."
+        ) from error
     rows = list(csv.DictReader(io.StringIO(text), delimiter="\t"))
     rater = LABELS[which]
     rows = [r for r in rows if _number(r.get(rater, "")) is not None]
