@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Engine, exists, insert, select, update
+from sqlalchemy import Connection, Engine, func, insert, select, update
 
 from dicom_gateway.complete.engine import Decision
 from dicom_gateway.errors import NotReceiving
 from dicom_gateway.store.rows import InstanceRow
-from dicom_gateway.store.tables import event, instance, study, study_version
+from dicom_gateway.store.tables import event, instance, study_version
 
 __all__ = [
     "FORCE_EVENT",
@@ -160,23 +160,30 @@ def unfinished(engine: Engine) -> tuple[list[Version], list[tuple[str, int]]]:
 
 
 def unstarted(engine: Engine) -> list[str]:
-    """After a restart: studies with received instances that no version has seen, because the crash came in between."""
-    received = exists().where(instance.c.study_uid == study.c.study_uid, instance.c.origin == "received")
+    """After a restart: studies with received instances that no version has seen, because the crash came in between.
+
+    They are counted, not dated: the times come from clocks that may have been set in the meantime.
+    """
+    received = (
+        select(instance.c.study_uid, func.count().label("instances"))
+        .where(instance.c.origin == "received")
+        .group_by(instance.c.study_uid)
+    )
     versions = (study_version.c.study_uid, study_version.c.state, study_version.c.evidence)
     with engine.connect() as connection:
-        studies = connection.execute(select(study.c.study_uid, study.c.last_received).where(received)).all()
+        studies = connection.execute(received).all()
         newest = {
             row.study_uid: (row.state, row.evidence)
             for row in connection.execute(select(*versions).order_by(study_version.c.version))
         }
-    return [uid for uid, last in studies if _has_unseen(newest.get(uid), last)]
+    return [row.study_uid for row in studies if _has_unseen(newest.get(row.study_uid), row.instances)]
 
 
-def _has_unseen(version: tuple[str, Any] | None, last_received: float) -> bool:
+def _has_unseen(version: tuple[str, Any] | None, received: int) -> bool:
     if version is None:
         return True
     state, evidence = version
-    return state != "RECEIVING" and last_received > (evidence or {}).get("decided_at", float("inf"))
+    return state != "RECEIVING" and received > (evidence or {}).get("instances", received)
 
 
 def _last(connection: Connection, study_uid: str) -> Any:

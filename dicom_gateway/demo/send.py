@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pydicom import Dataset, dcmread
+from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 
@@ -39,7 +40,7 @@ def send_files(files: Sequence[Path], host: str, port: int, advance: Callable[[]
         The listener refuses the association, or does not answer.
     """
     began = time.monotonic()
-    headers = [dcmread(file, stop_before_pixels=True) for file in files]
+    headers = [_read(file, pixels=False) for file in files]
     kinds = sorted({(str(h.SOPClassUID), str(h.file_meta.TransferSyntaxUID)) for h in headers})[:MOST_CONTEXTS]
     ae = AE(ae_title="SCANNER")
     ae.maximum_pdu_size = 131072
@@ -56,7 +57,7 @@ def send_files(files: Sequence[Path], host: str, port: int, advance: Callable[[]
     accepted = 0
     try:
         for file in files:
-            dataset = dcmread(file)
+            dataset = _read(file)
             status = _answer(association, dataset)
             if "Status" not in status:
                 # pynetdicom 3.0 now and then takes an answer for a stray message; the same image twice is one image.
@@ -75,6 +76,15 @@ def send_files(files: Sequence[Path], host: str, port: int, advance: Callable[[]
             association.release()
     studies = {str(h.StudyInstanceUID) for h in headers if "StudyInstanceUID" in h}
     return Sent(accepted, len(files) - accepted, studies, time.monotonic() - began)
+
+
+def _read(file: Path, *, pixels: bool = True) -> Dataset:
+    """The data set of a file; one without a file's head, as some archives export it, gets the syntax it is in."""
+    dataset = dcmread(file, stop_before_pixels=not pixels, force=True)
+    if "TransferSyntaxUID" not in dataset.file_meta:
+        is_implicit, _ = dataset.original_encoding
+        dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if is_implicit else ExplicitVRLittleEndian
+    return dataset
 
 
 def _answer(association: Association, dataset: Dataset) -> Dataset:

@@ -211,6 +211,8 @@ class StudyFlow(DBOSConfiguredInstance):
                     sender_profile=lambda stack_id: self._sender_profile(scan, stack_id),
                 )
                 step.detail = decision.to_json()
+            # A workflow that starts anew keeps the time of the first start, and so the UIDs of what may be delivered.
+            begun = record.keep_jobs(self._engine, plans)
         except Exception as error:  # the boundary of the step: counted, logged by code, shown as a state
             if is_passing(error):
                 raise
@@ -221,8 +223,6 @@ class StudyFlow(DBOSConfiguredInstance):
             reason = "No route matches; the study page shows for each route the first condition that does not hold."
             record.study_state(self._engine, study_uid, version, "UNROUTED", reason)
             return []
-        # A workflow that starts anew keeps the time of the first start, and so the UIDs of what may be delivered.
-        begun = record.keep_jobs(self._engine, plans)
         record.study_state(self._engine, study_uid, version, "RUNNING")
         return [replace(plan, created_at=begun[plan.id]).to_json() for plan in plans]
 
@@ -284,8 +284,8 @@ class StudyFlow(DBOSConfiguredInstance):
     def _finish(self, study_uid: str, version: int, job_ids: Sequence[str], inputs: list[list[str]]) -> str:
         """Settle the state and drop what was kept between the steps."""
         if job_ids:
-            record.study_state(self._engine, study_uid, version, "DELIVERING")
             record.supersede_before(self._engine, study_uid, version)
+            record.study_state(self._engine, study_uid, version, "DELIVERING")  # not before: then nobody looks after it
             record.settle_study(self._engine, study_uid)
         for job_id in job_ids:
             shutil.rmtree(self._settings.store.root / "work" / job_id, ignore_errors=True)

@@ -48,7 +48,7 @@ def usable_rows(values: NDArray[np.float64]) -> list[int]:
 
 
 def worst_lead(
-    inputs: Inputs, value: Callable[[NDArray[np.float64], float], float], *, is_worst: Callable[..., str]
+    inputs: Inputs, value: Callable[[NDArray[np.float64], float], float], *, is_worst: Callable[..., int]
 ) -> Measured | NotEvaluable:
     """The lead with the lowest (`min`) or highest (`max`) value, and the median of all.
 
@@ -60,10 +60,11 @@ def worst_lead(
     rows = usable_rows(waveform.values_mv)
     if not rows or waveform.seconds < SHORTEST_S:
         return NotEvaluable("too_few_pixels", {"seconds": waveform.seconds})
-    each = {waveform.leads[n]: value(waveform.values_mv[n], waveform.rate_hz) for n in rows}
-    lead = is_worst(sorted(each), key=each.__getitem__)
+    each = {n: value(waveform.values_mv[n], waveform.rate_hz) for n in rows}
+    worst = is_worst(sorted(each), key=each.__getitem__)
+    lead = waveform.leads[worst]
     return Measured(
-        each[lead],
+        each[worst],
         where=(Location("time", {"leads": [lead]}),),
         params={"lead": lead},
         evidence={"lead": lead, "median": float(np.median(list(each.values())))},

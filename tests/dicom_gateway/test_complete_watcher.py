@@ -14,7 +14,7 @@ from dicom_gateway.complete.versions import decide_version
 from dicom_gateway.errors import NotReceiving
 from dicom_gateway.settings import Settings
 from dicom_gateway.store import Receipt, Store
-from dicom_gateway.store.tables import event, study_version
+from dicom_gateway.store.tables import event, study, study_version
 from tests.dicom_gateway.dimse import associated
 from tests.dicom_gateway.making import STUDY, ct_slice, file_of, gateway_settings
 
@@ -172,6 +172,23 @@ def test_a_restart_finds_instances_that_no_version_has_seen(store: Store, engine
     told_later.wait(1)
 
     assert told_later == [(STUDY, 2)]
+
+
+def test_a_restart_after_the_clock_was_set_forward_sees_nothing_late(
+    store: Store, engine: Engine, begin: Begin
+) -> None:
+    watcher, told = begin()
+    send(store, 1, 2, 3, 4)
+    told.wait(1)
+    watcher.stop()
+    with engine.begin() as connection:
+        connection.execute(update(study_version).values(state="DELIVERED"))
+        connection.execute(update(study).values(last_received=study.c.last_received + 600))
+
+    begin()
+    time.sleep(1.0)
+
+    assert [v["version"] for v in versions(engine)] == [1]
 
 
 def test_a_decision_that_nobody_took_is_told_again_after_a_restart(store: Store, begin: Begin) -> None:

@@ -4,6 +4,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from pydicom import Dataset, dcmread, dcmwrite
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage
 
@@ -64,3 +65,27 @@ def test_an_answer_that_gets_lost_costs_nothing(tmp_path: Path, monkeypatch: pyt
 
     assert (sent.accepted, sent.refused) == (3, 0)
     assert len(stored) == 4 and len(set(stored)) == 3
+
+
+@pytest.mark.parametrize("is_implicit", [True, False])
+def test_a_data_set_without_the_head_of_a_file_is_sent_too(tmp_path: Path, *, is_implicit: bool) -> None:
+    (file,) = write_series(tmp_path, rows=11, columns=7, planes=1)
+    dataset = dcmread(file)
+    pixels = dataset.PixelData
+    dcmwrite(file, Dataset(dict(dataset)), implicit_vr=is_implicit, little_endian=True)
+    stored: list[Dataset] = []
+
+    def handle(event: evt.Event) -> int:
+        stored.append(event.dataset)
+        return 0x0000
+
+    ae = AE(ae_title="RADGATE")
+    ae.add_supported_context(CTImageStorage)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, handle)])
+    try:
+        sent = send.send_files([file], "127.0.0.1", server.server_address[1], lambda: None)
+    finally:
+        server.shutdown()
+
+    assert file.read_bytes()[128:132] != b"DICM"
+    assert (sent.accepted, stored[0].PixelData) == (1, pixels)

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy import Engine, insert, select, text
 from sqlalchemy.exc import OperationalError
 
-from dicom_gateway.flow import durable, steps
+from dicom_gateway.flow import durable, record, steps
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
 from dicom_gateway.flow.job import Job, Tools
 from dicom_gateway.flow.journal import DatabaseJournal, Step
@@ -92,6 +92,14 @@ def steps_with(planted: Callable[[Job, Step], None]) -> tuple[tuple[str, Callabl
 
 def outage() -> OperationalError:
     return OperationalError("select", {}, ConnectionError("the database restarts"))
+
+
+def status_of(workflow_id: str) -> str:
+    """What DBOS says of a workflow; nothing of one that it does not know."""
+    from dbos import DBOS
+
+    status = DBOS.get_workflow_status(workflow_id)
+    return "" if status is None else str(status.status)
 
 
 def state_of(engine: Engine) -> str:
@@ -198,7 +206,6 @@ def test_a_disk_that_is_full_while_an_outcome_is_recorded_stops_a_study_only_unt
     flow: StudyFlow, engine: Engine, study_uid: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The thread of the workflow ends, and its row stays PENDING: only `care` finds out."""
-    from dbos import DBOS
     from dbos._sys_db import SystemDatabase
 
     refused = threading.Event()
@@ -213,9 +220,7 @@ def test_a_disk_that_is_full_while_an_outcome_is_recorded_stops_a_study_only_unt
         flow.start(study_uid, 1)
         assert refused.wait(60)
         wait_for("the thread to end", lambda: flow.at_work == 0, 60)
-    status = DBOS.get_workflow_status(f"{study_uid}:1")
-    assert status is not None
-    assert status.status == "PENDING"
+    assert status_of(f"{study_uid}:1") == "PENDING"
 
     flow.care()
     flow.care()
@@ -269,17 +274,11 @@ def test_a_workflow_that_broke_off_starts_anew(
     def planted(job: Job, step: Step) -> None:
         raise outage()
 
-    def broken_off() -> bool:
-        from dbos import DBOS
-
-        status = DBOS.get_workflow_status(f"{study_uid}:1")
-        return status is not None and status.status in BROKEN_OFF
-
     once: Any = {**durable.AGAIN, "max_attempts": 1}
     monkeypatch.setattr(durable, "AGAIN", once)
     monkeypatch.setattr(durable, "STEPS", steps_with(planted))
     flow.start(study_uid, 1)
-    wait_for("the outage to outlast the attempts", broken_off, 120)
+    wait_for("the outage to outlast the attempts", lambda: status_of(f"{study_uid}:1") in BROKEN_OFF, 120)
     monkeypatch.setattr(durable, "STEPS", STEPS)
 
     flow.start(study_uid, 1)
@@ -311,3 +310,22 @@ def test_after_an_upgrade_what_was_waiting_or_at_work_is_begun_anew(
         shut_down()
     with engine.connect() as connection:
         assert len(connection.execute(select(tables.job.c.id)).all()) == 1
+
+
+def test_an_outage_in_the_last_step_leaves_a_study_that_is_looked_after(
+    flow: StudyFlow, engine: Engine, study_uid: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any) -> None:
+        raise outage()
+
+    once: Any = {**durable.AGAIN, "max_attempts": 1}
+    monkeypatch.setattr(durable, "AGAIN", once)
+    with monkeypatch.context() as patch:
+        patch.setattr(record, "supersede_before", broken)
+        flow.start(study_uid, 1)
+        wait_for("the workflow to break off", lambda: status_of(f"{study_uid}:1") in BROKEN_OFF, 120)
+
+    flow.care()
+
+    wait_for("the study", lambda: state_of(engine) == "DELIVERED", 120)
+    wait_for("the folder to go", lambda: not list((settings.store.root / "work").iterdir()), 10)

@@ -16,6 +16,8 @@ from sqlalchemy import Engine, select
 from dicom_gateway.complete import Watcher, force_complete
 from dicom_gateway.deliver import Pace, Parcel, classify_status, enqueue, ledger, resend, rows
 from dicom_gateway.errors import StoreInUse
+from dicom_gateway.flow.plan import JobPlan
+from dicom_gateway.flow.record import keep_jobs
 from dicom_gateway.settings import Destination, Settings
 from dicom_gateway.store import Store, open_engine
 from dicom_gateway.store.lock import database_lock
@@ -108,6 +110,15 @@ def test_long_and_odd_texts_fit_the_columns(store: Store) -> None:
     odd: dict[str, Any] = {"PatientName": "名" * 300, "StudyDescription": "x\x00y" * 90, "AccessionNumber": "9" * 99}
 
     assert store.receive(file_of(ct_slice(1, **odd)), peer="P" * 80).kind == "stored"
+
+
+def test_routes_with_long_names_make_one_job(store: Store, engine: Engine) -> None:
+    store.receive(file_of(ct_slice(1)), peer="CT1")
+    route = "+".join(f"{letter}{'_route' * 9}" for letter in "abc")
+    bundles = tuple(f"{letter}{'_segmentation' * 9}" for letter in "abc")
+    plan = JobPlan("j1", STUDY, 1, "s", uid(1, 1), route, bundles, "auto", ("pacs",), "d", 5.0)
+
+    assert keep_jobs(engine, [plan]) == {"j1": 5.0}
 
 
 def test_versions_are_decided_and_forced(store: Store, engine: Engine, settings: Settings) -> None:

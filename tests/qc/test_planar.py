@@ -1,5 +1,6 @@
 """Files that are no stack: read as pictures and signals, and judged; what cannot be read is said."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,14 @@ from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 from imaging.provenance import deterministic_uid
 from qc.image import check_pictures
 from qc.image.folder import check_files
+from qc.image.inputs import Inputs
 from qc.image.planar import read_planar
-from qc.image.registry import discover
+from qc.image.registry import Measured, discover
 from qc.image.result import Grade
 from tests.conftest import data_folder
 from tests.qc.chest import chest_inputs
 from tests.qc.radiographs import FILM_MM, chest_film
+from tests.qc.recordings import recording
 
 
 def film_dataset(photometric: str = "MONOCHROME2", keep_pixels: bool = True) -> FileDataset:
@@ -78,6 +81,25 @@ def test_step_of_the_diaphragm_is_told_as_breathing() -> None:
     found = discover()["ct.motion"].run(chest_inputs(dome_mm=24))
 
     assert getattr(found, "advice", "") == "breath"
+
+
+@pytest.mark.parametrize(
+    ("check_id", "faulty"), [("ecg.mains", recording(mains_percent=30)), ("ecg.clip", recording(rail_mv=0.3))]
+)
+def test_leads_without_a_name_do_not_hide_one_another(check_id: str, faulty: Inputs) -> None:
+    """The worst channel comes first, so that a later one of the same name would take its place."""
+    check = discover()[check_id]
+    named = check.run(faulty)
+    assert isinstance(named, Measured)
+    assert faulty.waveform is not None
+    worst = faulty.waveform.leads.index(named.evidence["lead"])
+    order = [worst, *(n for n in range(len(faulty.waveform.leads)) if n != worst)]
+    unnamed = replace(faulty.waveform, values_mv=faulty.waveform.values_mv[order], leads=("",) * len(order))
+
+    found = check.run(replace(faulty, waveform=unnamed))
+
+    assert isinstance(found, Measured)
+    assert found.value == pytest.approx(named.value)
 
 
 @pytest.mark.data

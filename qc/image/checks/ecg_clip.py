@@ -54,7 +54,8 @@ def clip(inputs: Inputs) -> Measured | NotEvaluable:
             long = np.bincount(runs.ravel())
             long[0] = 0
             at_end |= np.isin(runs, np.flatnonzero(long >= FEWEST_IN_A_ROW)) | (here if end == stored else False)
-        each[waveform.leads[n]] = 100 * float(at_end.mean())
-    lead = max(sorted(each), key=each.__getitem__)
+        each[n] = 100 * float(at_end.mean())
+    worst = max(sorted(each), key=each.__getitem__)
+    lead = waveform.leads[worst]
     where = (Location("time", {"leads": [lead]}),)
-    return Measured(each[lead], where=where, params={"lead": lead}, evidence={"lead": lead, "leads": float(len(rows))})
+    return Measured(each[worst], where=where, params={"lead": lead}, evidence={"lead": lead, "leads": float(len(rows))})
