@@ -4,6 +4,7 @@ Each part is blurred by a Gaussian in millimetres, and as many voxels are taken,
 its volume again. What such smoothing cannot keep, a spike or a sheet thinner than its width, is measured and returned.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,33 +77,42 @@ def smoothed(region: Region, grid: Grid, width_mm: float) -> Smoothed:
     check_on_grid(region, grid)
     if not region.voxel_count:
         raise EmptyStructure("An empty structure cannot be smoothed; draw it or leave it out.")
-    box = _box_around(region, grid, width_mm)
+    box = _with_rooms(region.box, _rooms(grid, width_mm), grid.shape)
     mask = np.zeros([s.stop - s.start for s in box], dtype=np.bool_)
     own = tuple(slice(r.start - b.start, r.stop - b.start) for r, b in zip(region.box, box, strict=True))
     mask[own] = region.crop
     weights = _weights_along(grid, box[0], width_mm)
-    heights = np.repeat(plane_thickness_mm(grid)[box[0]], mask[0].size)
     labels, count = ndimage.label(mask, PARTS)
     result = np.zeros_like(mask)
+    heights = plane_thickness_mm(grid)[box[0]]
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
+    places = ndimage.find_objects(labels)
+    rooms = _rooms(grid, width_mm)
     # Each part fills its volume with voxels of its own, small ones first: shared ones would be counted twice.
-    for part in 1 + np.argsort(np.bincount(labels.ravel(), minlength=count + 1)[1:], kind="stable"):
-        blurred = _blurred(labels == part, weights, grid, width_mm)
-        blurred[result] = -1.0
-        result |= _fullest(blurred, heights, float(heights[(labels == part).ravel()].sum()))
+    for n in np.argsort(sizes, kind="stable").tolist():
+        near = _with_rooms(places[n], rooms, mask.shape)
+        part, taken = labels[near] == n + 1, result[near]
+        blurred = _blurred(part, weights[near[0], near[0]], grid, width_mm)
+        blurred[taken] = -1.0
+        each = np.repeat(heights[near[0]], part[0].size)
+        taken |= _fullest(blurred, each, float(each[part.ravel()].sum()))
     found = _placed(result, box, region)
     spacing = (float(np.median(heights)), *grid.pixel_spacing_mm)
     lost = mask & (ndimage.distance_transform_edt(~result, sampling=spacing) > width_mm)
     return Smoothed(found, volume_cc(_placed(lost, box, region), grid), count, int(ndimage.label(result, PARTS)[1]))
 
 
-def _box_around(region: Region, grid: Grid, width_mm: float) -> tuple[slice, slice, slice]:
-    """The region's box with room for what the Gaussian reaches, within the grid."""
+def _rooms(grid: Grid, width_mm: float) -> list[int]:
+    """How many voxels the Gaussian reaches along each axis."""
     steps = grid.slice_steps_mm
     finest = (float(steps.min()) if len(steps) else np.inf, *grid.pixel_spacing_mm)
-    rooms = [int(np.ceil(REACH * width_mm / s)) + 1 for s in finest]
+    return [int(np.ceil(REACH * width_mm / s)) + 1 for s in finest]
+
+
+def _with_rooms(box: Sequence[slice], rooms: Sequence[int], shape: Sequence[int]) -> tuple[slice, slice, slice]:
+    """A box with room around it, within an array."""
     first, second, third = (
-        slice(max(0, r.start - room), min(size, r.stop + room))
-        for r, room, size in zip(region.box, rooms, grid.shape, strict=True)
+        slice(max(0, r.start - room), min(size, r.stop + room)) for r, room, size in zip(box, rooms, shape, strict=True)
     )
     return first, second, third
 
