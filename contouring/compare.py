@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "compare_structures", "draw_difference", "plane_of_largest_difference"]
 
 REFERENCE_COLOUR, OTHER_COLOUR = (60, 230, 90), (255, 70, 200)
-LINE_WIDTHS_PX = (8, 3)
+LINE_WIDTHS_PX = (6, 2)
 PICTURE_PX = 640
 RIM_MM = 15.0
 CAPTION_PX = 40

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial import cKDTree
 
-from contouring.min_plus import reach
+from contouring.min_plus import Lattice, lattice_around
 from contouring.solid import Solid, solid_of
 from imaging.geometry import Grid
 from imaging.volume import Region
@@ -172,6 +172,12 @@ class _Reach:
         return cKDTree(self.solid.surface_points_lps() / self.margin.positive_lps)
 
     @cached_property
+    def lattice(self) -> Lattice:
+        """Distances for margins that differ from side to side."""
+        positive, negative = self.margin.positive_lps, self.margin.negative_lps
+        return lattice_around(self.solid, positive, negative, from_outside=self.from_outside)
+
+    @cached_property
     def slack(self) -> float:
         """Mean square distance, in units of the margins, from a place on the surface to the nearest point of it."""
         if self.from_outside:
@@ -192,8 +198,7 @@ class _Reach:
     def distances(self, points_lps: FloatArray, largest: float) -> FloatArray:
         """Distance to the surface in units of the margins; as good as infinite above the largest that is asked for."""
         if not self.is_symmetric:
-            positive, negative = self.margin.positive_lps, self.margin.negative_lps
-            return reach(self.solid, points_lps, positive, negative, from_outside=self.from_outside)
+            return self.lattice.distances(points_lps)
         found, _ = self.tree.query(points_lps / self.margin.positive_lps, distance_upper_bound=largest + self.slack)
         found = np.minimum(found, 1e3)
         return np.asarray(np.sqrt(np.maximum(found**2 - self.slack, 0.0)))

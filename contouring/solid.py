@@ -26,8 +26,14 @@ BoolArray = NDArray[np.bool_]
 SIGMA_PX = 1.0
 """Smoothing of the signed distance: less leaves steps that a nearest point finds, and margins come out too large."""
 
+COARSE_SIGMA_PX = 1.5
+"""The same on pixels that are divided: on them single pixels stand out by more, and what stands out is grown too."""
+
 PADDING_PX = 4
 """Rim around the region's box, wide enough for the smoothed distance to turn negative everywhere."""
+
+FINE_MM = 1.5
+"""Pixels larger than this are divided, as those of PET are: a straight line across one cuts off too much of a bend."""
 
 LAYER_MM = 0.5
 """Largest distance of the layers between planes: the specification's 0.5 mm (section 12)."""
@@ -49,22 +55,22 @@ class Solid:
     Parameters
     ----------
     field
-        Shape (layers, rows, columns) of the padded box; about the distance to the surface in mm.
+        Shape (layers, rows, columns) of the padded box, pixels divided; about the distance to the surface in mm.
     origins_lps
         Centre of the first pixel of each layer, shape (layers, 3).
     along_mm
         Position of each layer along the grid's normal, ascending.
     grid
         The grid of the region.
-    corner
-        Index (row, column) of the box's first pixel in the grid; may be negative.
+    pixel_spacing_mm
+        (between rows, between columns) of the field.
     """
 
     field: NDArray[np.float32]
     origins_lps: FloatArray
     along_mm: FloatArray
     grid: Grid
-    corner: tuple[int, int]
+    pixel_spacing_mm: tuple[float, float]
 
     def surface_points_lps(self) -> FloatArray:
         """Points on the surface, less than a pixel apart: where lines of the layers' lattice cross it, shape (N, 3)."""
@@ -90,7 +96,7 @@ class Solid:
 
         Lines of a lattice a x b x c cross a surface of any direction 1/2 (1/ab + 1/bc + 1/ca) times per mm2 on average.
         """
-        dy, dx = self.grid.pixel_spacing_mm
+        dy, dx = self.pixel_spacing_mm
         dz = float(np.diff(self.along_mm).mean()) if len(self.along_mm) > 1 else dy
         return 2 / (np.pi * (1 / (dx * dy) + 1 / (dy * dz) + 1 / (dz * dx)))
 
@@ -102,8 +108,8 @@ class Solid:
         )
         origins = np.stack([np.interp(along, self.along_mm, self.origins_lps[:, axis]) for axis in range(3)], axis=1)
         offset = points_lps - origins
-        columns = offset @ self.grid.row_direction / self.grid.pixel_spacing_mm[1]
-        rows = offset @ self.grid.column_direction / self.grid.pixel_spacing_mm[0]
+        columns = offset @ self.grid.row_direction / self.pixel_spacing_mm[1]
+        rows = offset @ self.grid.column_direction / self.pixel_spacing_mm[0]
         return np.asarray(
             ndimage.map_coordinates(self.field, [layer, rows, columns], order=1, mode="constant", cval=-1e3),
             dtype=np.float64,
@@ -112,7 +118,7 @@ class Solid:
     def _points_lps(self, index: FloatArray) -> FloatArray:
         layers = np.arange(len(self.origins_lps))
         origins = np.stack([np.interp(index[:, 0], layers, self.origins_lps[:, axis]) for axis in range(3)], axis=1)
-        dy, dx = self.grid.pixel_spacing_mm
+        dy, dx = self.pixel_spacing_mm
         return np.asarray(
             origins + index[:, 1:2] * dy * self.grid.column_direction + index[:, 2:3] * dx * self.grid.row_direction
         )
@@ -136,16 +142,18 @@ def solid_of(region: Region, grid: Grid) -> Solid:
     planes = np.arange(region.start[0], region.start[0] + len(region.crop))
     masks = np.pad(region.crop, ((0, 0), (PADDING_PX, PADDING_PX), (PADDING_PX, PADDING_PX)))
     corner = (region.start[1] - PADDING_PX, region.start[2] - PADDING_PX)
+    spacing = grid.pixel_spacing_mm
+    parts = _parts_of_pixel(spacing)
     fields = [_field(mask, grid.pixel_spacing_mm) for mask in masks]
     along = grid.plane_positions_mm[planes]
     layers: list[tuple[float, FloatArray]] = []
     below, above = _steps_beyond(grid, planes)
-    layers.extend(_cap(masks, grid, along[0], -below))
+    layers.extend(_cap(masks, grid, along, -below))
     for k in range(len(masks)):
         layers.append((float(along[k]), fields[k]))
         if k + 1 < len(masks):
-            layers.extend(_between(masks, fields, k, grid, (float(along[k]), float(along[k + 1]))))
-    layers.extend(_cap(masks[::-1], grid, along[-1], above))
+            layers.extend(_between(masks, fields, k, grid, along))
+    layers.extend(_cap(masks[::-1], grid, along[::-1], above))
     layers.sort(key=lambda layer: layer[0])
     positions = np.array([position for position, _ in layers])
     first = grid.points_lps(planes, np.tile([corner[1], corner[0]], (len(planes), 1)).astype(np.float64))
@@ -154,7 +162,7 @@ def solid_of(region: Region, grid: Grid) -> Solid:
         origins_lps=_origins(positions, along, first, grid),
         along_mm=positions,
         grid=grid,
-        corner=corner,
+        pixel_spacing_mm=(spacing[0] / parts[0], spacing[1] / parts[1]),
     )
 
 
@@ -202,23 +210,39 @@ def _origins(positions: FloatArray, along: FloatArray, first: FloatArray, grid: 
     return np.asarray(origins + (positions - inner)[:, None] * grid.normal)
 
 
+def _parts_of_pixel(pixel_spacing_mm: tuple[float, float]) -> tuple[int, int]:
+    """Into how many parts pixels are divided along rows and columns."""
+    rows, columns = (int(np.ceil(mm / FINE_MM)) for mm in pixel_spacing_mm)
+    return rows, columns
+
+
 def _field(mask: BoolArray, pixel_spacing_mm: tuple[float, float]) -> FloatArray:
-    """Smoothed signed distance of one plane, raised or lowered until it encloses the area of the pixels."""
+    """Smoothed signed distance of one plane on divided pixels, levelled so that it encloses the area of the pixels."""
+    parts = _parts_of_pixel(pixel_spacing_mm)
     if not mask.any():
-        return np.full(mask.shape, -1e3)
+        return np.full([(n - 1) * p + 1 for n, p in zip(mask.shape, parts, strict=True)], -1e3)
     half = _half_pixel_mm(pixel_spacing_mm)
     inside = ndimage.distance_transform_edt(mask, sampling=pixel_spacing_mm)
     outside = ndimage.distance_transform_edt(~mask, sampling=pixel_spacing_mm)
     sharp = np.where(mask, inside - half, half - outside)
-    field = ndimage.gaussian_filter(sharp, SIGMA_PX)
-    field += _level(field, float(np.count_nonzero(mask)), half, 2 * half)
+    sigma_px = SIGMA_PX if parts == (1, 1) else COARSE_SIGMA_PX
+    field = _divided(ndimage.gaussian_filter(sharp, sigma_px), parts, order=3)
+    fine_half = _half_pixel_mm((pixel_spacing_mm[0] / parts[0], pixel_spacing_mm[1] / parts[1]))
+    field += _level(field, float(np.count_nonzero(mask)) * parts[0] * parts[1], fine_half, 2 * half)
     # A part of a pixel or two is smoothed away; it keeps the steps of its pixels instead.
-    gone = mask & ~_touching(mask, field > 0)
-    return (
-        np.maximum(field, half - ndimage.distance_transform_edt(~gone, sampling=pixel_spacing_mm))
-        if gone.any()
-        else field
-    )
+    gone = mask & ~_touching(mask, field[:: parts[0], :: parts[1]] > 0)
+    if not gone.any():
+        return field
+    steps = half - ndimage.distance_transform_edt(~gone, sampling=pixel_spacing_mm)
+    return np.asarray(np.maximum(field, _divided(steps, parts, order=1)))
+
+
+def _divided(field: FloatArray, parts: tuple[int, int], order: int) -> FloatArray:
+    """A field on pixels of which each is divided, the first and the last in their places."""
+    if parts == (1, 1):
+        return field
+    steps = [np.arange((n - 1) * p + 1) / p for n, p in zip(field.shape, parts, strict=True)]
+    return np.asarray(ndimage.map_coordinates(field, np.meshgrid(*steps, indexing="ij"), order=order, mode="nearest"))
 
 
 def _half_pixel_mm(pixel_spacing_mm: tuple[float, float]) -> float:
@@ -241,61 +265,79 @@ def _level(field: FloatArray, area_px: float, half_mm: float, largest_mm: float)
 
 
 def _between(
-    masks: BoolArray, fields: list[FloatArray], k: int, grid: Grid, along: tuple[float, float]
+    masks: BoolArray, fields: list[FloatArray], k: int, grid: Grid, along: FloatArray
 ) -> list[tuple[float, FloatArray]]:
-    """Layers strictly between plane k and the next."""
+    """Layers strictly between plane k and the next; `along` are the positions of all planes."""
     low, high = masks[k], masks[k + 1]
     goes_on, comes_from = _touching(low, high), _touching(high, low)
-    step = along[1] - along[0]
+    step = float(along[k + 1] - along[k])
     count = max(2, int(np.ceil(step / LAYER_MM)))
-    layers = {n: np.full(low.shape, -1e3) for n in range(1, count)}
+    layers = {n: np.full(fields[k].shape, -1e3) for n in range(1, count)}
     if goes_on.any():
         joined_low = fields[k] if (goes_on == low).all() else _field(goes_on, grid.pixel_spacing_mm)
         joined_high = fields[k + 1] if (comes_from == high).all() else _field(comes_from, grid.pixel_spacing_mm)
-        areas = _areas_around(masks, k, goes_on, comes_from)
-        half = _half_pixel_mm(grid.pixel_spacing_mm)
+        areas, places = _areas_around(masks, along, k, goes_on, comes_from)
+        parts = _parts_of_pixel(grid.pixel_spacing_mm)
+        half = _half_pixel_mm(grid.pixel_spacing_mm) / float(np.sqrt(parts[0] * parts[1]))
         for n in layers:
             line = joined_low * (1 - n / count) + joined_high * n / count
-            layers[n] = line + _level(line, _area_at(areas, n / count), half, BULGE_STEPS * step)
+            layers[n] = line + _level(
+                line, _area_at(areas, places, n / count) * parts[0] * parts[1], half, BULGE_STEPS * step
+            )
     caps = []
     if (ending := low & ~goes_on).any():
-        profile = _cap_profile(_areas_behind(masks[: k + 1][::-1], ending))
+        profile = _cap_profile(_areas_behind(masks[: k + 1][::-1], ending), (along[k] - along[: k + 1][::-1]) / step)
         caps.append((profile, _field(ending, grid.pixel_spacing_mm), 0))
     if (starting := high & ~comes_from).any():
-        profile = _cap_profile(_areas_behind(masks[k + 1 :], starting))
+        profile = _cap_profile(_areas_behind(masks[k + 1 :], starting), (along[k + 1 :] - along[k + 1]) / step)
         caps.append((profile, _field(starting, grid.pixel_spacing_mm), count))
     for profile, field, origin in caps:
         for n in range(1, count):
             layers[n] = np.maximum(layers[n], _capped(field, profile, abs(n - origin) / count, 1 / count))
-    return [(along[0] + step * n / count, field) for n, field in layers.items()]
+    return [(float(along[k]) + step * n / count, field) for n, field in layers.items()]
 
 
 def _areas_around(
-    masks: BoolArray, k: int, low: BoolArray, high: BoolArray
-) -> tuple[float | None, float, float, float | None]:
-    """Areas of what goes from plane k to the next, there and a plane before and after; None where it begins or ends."""
-    before = _touching(masks[k - 1], low).sum() if k else 0
-    after = _touching(masks[k + 2], high).sum() if k + 2 < len(masks) else 0
-    return float(before) or None, float(low.sum()), float(high.sum()), float(after) or None
+    masks: BoolArray, along: FloatArray, k: int, low: BoolArray, high: BoolArray
+) -> tuple[list[float], list[float]]:
+    """Areas of what goes from plane k to the next, there and, where it goes on, a plane before and after; and where.
+
+    Places are in steps from plane k, so that the two planes stand at 0 and 1.
+    """
+    areas = {k: float(low.sum()), k + 1: float(high.sum())}
+    if k and (before := float(_touching(masks[k - 1], low).sum())):
+        areas[k - 1] = before
+    if k + 2 < len(masks) and (after := float(_touching(masks[k + 2], high).sum())):
+        areas[k + 2] = after
+    planes = sorted(areas)
+    step = along[k + 1] - along[k]
+    return [areas[n] for n in planes], [float((along[n] - along[k]) / step) for n in planes]
 
 
-def _area_at(areas: tuple[float | None, float, float, float | None], t: float) -> float:
-    """Area at a share t of the step: the cubic through four planes, or what can be had of it."""
-    before, low, high, after = areas
-    bends = [a - 2 * b + c for a, b, c in ((before, low, high), (low, high, after)) if a is not None and c is not None]
+def _area_at(areas: list[float], places: list[float], t: float) -> float:
+    """Area at a share t of the step: a parabola through three planes, the mean of two where there are four.
+
+    The mean, weighted by t, is the cubic through four where they are evenly spaced.
+    """
+    low = places.index(0.0)
+    line = areas[low] * (1 - t) + areas[low + 1] * t
+    bends = []
+    for n in range(max(0, low - 1), min(low, len(areas) - 3) + 1):
+        (a, b, c), (x, y, z) = areas[n : n + 3], places[n : n + 3]
+        bends.append(((c - b) / (z - y) - (b - a) / (y - x)) / (z - x))
     bend = (1 - t) * bends[0] + t * bends[-1] if bends else 0.0
-    return low * (1 - t) + high * t - t * (1 - t) / 2 * bend
+    return line - t * (1 - t) * bend
 
 
-def _cap(masks: BoolArray, grid: Grid, along: float, step: float) -> list[tuple[float, FloatArray]]:
+def _cap(masks: BoolArray, grid: Grid, along: FloatArray, step: float) -> list[tuple[float, FloatArray]]:
     """Layers that close the end of planes, of which the first ends, towards `step` (signed, mm), from it outwards."""
     count = max(2, int(np.ceil(abs(step) / LAYER_MM)))
     field = _field(masks[0], grid.pixel_spacing_mm)
-    profile = _cap_profile(_areas_behind(masks, masks[0]))
+    profile = _cap_profile(_areas_behind(masks, masks[0]), np.abs((along - along[0]) / step))
     # The last layer stands where the cap ends, so that a flat end is flat at half a slice and not at the next layer.
     ends = [n / count for n in range(1, count) if n / count < profile.length - 1e-9]
-    layers = [(along + step * t, _shrunk(field, profile, t)) for t in ends]
-    layers.append((along + step * profile.length, _shrunk(field, profile, profile.length - 1e-9)))
+    layers = [(float(along[0]) + step * t, _shrunk(field, profile, t)) for t in ends]
+    layers.append((float(along[0]) + step * profile.length, _shrunk(field, profile, profile.length - 1e-9)))
     return layers
 
 
@@ -330,7 +372,7 @@ class _Profile:
         return 1 - self.loss * t - self.bend * t**2
 
 
-def _cap_profile(areas: list[float]) -> _Profile:
+def _cap_profile(areas: list[float], behind_steps: FloatArray) -> _Profile:
     """The area goes on falling along the parabola of the last planes: the true course for a sphere or an ellipsoid.
 
     The next plane is empty. Where the parabola is not at zero by then, the end is blunt, and where between the two
@@ -338,13 +380,13 @@ def _cap_profile(areas: list[float]) -> _Profile:
     """
     if len(areas) < 2 or areas[1] <= areas[0]:
         return _Profile(0.0, 0.0, 0.5)
-    behind = np.arange(1.0, len(areas))
+    behind = behind_steps[1 : len(areas)]
     fallen = np.array(areas[1:]) / areas[0] - 1
-    loss, bend = fallen[0], 0.0
+    loss, bend = fallen[0] / behind[0], 0.0
     if len(areas) > 2:
         (loss, bend), *_ = np.linalg.lstsq(np.stack([behind, -(behind**2)], axis=1), fallen, rcond=None)
         if bend < 0 or loss <= 0:
-            loss, bend = fallen[0], 0.0
+            loss, bend = fallen[0] / behind[0], 0.0
     root = 2 / (loss + float(np.sqrt(loss**2 + 4 * bend)))
     if root <= 1:
         return _Profile(float(loss), float(bend), root)

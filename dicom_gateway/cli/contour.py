@@ -431,6 +431,7 @@ def _with_margin(
     """The structure with its margin; among the remarks that nothing is left of it, or that the scan ends within it."""
     from dataclasses import replace
 
+    from contouring.coarse import drawn_on_few_voxels
     from contouring.convert import chosen
     from contouring.cut_margins import cut_by_scan, share_beyond_image
     from contouring.margins import Margin, grow, shrink
@@ -447,6 +448,8 @@ def _with_margin(
     result = name or ("PTV" if target else f"{roi}_PRV{round(mm):02d}")
     made = Roi(1, lookup(result), region, f"{roi} {mm:+g} mm", generation="SEMIAUTOMATIC")
     told = [] if region.voxel_count else [(made.name.tg263, f"nothing is left of {roi} at {mm:+g} mm; it is empty")]
+    if few := drawn_on_few_voxels(source.region):
+        told.append((made.name.tg263, few))
     if share := share_beyond_image(source.region, stack.grid, Margin.uniform(mm)) if mm > 0 else 0.0:
         told.append((made.name.tg263, cut_by_scan(share)))
     return replace(read, remarks=(*read.remarks, *told)), (made,)
