@@ -18,6 +18,9 @@ KEYS = ("state_dict", "model", "net", "network", "model_state_dict", "params", "
 PREFIXES = ("module.", "_orig_mod.", "network.", "model.", "net.")
 """What data-parallel and compiled training put before the names."""
 
+MOST_REFERENCES = 5
+"""Entries that refer to each other further than this go round in circles."""
+
 LITERAL = re.compile(r"""['"]([^'"]*)['"]""")
 
 
@@ -66,23 +69,28 @@ def _named_files(config: dict[str, Any]) -> list[str]:
     return [n for n in found if not n.startswith("..")]
 
 
-def _path_in(text: str, config: dict[str, Any], depth: int = 0) -> str:
-    """The path within the bundle that an expression means, read without running it; empty where it cannot be told."""
-    if depth > 5:
+def _path_in(text: str, config: dict[str, Any]) -> str:
+    """The weights file within the bundle that an expression means, read without running it; empty where none is."""
+    joined = _joined(text, config)
+    start = joined.find("models/")
+    path = joined[start:] if start >= 0 else joined
+    return path if path.endswith(SUFFIXES) else ""
+
+
+def _joined(text: str, config: dict[str, Any], depth: int = 0) -> str:
+    """The pieces of a path in an expression and in what it refers to: file names, and folders kept in other entries."""
+    if depth > MOST_REFERENCES:
         return ""
     source = text
     for reference in re.findall(r"@(\w+(?:(?:::|#)\w+)*)", text):
         value = looked_up(config, reference)
         if isinstance(value, str) and reference not in {"bundle_root", "device", "network", "network_def"}:
-            part = _path_in(value, config, depth + 1) if value.startswith(("$", "@")) else value
+            part = _joined(value, config, depth + 1) if value.startswith(("$", "@")) else value
             source = source.replace(f"@{reference}", f"'{part}'")
     if "if " in source and " else " in source:
         source = source.split(" if ")[0]
     parts = [p for p in LITERAL.findall(source) if p]
-    joined = "/".join(p.strip("/") for p in parts if not p.startswith(("cuda", "cpu")))
-    start = joined.find("models/")
-    path = joined[start:] if start >= 0 else joined
-    return path if path.endswith(SUFFIXES) else ""
+    return "/".join(p.strip("/") for p in parts if not p.startswith(("cuda", "cpu")))
 
 
 def state_of(content: Any, network: Any) -> dict[str, Any]:

@@ -132,7 +132,8 @@ def part_names(config: dict[str, Any]) -> PartNames:
                 found[part] = name
     if "network" not in found:
         raise UnknownNetwork(
-            "configs/inference defines no network, or under a name that is not known; call it `network_def`."
+            "configs/inference defines no network that radgate could drive: it has none under a known name "
+            "(`network_def`), or leaves everything to a program of the bundle's own."
         )
     return found
 

@@ -11,6 +11,7 @@
         ├── ZooUnreachable
         ├── CodeNotTrusted
         ├── MissingPackages
+        ├── NeedsMore
         ├── UnlabelledOutput
         ├── MissingWeights
         ├── WrongHash
@@ -42,6 +43,7 @@ __all__ = [
     "MissingPackages",
     "MissingSeries",
     "MissingWeights",
+    "NeedsMore",
     "NetworkSupportMissing",
     "NotEnoughMemory",
     "NothingToEvaluate",
@@ -89,6 +91,10 @@ class CodeNotTrusted(BundleError):
 
 class MissingPackages(BundleError):
     """A bundle needs Python packages that are not installed."""
+
+
+class NeedsMore(BundleError):
+    """It needs what a study does not hold, such as clicks of a person, or gives what radgate does not read."""
 
 
 class MissingBundleFolder(BundleError):

@@ -8,7 +8,7 @@ from typing import Any
 
 from monai_bundles.config import targets
 
-__all__ = ["Repair", "all_repairs", "repair_config", "repair_modules"]
+__all__ = ["Repair", "all_repairs", "own_code", "repair_config", "repair_modules"]
 
 Repair = dict[str, Any]
 """One entry of the list: `id`, `kind`, what it looks for, `to`, and the release that made it necessary."""
@@ -34,15 +34,26 @@ def repair_config(config: dict[str, Any]) -> tuple[str, ...]:
     return tuple(applied)
 
 
-def repair_modules() -> tuple[str, ...]:
-    """Give libraries back the names that bundles' own code still uses; only for a bundle's own process."""
+def own_code(root: Path) -> str:
+    """The text of the Python files that a bundle brings."""
+    return "\n".join(p.read_text(encoding="utf-8", errors="replace") for p in sorted(root.rglob("*.py")))
+
+
+def repair_modules(code: str) -> tuple[str, ...]:
+    """Give libraries back the names that a bundle's own code still uses; only for a bundle's own process.
+
+    Parameters
+    ----------
+    code
+        Text of that code.
+    """
     applied = []
     for repair in all_repairs():
-        if repair["kind"] == "module_attribute":
+        if repair["kind"] == "module_attribute" and f".{repair['attribute']}" in code:
             module = importlib.import_module(repair["module"])
             if not hasattr(module, repair["attribute"]):
                 setattr(module, repair["attribute"], getattr(module, repair["to"]))
-                applied.append(repair["id"])
+            applied.append(repair["id"])
     return tuple(applied)
 
 

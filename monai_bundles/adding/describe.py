@@ -7,7 +7,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_bundles.adding.guesses import guessed_inputs, guessed_modalities, network_dimensions, output_form
+from monai_bundles.adding.guesses import (
+    guessed_inputs,
+    guessed_modalities,
+    network_dimensions,
+    output_form,
+    require_study_only,
+)
 from monai_bundles.adding.labels import Resolver, is_background, named
 from monai_bundles.bundle import OutputForm
 from monai_bundles.checkpoint import weights_files
@@ -62,6 +68,8 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
     ------
     BadMetadata
         Metadata, configuration or licence are missing or wrong.
+    NeedsMore
+        It needs more than a study, or gives what radgate does not read.
     UnknownNetwork
         The configuration defines no network.
     WrongDimensions
@@ -73,6 +81,7 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
     """
     metadata = read_metadata(root)
     config = read_inference(root)
+    require_study_only(config, metadata)
     part_names(config)
     network_dimensions(config, metadata)
     form = output_form(config, metadata)
@@ -118,7 +127,7 @@ def _structures(
     outputs = metadata["network_data_format"].get("outputs", {})
     words: dict[int, str] = {}
     for output in outputs.values():
-        definition = output.get("channel_def", {}) if isinstance(output, dict) else {}
+        definition = _meanings(output) if isinstance(output, dict) else {}
         words = {int(k): str(v) for k, v in definition.items() if str(k).lstrip("-").isdigit()}
         if words:
             break
@@ -131,7 +140,8 @@ def _structures(
             "metadata.json does not say what the outputs mean (`channel_def` of the outputs is empty); write it there, "
             "or write configs/radgate.json by hand."
         )
-    shift = 0 if form == "labels" and 0 not in wanted else 1
+    # A background in front of channels that may overlap is left out by the runner.
+    shift = 0 if form in {"labels", "channels"} and 0 not in wanted else 1
     structures, notes, used = [], [], set()
     for number, word in sorted(wanted.items()):
         if form == "scores":
@@ -149,6 +159,11 @@ def _structures(
         notes += [note] if note else []
         structures.append({"label": number + shift, "name": name})
     return structures, notes
+
+
+def _meanings(output: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the values of an output mean, under whichever of its names a bundle wrote it."""
+    return next((output[key] for key in ("channel_def", "label_def") if isinstance(output.get(key), dict)), {})
 
 
 def _finding_name(word: str) -> str:

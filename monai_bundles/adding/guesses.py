@@ -6,12 +6,16 @@ from typing import Any
 
 from monai_bundles.bundle import BundleInput, Channel, OutputForm
 from monai_bundles.config import looked_up, part_names, targets
-from monai_bundles.errors import WrongDimensions
+from monai_bundles.errors import NeedsMore, WrongDimensions
 
-__all__ = ["guessed_inputs", "guessed_modalities", "network_dimensions", "output_form"]
+__all__ = ["guessed_inputs", "guessed_modalities", "network_dimensions", "output_form", "require_study_only"]
 
 DIMENSIONS = (2, 3)
 COLOURS = 3
+RGB = frozenset({"R", "G", "B"})
+
+POINTS = frozenset({"points", "landmarks", "keypoints"})
+"""Formats of outputs that are coordinates."""
 
 SERIES_WORDS = {
     "flair": "flair", "t1c": "t1.*(gd|ce|post|contrast|\\+c|c\\+)|t1c", "t1gd": "t1.*(gd|ce|post|contrast)|t1c",
@@ -20,9 +24,11 @@ SERIES_WORDS = {
 """What SeriesDescription must match for a channel of this name."""
 
 MODALITY_WORDS = {
+    **dict.fromkeys(("endoscopic", "endoscopy"), "ES"),
+    **dict.fromkeys(("pathology", "histology"), "SM"),
     **dict.fromkeys(("mri", "mr", "magnetic"), "MR"),
     **dict.fromkeys(("us", "ultrasound"), "US"),
-    **dict.fromkeys(("mg", "mammography", "mammogram"), "MG"),
+    **dict.fromkeys(("mg", "mammography", "mammogram", "mammograms"), "MG"),
     **dict.fromkeys(("dx", "x-ray", "xray"), "DX"),
     "ct": "CT",
     "pet": "PT",
@@ -72,6 +78,32 @@ def network_dimensions(config: Mapping[str, Any], metadata: Mapping[str, Any]) -
     return min(declared or shapes or {3})
 
 
+def require_study_only(config: dict[str, Any], metadata: Mapping[str, Any]) -> None:
+    """Refuse a bundle that a study alone cannot feed, or whose answer is no structure, box or score.
+
+    Raises
+    ------
+    NeedsMore
+        It needs clicks or whole slides, or gives points.
+    """
+    names = [entry["_target_"].rpartition(".")[2] for _, entry in targets(config)]
+    if any("ClickSignal" in name for name in names):
+        raise NeedsMore(
+            "The bundle needs points that a person clicks on each image, and nobody clicks here; use it in an "
+            "annotation program, or take a bundle that runs by itself.",
+        )
+    if any("WSI" in name for name in names):
+        raise NeedsMore(
+            "The bundle reads whole slides of pathology, which radgate does not; run it where the slides are kept.",
+        )
+    outputs = metadata["network_data_format"].get("outputs", {}).values()
+    if any(isinstance(o, dict) and str(o.get("format", "")).lower() in POINTS for o in outputs):
+        raise NeedsMore(
+            "The bundle gives points (landmarks), and radgate reads structures, boxes and scores; its result could not "
+            "be delivered.",
+        )
+
+
 def output_form(config: dict[str, Any], metadata: Mapping[str, Any]) -> OutputForm:
     """What the network's output is after postprocessing."""
     names = [entry["_target_"].rpartition(".")[2] for _, entry in targets(config)]
@@ -82,7 +114,10 @@ def output_form(config: dict[str, Any], metadata: Mapping[str, Any]) -> OutputFo
     formats = " ".join(
         str(o.get("format", "")) + str(o.get("type", "")) for o in outputs.values() if isinstance(o, dict)
     )
-    if re.search(r"classif|probabilit", formats.lower()) or ("classif" in words and "segment" not in words):
+    maps = "segmentation" in formats.lower()
+    if (not maps and re.search(r"classif|probabilit", formats.lower())) or (
+        "classif" in words and "segment" not in words
+    ):
         return "scores"
     for _, entry in targets(config):
         if entry["_target_"].rpartition(".")[2] in {"AsDiscreted", "AsDiscrete"} and entry.get("argmax"):
@@ -127,14 +162,15 @@ def guessed_inputs(
     wanted = [k for k in keys if k not in MASK_KEYS] or ["image"]
     notes: list[str] = []
     inputs: list[BundleInput] = []
-    channels_in = _in_channels(config)
+    channels_in = _in_channels(config, images)
     for key in wanted:
         names = channel_names if len(wanted) == 1 and stacked and channels_in > 1 else [key]
         if len(names) != channels_in and len(wanted) == 1 and stacked and channels_in > 1:
             names = [f"channel {n + 1}" for n in range(channels_in)]
             notes.append(f"Which {channels_in} series become the channels cannot be told; name them under `inputs`.")
         several = len(names) > 1 or len(wanted) > 1
-        repeat = COLOURS if not stacked and not several and channels_in == COLOURS else 1
+        coloured = channels_in == COLOURS or set(channel_names) >= RGB
+        repeat = COLOURS if not stacked and not several and coloured else 1
         inputs.append(BundleInput(key, tuple(_channel(n, modality, several=several) for n in names), repeat=repeat))
         if repeat > 1:
             notes.append(
@@ -174,10 +210,14 @@ def _image_keys(config: dict[str, Any]) -> list[str]:
     return keys or ["image"]
 
 
-def _in_channels(config: dict[str, Any]) -> int:
+def _in_channels(config: dict[str, Any], images: Mapping[str, Any]) -> int:
+    """Channels of the network's input: what it says itself, else the metadata; 1 where a formula says it."""
     for where, entry in targets(config):
         if where.split("::")[0] in {"network_def", "network", "net", "model"}:
             for key in ("in_channels", "n_input_channels"):
-                if isinstance(entry.get(key), int):
-                    return int(entry[key])
-    return 1
+                if key in entry:
+                    return int(entry[key]) if isinstance(entry[key], int) else 1
+    counts = [
+        i["num_channels"] for i in images.values() if isinstance(i, dict) and isinstance(i.get("num_channels"), int)
+    ]
+    return int(counts[0]) if len(counts) == 1 else 1

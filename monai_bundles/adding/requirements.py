@@ -20,7 +20,7 @@ TARGET_NEEDS = {
 }
 """What networks and readers of MONAI need beside MONAI itself."""
 
-TORCHVISION_NAMES = ("torchvision.", "resnet_fpn_feature_extractor", "TorchVisionFCModel")
+TORCHVISION_NAMES = ("torchvision.", "TorchVisionFCModel")
 
 
 def missing_packages(root: Path, config: dict[str, Any], *, with_code: bool) -> tuple[str, ...]:

@@ -13,7 +13,10 @@ from imaging.volume import Region
 from monai_bundles.bundle import Finding, Score
 from monai_bundles.zoo.workflow import Workflow
 
-__all__ = ["Progress", "WorkflowRun", "counted", "preprocessed", "window_count"]
+__all__ = ["Progress", "WorkflowRun", "counted", "image_key", "preprocessed", "window_count"]
+
+IMAGE_KEY = "image"
+"""Where MONAI's evaluator takes the network's input, whatever the files were called."""
 
 Progress = Callable[[float, str], None]
 
@@ -48,10 +51,17 @@ def preprocessed(workflow: Workflow, source: Mapping[str, MetaTensor], key: str)
     if workflow.preprocessing is None:
         data: dict[str, Any] = dict(source)
     elif workflow.by_key:
-        data = dict(workflow.preprocessing(dict(source)))
+        # MONAI's loader may also write this entry, and transforms of bundles read it.
+        headers = {f"{name}_meta_dict": dict(image.meta) for name, image in source.items()}
+        data = dict(workflow.preprocessing({**headers, **source}))
     else:
         data = {key: workflow.preprocessing(source[key])}
     return data
+
+
+def image_key(data: Mapping[str, Any], key: str) -> str:
+    """Where preprocessing left what the network takes: MONAI's own name for it, else the first input's."""
+    return IMAGE_KEY if IMAGE_KEY in data else key
 
 
 @contextmanager

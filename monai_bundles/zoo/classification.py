@@ -12,7 +12,7 @@ from imaging.volume import Region, Volume
 from monai_bundles.bundle import Bundle, Score
 from monai_bundles.errors import WrongOutput
 from monai_bundles.zoo.attention import attention_map
-from monai_bundles.zoo.calls import Progress, WorkflowRun, counted, preprocessed
+from monai_bundles.zoo.calls import Progress, WorkflowRun, counted, image_key, preprocessed
 from monai_bundles.zoo.inputs import slices_of
 from monai_bundles.zoo.workflow import Workflow
 
@@ -41,7 +41,8 @@ def classify(
     count = volume.array.shape[0] if in_planes else 1
     for plane in range(count):
         tensors = slices_of(source, plane, list(source)) if in_planes else dict(source)
-        image = preprocessed(workflow, tensors, key)[key]
+        data = preprocessed(workflow, tensors, key)
+        image = data[image_key(data, key)]
         batch = torch.as_tensor(image.as_tensor() if isinstance(image, MetaTensor) else image)[None]
         batch = batch.to(device, torch.float32)
         with torch.inference_mode(), counted(workflow, run, lambda share: None, 1):

@@ -28,6 +28,9 @@ BOX_CONVERSIONS = frozenset({
 
 DISCRETE = frozenset({"AsDiscreted", "KeepLargestConnectedComponentd", "FillHolesd", "RemoveSmallObjectsd"})
 
+MERGING = re.compile(r"Lambdad|\w*(merge|combine)\w*", re.IGNORECASE)
+"""What makes one label map of channels behind the thresholds: a function, or a step of the bundle's own by its name."""
+
 CUDA = re.compile(r"""torch\.device\(\s*(['"])cuda(:\d+)?\1[^()]*(\(\))?[^()]*\)|(['"])cuda(:\d+)?\4""")
 
 UNUSED = ("dataset", "dataloader", "datalist", "handlers", "checkpointloader", "initialize", "run", "evaluating")
@@ -159,14 +162,14 @@ def _own_components(config: dict[str, Any]) -> bool:
 
 
 def _without_merging(config: dict[str, Any]) -> bool:
-    """Leave out a function that follows the thresholds: it merges channels into one map."""
+    """Leave out what follows the thresholds and merges channels into one map."""
     done = False
     for entries in _post_lists(config):
         thresholded = False
         for entry in entries:
             name = entry["_target_"].rpartition(".")[2]
             thresholded |= name == "AsDiscreted" and "threshold" in entry
-            if thresholded and name == "Lambdad":
+            if thresholded and MERGING.fullmatch(name):
                 keys = entry.get("keys", "pred")
                 entry.clear()
                 entry |= {"_target_": "Identityd", "keys": keys}

@@ -13,11 +13,12 @@ from imaging.volume import Volume
 from monai_bundles.bundle import Bundle
 from monai_bundles.errors import NotEnoughMemory, WrongOutput
 from monai_bundles.memory import available_bytes, is_out_of_memory, run_bytes, smaller_windows
-from monai_bundles.zoo.calls import Progress, WorkflowRun, counted, preprocessed, window_count
+from monai_bundles.zoo.calls import Progress, WorkflowRun, counted, image_key, preprocessed, window_count
 from monai_bundles.zoo.classification import classify
 from monai_bundles.zoo.detection import detect
 from monai_bundles.zoo.inputs import slices_of, source_tensors
 from monai_bundles.zoo.outputs import on_source, regions_of
+from monai_bundles.zoo.prompts import PROMPT_KEY, asked_for, prompt_arguments, takes_prompts
 from monai_bundles.zoo.workflow import Workflow, forget_workflows, load_workflow
 
 __all__ = ["run_workflow"]
@@ -59,10 +60,10 @@ def run_workflow(
     notes: list[str] = []
     for place in dict.fromkeys((chosen, "cpu")):
         workflow = load_workflow(bundle, place)
-        windows = smaller_windows(workflow.inferer.roi_size) if _has_window(workflow) else [()]
-        for number, window in enumerate(windows):
+        own = _own_window(workflow)
+        for window, batch in _sizes(workflow):
             try:
-                with _window(workflow, window), warnings.catch_warnings():
+                with _window(workflow, window, batch), warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # MONAI's transforms warn of what they were asked to do
                     run = _attempt(bundle, workflow, volume, companions, tell, place)
             except NotEnoughMemory as error:
@@ -70,13 +71,13 @@ def run_workflow(
                 continue
             except RuntimeError as error:
                 if not is_out_of_memory(error):
-                    if number and "size" in str(error).lower():
+                    if window != own and "size" in str(error).lower():
                         continue  # the network does not take windows of this size
                     raise
                 forget_workflows()
                 continue
             run.device = place
-            if number:
+            if window != own:
                 size = " x ".join(str(n) for n in window)
                 run.notes = (*run.notes, f"Memory did not do for the bundle's own windows; it ran with {size}.")
             if place != chosen:
@@ -88,23 +89,38 @@ def run_workflow(
     )
 
 
-def _has_window(workflow: Workflow) -> bool:
+def _own_window(workflow: Workflow) -> tuple[int, ...]:
+    """The size of the bundle's own windows; empty where it has none."""
     roi = getattr(workflow.inferer, "roi_size", None)
-    return isinstance(roi, list | tuple) and all(isinstance(n, int) and n > 0 for n in roi)
+    sized = isinstance(roi, list | tuple) and all(isinstance(n, int) and n > 0 for n in roi)
+    return tuple(roi) if sized and roi else ()
+
+
+def _sizes(workflow: Workflow) -> list[tuple[tuple[int, ...], int]]:
+    """Windows, and how many are computed at once, each needing less memory than the one before.
+
+    One window at a time changes no label, so that it comes before smaller windows, which change them.
+    """
+    own = _own_window(workflow)
+    batch = int(getattr(workflow.inferer, "sw_batch_size", 1) or 1)
+    if not own:
+        return [((), batch)]
+    return [(own, n) for n in dict.fromkeys((batch, 1))] + [(w, 1) for w in smaller_windows(own)[1:]]
 
 
 @contextmanager
-def _window(workflow: Workflow, window: tuple[int, ...]) -> Iterator[None]:
-    """The workflow's inferer with another window."""
+def _window(workflow: Workflow, window: tuple[int, ...], batch: int) -> Iterator[None]:
+    """The workflow's inferer with other windows."""
     if not window:
         yield
         return
-    before = workflow.inferer.roi_size
-    workflow.inferer.roi_size = window
+    before = {name: getattr(workflow.inferer, name, None) for name in ("roi_size", "sw_batch_size")}
+    workflow.inferer.roi_size, workflow.inferer.sw_batch_size = window, batch
     try:
         yield
     finally:
-        workflow.inferer.roi_size = before
+        for name, value in before.items():
+            setattr(workflow.inferer, name, value)
 
 
 def _attempt(
@@ -132,13 +148,14 @@ def _attempt(
         for plane in range(planes):
             data = preprocessed(workflow, slices_of(source, plane, list(source)), key)
             with counted(workflow, run, lambda share: None, 1):
-                outputs.append(_segment(workflow, data, key, device))
+                outputs.append(_segment(bundle, workflow, data, image_key(data, key), device))
             tell(0.1 + 0.75 * (plane + 1) / planes, "network")
         stacked = torch.stack([torch.as_tensor(np.asarray(o.cpu())) for o in outputs], dim=-1)
         values = on_source(stacked, np.asarray(source[key].affine, dtype=np.float64), volume)
         run.regions = regions_of(bundle, values)
         return run
     data = preprocessed(workflow, source, key)
+    key = image_key(data, key)
     image = data[key]
     _check_memory(bundle, workflow, image, volume, device)
     tell(0.1, "network")
@@ -147,7 +164,7 @@ def _attempt(
         if bundle.output == "boxes":
             detect(bundle, workflow, data, key, volume, run, device)
             return run
-        result = _segment(workflow, data, key, device)
+        result = _segment(bundle, workflow, data, key, device)
     tell(0.9, "source grid")
     affine = np.asarray(result.affine if isinstance(result, MetaTensor) else image.affine, dtype=np.float64)
     run.regions = regions_of(bundle, on_source(result, affine, volume))
@@ -177,12 +194,17 @@ def _check_memory(bundle: Bundle, workflow: Workflow, image: MetaTensor, volume:
         )
 
 
-def _segment(workflow: Workflow, data: dict[str, Any], key: str, device: str) -> Any:
+def _segment(bundle: Bundle, workflow: Workflow, data: dict[str, Any], key: str, device: str) -> Any:
     """The output after postprocessing, channels in front, with its affine where it knows it."""
     image = data[key]
     plain = image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)
+    prompts: dict[str, Any] = {}
+    if takes_prompts(workflow.inferer):
+        labels = asked_for(tuple(s.label for s in bundle.structures), workflow.offered)
+        prompts = prompt_arguments(workflow.inferer, labels, device)
+        data = {**data, PROMPT_KEY: torch.tensor(labels)}
     with torch.inference_mode():
-        output = workflow.inferer(plain[None].to(device, torch.float32), workflow.network)
+        output = workflow.inferer(plain[None].to(device, torch.float32), workflow.network, **prompts)
     if isinstance(output, tuple | list):
         output = output[0]
     if isinstance(output, dict):

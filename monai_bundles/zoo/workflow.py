@@ -17,7 +17,8 @@ from monai_bundles.config import looked_up, read_inference, targets
 from monai_bundles.errors import UnknownNetwork, WeightsDoNotFit
 from monai_bundles.hot import HotModels
 from monai_bundles.registry import check_weights
-from monai_bundles.repairs import repair_modules
+from monai_bundles.repairs import own_code, repair_modules
+from monai_bundles.zoo.layers import stand_in_for_torchvision
 from monai_bundles.zoo.preparing import Prepared, prepare
 
 __all__ = ["Workflow", "forget_workflows", "load_workflow"]
@@ -41,6 +42,8 @@ class Workflow:
         Of the network: 2 or 3.
     repairs
         Ids of the repairs that were needed.
+    offered
+        Labels that the bundle itself asks its network for, where the network takes prompts.
     """
 
     network: torch.nn.Module
@@ -51,6 +54,7 @@ class Workflow:
     by_key: bool
     spatial_dims: int
     repairs: tuple[str, ...]
+    offered: tuple[int, ...] = ()
 
 
 def load_workflow(bundle: Bundle, device: str) -> Workflow:
@@ -95,7 +99,9 @@ def _built(bundle: Bundle, device: str) -> Workflow:
     prepared = prepare(
         read_inference(bundle.root), bundle.root, device, keep_channels_apart=bundle.output == "channels"
     )
-    repairs = prepared.repairs + (repair_modules() if bundle.trusted else ())
+    repairs = prepared.repairs + (repair_modules(own_code(bundle.root)) if bundle.trusted else ())
+    if bundle.output == "boxes" and stand_in_for_torchvision():
+        repairs += ("layers-without-torchvision",)
     try:
         with warnings.catch_warnings(), LoadingWeightsOnly(bundle):
             warnings.simplefilter("ignore")
@@ -105,6 +111,7 @@ def _built(bundle: Bundle, device: str) -> Workflow:
             preprocessing = _part(parser, prepared, "preprocessing")
             inferer = _part(parser, prepared, "inferer") or SimpleInferer()
             postprocessing = _part(parser, prepared, "postprocessing")
+            offered = _offered(parser, prepared)
     except RadgateError:
         raise
     except Exception as error:
@@ -125,6 +132,7 @@ def _built(bundle: Bundle, device: str) -> Workflow:
         by_key=prepared.by_key,
         spatial_dims=_dimensions(network, prepared),
         repairs=repairs,
+        offered=offered,
     )
 
 
@@ -182,6 +190,13 @@ def _network(parser: ConfigParser, prepared: Prepared) -> torch.nn.Module:
 def _part(parser: ConfigParser, prepared: Prepared, name: str) -> Any:
     where = prepared.parts.get(name)
     return parser.get_parsed_content(where) if where else None
+
+
+def _offered(parser: ConfigParser, prepared: Prepared) -> tuple[int, ...]:
+    """Labels that the evaluator asks for where nobody chose any."""
+    where = f"{prepared.parts.get('evaluator', '')}::hyper_kwargs::everything_labels"
+    found = parser.get_parsed_content(where) if looked_up(prepared.config, where) is not None else ()
+    return tuple(int(n) for n in found)
 
 
 def _callable(part: Any) -> Any:

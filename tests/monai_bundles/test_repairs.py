@@ -64,9 +64,9 @@ def test_code_of_a_bundle_finds_names_that_numpy_no_longer_has(monkeypatch: pyte
         if repair["kind"] == "module_attribute":
             monkeypatch.delattr(numpy, repair["attribute"], raising=False)
 
-    applied = repair_modules()
+    applied = repair_modules("import numpy as np\nsize = int(np.product((2, 3)))\n")
 
-    assert "numpy-product-in-code" in applied
+    assert applied == ("numpy-product-in-code",)
     assert getattr(numpy, "product")([2, 3]) == 6  # noqa: B009 - numpy no longer declares it
     for repair in all_repairs():
         if repair["kind"] == "module_attribute":
