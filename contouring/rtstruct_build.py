@@ -57,7 +57,7 @@ class StructureSetBuilder:
         ds.SeriesInstanceUID = deterministic_uid("rtstruct series", parts[:5])
         ds.Modality = "RTSTRUCT"
         ds.SeriesNumber, ds.InstanceNumber = 9001, 1
-        ds.SeriesDescription = "radgate contours"
+        ds.SeriesDescription = label if label.startswith("radgate") else f"radgate {label}"
         ds.OperatorsName = ""
         ds.Manufacturer, ds.ManufacturerModelName = "radgate", "radgate"
         ds.SoftwareVersions = version("radgate")

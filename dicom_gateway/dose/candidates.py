@@ -184,7 +184,10 @@ def _plan(header: Dataset) -> PlanFacts | None:
 
 def _dose(header: Dataset, study_uid: str, date: tuple[str, str, float], plans: dict[str, PlanFacts]) -> DoseCandidate:
     named = _referenced(header, "ReferencedRTPlanSequence")
-    plan = next((plans[uid] for uid in named if uid in plans), None)
+    given = [plans[uid] for uid in named if uid in plans]
+    # What one of several plans says does not hold for their sum.
+    is_sum = text(header, "DoseSummationType").strip().upper() == "MULTI_PLAN" or len(set(named)) > 1
+    plan = given[0] if given and not is_sum else None
     fractions = None
     if plan is not None:
         counts = [n for n in plan.fractions.values() if n]
@@ -198,11 +201,11 @@ def _dose(header: Dataset, study_uid: str, date: tuple[str, str, float], plans: 
         fractions=fractions,
         prescription_gy=plan.prescription_gy if plan is not None else None,
         plan_uids=named,
-        reason=_unfit(header, plan),
+        reason=_unfit(header, given),
     )
 
 
-def _unfit(header: Dataset, plan: PlanFacts | None) -> str:
+def _unfit(header: Dataset, plans: list[PlanFacts]) -> str:
     """Why a dose stays out of a sum."""
     if text(header, "DoseUnits").strip().upper() != "GY":
         return "The dose is not in Gy; export it as absolute dose."
@@ -210,7 +213,7 @@ def _unfit(header: Dataset, plan: PlanFacts | None) -> str:
         return "The dose is not physical; only physical doses can be added."
     if text(header, "DoseSummationType").strip().upper() not in WHOLE_PLAN:
         return "The dose is not that of a whole plan; export the dose of the plan."
-    if plan is not None and plan.needs_rbe:
+    if any(plan.needs_rbe for plan in plans):
         return "The plan is of protons, ions or brachytherapy; its dose does not add to photons' by itself."
     return ""
 

@@ -33,7 +33,13 @@ def course_layers(assessment: DoseAssessment) -> tuple[DoseLayer, ...]:
 def eqd2_layers(assessment: DoseAssessment) -> tuple[DoseLayer, ...]:
     """EQD2 of the sum, one layer for each alpha/beta."""
     return tuple(
-        _layer(f"eqd2_ab{ratio:g}", f"EQD2 α/β={ratio:g} Gy", "sum of courses", found, scale_end_gy(found.volume))
+        _layer(
+            f"eqd2_ab{ratio:g}",
+            f"总和 EQD2 α/β={ratio:g} Gy",
+            f"EQD2 ab={ratio:g}, sum of courses",
+            found,
+            scale_end_gy(found.volume),
+        )
         for ratio, found in assessment.grids.eqd2.items()
     )
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.uid import UID
 
 from contouring.dose.errors import DoseError
@@ -168,6 +168,22 @@ def test_the_candidates_of_a_patient_are_read_from_the_store(site: DoseSite) -> 
     assert len(found.structures) == len(found.images) == 1
     assert found.structures[0].series_uids == (found.images[0].series_uid,)
     assert found.structures[0].frame_uids == (found.doses[0].frame_uid,)
+
+
+def test_a_dose_of_several_plans_has_what_none_of_them_says(site: DoseSite) -> None:
+    ds = dcmread(site.root / "case" / "dose1.dcm")
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(deterministic_uid("of several", 1))
+    (plan,) = ds.ReferencedRTPlanSequence
+    other = Dataset()
+    other.ReferencedSOPClassUID, other.ReferencedSOPInstanceUID = plan.ReferencedSOPClassUID, "1.2.3"
+    ds.ReferencedRTPlanSequence = [plan, other]
+    ds.SeriesDescription = "both"
+    ds.save_as(site.root / "several.dcm")
+
+    site.receive([site.root / "several.dcm"])
+
+    (found,) = [d for d in site.patient.doses if d.sop_uid == ds.SOPInstanceUID]
+    assert (found.label, found.fractions, found.prescription_gy, found.reason) == ("both", None, None, "")
 
 
 def test_what_cannot_be_added_says_why(site: DoseSite) -> None:
