@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from monai.data import MetaTensor
+from monai.transforms.utils import reset_ops_id
 
 from imaging.volume import Volume
 from monai_bundles.bundle import Bundle
@@ -208,8 +209,8 @@ def _segment(bundle: Bundle, workflow: Workflow, data: dict[str, Any], key: str,
     if isinstance(output, tuple | list):
         output = output[0]
     if isinstance(output, dict):
-        return _finished(workflow, data, key, {name: _placed(value, image) for name, value in output.items()})
-    return _finished(workflow, data, key, _placed(output, image))
+        return _finished(workflow, data, {name: _placed(value, image) for name, value in output.items()})
+    return _finished(workflow, data, _placed(output, image))
 
 
 def _placed(output: Any, image: Any) -> Any:
@@ -226,7 +227,7 @@ def _placed(output: Any, image: Any) -> Any:
     return MetaTensor(prediction, affine=image.affine.clone()) if isinstance(image, MetaTensor) else prediction
 
 
-def _finished(workflow: Workflow, data: dict[str, Any], key: str, prediction: Any) -> Any:
+def _finished(workflow: Workflow, data: dict[str, Any], prediction: Any) -> Any:
     """The prediction after the bundle's postprocessing.
 
     Raises
@@ -238,7 +239,9 @@ def _finished(workflow: Workflow, data: dict[str, Any], key: str, prediction: An
         return next(iter(prediction.values())) if isinstance(prediction, dict) else prediction
     if not workflow.by_key and not _works_by_key(workflow.postprocessing):
         return workflow.postprocessing(prediction)
-    done = workflow.postprocessing({**data, key: data[key], "pred": prediction})
+    # A copy of preprocessing inverts too: steps are then known by their class, not by their identity.
+    kept = {name: reset_ops_id(value) if isinstance(value, MetaTensor) else value for name, value in data.items()}
+    done = workflow.postprocessing({**kept, "pred": prediction})
     for name in OUTPUT_KEYS:
         if name in done:
             return done[name]

@@ -211,7 +211,11 @@ def test_a_network_that_is_asked_by_number_is_asked_for_the_named_structures(tmp
         "preprocessing": pre(),
         "offered": "$[n + 1 for n in range(5) if n != 1]",
         "inferer": {"_target_": "scripts.steps.Asked"},
-        "postprocessing": post({"_target_": "scripts.steps.Numbered", "keys": "pred"}, INVERT),
+        "postprocessing": post(
+            {"_target_": "scripts.steps.Numbered", "keys": "pred"},
+            {**INVERT, "transform": "$copy.deepcopy(@preprocessing)"},
+        ),
+        "imports": ["$import copy"],
         "evaluator": {
             "_target_": "SupervisedEvaluator",
             "network": "@network",
