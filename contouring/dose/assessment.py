@@ -174,7 +174,9 @@ class Bounds:
     unrestricted_high_gy
         Largest dose when every tissue within reach counts: for information, it pulls in dose from the neighbour.
     sum_of_ceilings_gy
-        The same with the most that finer sub-voxels can find of each course: a sum above it is a fault.
+        The same with the most that finer sub-voxels can find of each course.
+    misalignment_gy
+        What 1 mm of misalignment changes where the sum is hottest: above the ceilings and this, a sum is a fault.
     band_low, band_high
         Histograms of the sum less and plus what the gradient of each course changes within its radius: the band to draw
         about the curve where the organ is on one image alone. None where nothing was registered.
@@ -190,6 +192,7 @@ class Bounds:
     sum_of_maxima_gy: float
     unrestricted_high_gy: float | None
     sum_of_ceilings_gy: float
+    misalignment_gy: float = 0.0
     band_low: Dvh | None = None
     band_high: Dvh | None = None
     reason: str = ""

@@ -4,18 +4,18 @@ A search that is not restricted to the organ pulls in dose from its neighbours, 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contouring.dose.accumulate import MappedDose, StructureSum
 from contouring.dose.assessment import Bounds
-from contouring.dose.curve import curve_of
+from contouring.dose.curve import NEAR_MAXIMUM_MM3, DoseCurve, curve_of
 from contouring.dose.dvh import Dvh, dose_volume_histogram
 from contouring.dose.inside import OrganMask
 from contouring.dose.radiobiology import Course, eqd2, eqd2_slope
-from contouring.dose.solid import Caps, Steps, SubVoxels, steps_for, sub_voxels
+from contouring.dose.solid import Caps, Steps, steps_for, sub_voxels
 from contouring.dose.structure import PlanarStructure
 from contouring.dose.volume import SampledDose
 from contouring.errors import ContouringError
@@ -39,6 +39,12 @@ ALONG_GRADIENT = np.linspace(1 / 12, 1, 12)
 the gradient, which make the search exact for a linear dose."""
 
 ROUNDING_GY = 1e-4
+
+ALIGNED_MM = 1.0
+"""A registration that is off by this much is not at fault; the gradient says what that changes."""
+
+HOT_SHARE = 0.95
+"""Of the largest sum: where the gradient counts for that."""
 
 DIRECTIONS = 32
 CHUNK = 2_048
@@ -154,21 +160,27 @@ def bounds_of(
     steps = _coarse(structure, doses)
     voxels = sub_voxels(structure, steps, caps=caps)
     core = voxels.coverage >= min(0.5, float(voxels.coverage.max()))
-    total = {name: np.zeros(len(voxels)) for name in ("low", "high", "unrestricted", "band_low", "band_high")}
+    total = {
+        name: np.zeros(len(voxels)) for name in ("nominal", "low", "high", "unrestricted", "band_low", "band_high")
+    }
     ends = dict.fromkeys(total, (0.0, 0.0))
     known = np.ones(len(voxels), dtype=np.bool_)
     aligned = np.ones(len(voxels), dtype=np.bool_)
-    half = np.zeros(len(voxels))
+    half, moved = np.zeros(len(voxels)), np.zeros(len(voxels))
     for dose, radius, organ in zip(doses, radius_mm, organs, strict=True):
         sampled = dose.sample(voxels.places)
         known &= sampled.is_known
         given = _Given(dose.course if is_eqd2 else None, found.alpha_beta_gy)
         half += given.slope(sampled.dose_gy) * voxels.half_ranges_gy(sampled.gradient_gy_per_mm)
-        reach = radius * np.linalg.norm(sampled.gradient_gy_per_mm, axis=1)
+        steepness = np.linalg.norm(sampled.gradient_gy_per_mm, axis=1)
+        reach = radius * steepness
+        if radius:
+            moved += given.slope(sampled.dose_gy) * steepness * ALIGNED_MM
         mask = None if organ is None or not radius else OrganMask(organ, _coarse(organ, doses, MOST_CELLS), caps)
         around = _searched(dose, voxels.points_lps, sampled.dose_gy, sampled.gradient_gy_per_mm, radius, mask)
         aligned &= around.is_aligned
         values = {
+            "nominal": sampled.dose_gy,
             "low": around.low,
             "high": around.high,
             "unrestricted": around.unrestricted,
@@ -185,9 +197,20 @@ def bounds_of(
     if not reason and away > NOT_ALIGNED:
         reason = f"{100 * away:.0f} % of the organ has no part of the same organ within reach: it is not aligned"
 
-    def histogram(name: str) -> Dvh:
-        return _histogram(total[name], half, ends[name], voxels, known, found.physical, steps)
+    def curve(name: str) -> DoseCurve:
+        outside = float(voxels.volumes_mm3[~known].sum())
+        parts = (total[name][known], half[known], voxels.volumes_mm3[known], voxels.coverage[known])
+        return curve_of(*parts, outside, reach_gy=ends[name])
 
+    nominal, coarse = found.eqd2 or found.physical, curve("nominal")
+
+    def histogram(name: str) -> Dvh:
+        most_gy = nothing.sum_of_ceilings_gy if name == "high" else np.inf
+        moved_curve = _moved(nominal.curve, coarse, curve(name), most_gy, up="high" in name)
+        return replace(nominal, curve=moved_curve, steps=steps, sub_voxels=len(voxels), converged=False)
+
+    sums = total["nominal"]
+    hot = known & core & (sums >= HOT_SHARE * sums[known & core].max(initial=0.0))
     return Bounds(
         kind=nothing.kind,
         radius_mm=nothing.radius_mm,
@@ -197,6 +220,7 @@ def bounds_of(
         sum_of_maxima_gy=nothing.sum_of_maxima_gy,
         unrestricted_high_gy=float(total["unrestricted"][known & core].max(initial=0.0)),
         sum_of_ceilings_gy=nothing.sum_of_ceilings_gy,
+        misalignment_gy=float(moved[hot].max(initial=0.0)),
         band_low=histogram("band_low"),
         band_high=histogram("band_high"),
         reason=reason,
@@ -205,8 +229,9 @@ def bounds_of(
 
 def is_above(found: StructureSum, bounds: Bounds) -> bool:
     """Whether the sum exceeds what any alignment of the organ with itself can give: a fault of the registration."""
-    # Other sub-voxels of the same organ may have found more, up to its ceiling: only a sum above that is a fault.
-    return (found.eqd2 or found.physical).curve.max_gy > bounds.sum_of_ceilings_gy + ROUNDING_GY
+    # Other sub-voxels of the same organ may have found more, up to its ceiling, and no registration is exact.
+    most_gy = bounds.sum_of_ceilings_gy + bounds.misalignment_gy
+    return (found.eqd2 or found.physical).curve.max_gy > most_gy + ROUNDING_GY
 
 
 def _maximum(dose: MappedDose, organ: PlanarStructure, alpha_beta_gy: float | None, caps: Caps) -> _Maximum | None:
@@ -295,27 +320,36 @@ def _ends(values: FloatArray, sampled: SampledDose) -> tuple[float, float]:
     )
 
 
-def _histogram(
-    values: FloatArray,
-    half: FloatArray,
-    ends: tuple[float, float],
-    voxels: SubVoxels,
-    known: NDArray[np.bool_],
-    like: Dvh,
-    steps: Steps,
-) -> Dvh:
-    outside = float(voxels.volumes_mm3[~known].sum())
-    curve = curve_of(
-        values[known], half[known], voxels.volumes_mm3[known], voxels.coverage[known], outside, reach_gy=ends
+def _moved(sum_: DoseCurve, coarse: DoseCurve, searched: DoseCurve, most_gy: float, *, up: bool) -> DoseCurve:
+    """The curve of the sum, moved volume for volume by what the search has changed on its coarse sub-voxels.
+
+    So a bound never contradicts the sum beside it, whose sub-voxels are others.
+    """
+    sign = 1.0 if up else -1.0
+
+    def within(dose_gy: FloatArray, change: FloatArray) -> FloatArray:
+        there = np.maximum(dose_gy + sign * np.maximum(sign * change, 0.0), 0.0)
+        return np.where(there > most_gy, np.maximum(dose_gy, most_gy), there) if up else np.minimum(there, dose_gy)
+
+    share = sum_.volume_mm3 / sum_.known_mm3
+    change = _quantiles(searched, share) - _quantiles(coarse, share)
+    dose = np.maximum.accumulate(within(sum_.dose_gy, change))
+    largest = float(within(np.array(sum_.max_gy), np.array(searched.max_gy - coarse.max_gy)))
+    least = float(within(np.array(sum_.min_gy), np.array(searched.min_gy - coarse.min_gy)))
+    moved = replace(
+        sum_,
+        dose_gy=dose,
+        values_gy=(dose[1:] + dose[:-1]) / 2,
+        weights_mm3=-np.diff(sum_.volume_mm3),
+        max_gy=largest,
+        min_gy=least,
     )
-    return Dvh(
-        curve=curve,
-        caps=like.caps,
-        steps=steps,
-        sub_voxels=len(voxels),
-        converged=False,
-        slab_volume_mm3=like.slab_volume_mm3,
-        end_uncertainty_mm3=like.end_uncertainty_mm3,
-        planes=like.planes,
-        gaps=voxels.gaps,
+    end = min(NEAR_MAXIMUM_MM3, sum_.known_mm3)
+    return replace(
+        moved, max_gy=max(largest, moved.dose_at(end)), min_gy=min(least, moved.dose_at(moved.known_mm3 - end))
     )
+
+
+def _quantiles(curve: DoseCurve, share: FloatArray) -> FloatArray:
+    """Dose of the hottest share of the part with dose."""
+    return np.interp(share * curve.known_mm3, curve.volume_mm3[::-1], curve.dose_gy[::-1])

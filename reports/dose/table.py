@@ -64,7 +64,7 @@ class TableRow:
     low, high
         Bounds of the EQD2 sum (of the physical sum where there is no EQD2) by the search within reach.
     maxima
-        Sum of the courses' maxima, in rows of a maximum.
+        Sum of the courses' maxima (of the most that they can be), in rows of a maximum.
     """
 
     structure: str
@@ -197,7 +197,7 @@ def _row(s: StructureAssessment, metric: str) -> TableRow:
         bed=_entry(bed, metric) if bed is not None else no_eqd2,
         low=_entry(bounds.low, metric) if bounds and bounds.low is not None else absent,
         high=_entry(bounds.high, metric) if bounds and bounds.high is not None else absent,
-        maxima=Entry(bounds.sum_of_maxima_gy) if bounds and is_maximum else Entry(None, reason="only of a maximum"),
+        maxima=Entry(bounds.sum_of_ceilings_gy) if bounds and is_maximum else Entry(None, reason="only of a maximum"),
     )
 
 

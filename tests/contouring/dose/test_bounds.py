@@ -183,8 +183,33 @@ def test_a_rough_dose_added_to_itself_under_the_exact_shift_is_no_fault(shift: t
     bounds = bounds_of(organ, total, doses, [0.0, 3.0], [None, there(organ, exact)])
 
     assert not is_above(total, bounds)
+    # The bounds come from sub-voxels of their own, and must not contradict the sum beside them all the same.
+    assert total.eqd2 is not None and bounds.low is not None and bounds.high is not None
+    for metric in ("D98%", "D50%", "D2%", "D0.03cc", "Dmax", "Dmin", "Dmean", "V40Gy[%]"):
+        low, nominal, high = (found.metric(metric) for found in (bounds.low, total.eqd2, bounds.high))
+        assert low <= nominal + 1e-3 and nominal <= high + 1e-3, metric
+    assert bounds.high.metric("Dmax") <= bounds.sum_of_ceilings_gy + 1e-6
     # What the flag allows is no more than the sampling leaves open.
     assert bounds.sum_of_maxima_gy < bounds.sum_of_ceilings_gy < 1.15 * bounds.sum_of_maxima_gy
+
+
+def test_a_registration_that_is_right_to_half_a_millimetre_is_no_fault() -> None:
+    """The organ ends in a steep slope of the second dose, so that the sum exceeds the sum of maxima by 1.2 Gy."""
+    organ = structure(cylinder(5, HEIGHT), 2.0)
+    matrix = np.eye(4)
+    matrix[0, 3] = 0.4
+    nearly = RigidTransform(matrix, FRAME, OTHER)
+    steep = dose_of(linear((4.0, 0, 0), 25.0), grid_around((1.5, 1.4, 1.6), (30, 40, 40), frame=OTHER))
+    doses = [
+        map_dose(dose_of(linear((0, 0, 0), 20.0), grid_around()), FRAME, course=Course(10)),
+        map_dose(steep, FRAME, nearly, Course(10)),
+    ]
+    total = sum_on_structure(organ, doses, 2.0)
+
+    bounds = bounds_of(organ, total, doses, [0.0, 3.0], [None, organ])
+
+    assert total.eqd2 is not None and total.eqd2.metric("Dmax") > bounds.sum_of_ceilings_gy
+    assert not is_above(total, bounds)
 
 
 def test_an_unrestricted_search_pulls_dose_in_from_the_neighbour() -> None:
