@@ -26,7 +26,7 @@ from contouring.dose.limits import Judged, LimitSet, Verdict, judge
 from contouring.dose.patient import check_one_patient, patient_of
 from contouring.dose.registration_quality import least_jacobian
 from contouring.dose.relate import Organs, Register, Relation, relations
-from contouring.dose.resample import sum_on_grid, union_grid
+from contouring.dose.resample import check_overlap, sum_on_grid, union_grid
 from contouring.dose.rtdose_read import read_rtdose
 from contouring.dose.rtplan import PlanFacts, read_rtplan
 from contouring.dose.solid import Caps
@@ -154,6 +154,7 @@ def assess(
     by_dose = [related[v.grid.frame_of_reference_uid] for v in volumes]
     frame = reference.frame_of_reference_uid
     mapped = [map_dose(v, frame, r.transform, c) for v, r, c in zip(volumes, by_dose, courses, strict=True)]
+    check_overlap(mapped, (reference.grid.row_direction, reference.grid.column_direction))
     facts = tuple(
         _facts(n, mapped[n], by_dose[n], read_plans, chosen, is_stated=given[n] is not None) for n in range(len(mapped))
     )

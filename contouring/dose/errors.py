@@ -20,6 +20,7 @@
         ├── DuplicateDose
         ├── NoRegistration
         ├── RegistrationRefused
+        ├── DosesApart
         ├── OutsideDoseGrid
         ├── MetricRefused
         ├── LimitsRefused
@@ -34,6 +35,7 @@ __all__ = [
     "DifferentPatients",
     "DoseError",
     "DoseGridRefused",
+    "DosesApart",
     "DuplicateDose",
     "FractionCountUnknown",
     "FractionDoseAsPlan",
@@ -121,6 +123,10 @@ class NoRegistration(DoseError):
 
 class RegistrationRefused(DoseError):
     """A registration is no rigid one, relates other frames, or cannot be read."""
+
+
+class DosesApart(DoseError):
+    """No point of the image has all doses."""
 
 
 class OutsideDoseGrid(DoseError):

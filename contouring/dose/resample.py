@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from contouring.dose.accumulate import MappedDose, known_course
+from contouring.dose.errors import DosesApart
 from contouring.dose.radiobiology import eqd2
 from contouring.dose.transform import RigidTransform
 from contouring.dose.volume import EDGE_MM, DoseFacts, DoseVolume
 from imaging.geometry import Grid
 
-__all__ = ["GridSum", "sum_on_grid", "union_grid"]
+__all__ = ["GridSum", "check_overlap", "sum_on_grid", "union_grid"]
 
 FloatArray = NDArray[np.float64]
 
@@ -75,6 +76,25 @@ def union_grid(doses: Sequence[MappedDose], orientation: tuple[FloatArray, Float
         frame_of_reference_uid=frame,
         slice_thickness_mm=float(spacing[0]),
     )
+
+
+def check_overlap(doses: Sequence[MappedDose], orientation: tuple[FloatArray, FloatArray]) -> None:
+    """Refuse doses whose boxes, turned as the image is, lie apart: their sum would be known nowhere.
+
+    Raises
+    ------
+    DosesApart
+        A registration has moved them away from each other, or they were never of one region.
+    """
+    row, column = orientation
+    axes = np.stack([np.cross(row, column), column, row])
+    boxes = [_corners(m) @ axes.T for m in doses]
+    low = np.max([box.min(axis=0) for box in boxes], axis=0)
+    high = np.min([box.max(axis=0) for box in boxes], axis=0)
+    if (high < low).any():
+        raise DosesApart(
+            "The doses have no point of the image in common; check the direction and the shift of the registration."
+        )
 
 
 def sum_on_grid(doses: Sequence[MappedDose], grid: Grid, alpha_beta_gy: float | None = None) -> GridSum:

@@ -13,7 +13,7 @@ from contouring.dose import read_rtdose
 from contouring.dose.assess import AssessOptions, assess
 from contouring.dose.assessment import DoseAssessment
 from contouring.dose.assessment_json import assessment_report
-from contouring.dose.errors import NoRegistration, RegistrationRefused
+from contouring.dose.errors import DosesApart, NoRegistration, RegistrationRefused
 from contouring.dose.limits import limits_for
 from contouring.dose.objects import dose_objects
 from contouring.dose.openkbp import ExportedCase, export_case
@@ -238,3 +238,11 @@ def test_a_real_case_moved_by_a_known_shift_is_registered(tmp_path: Path) -> Non
     assert found.grids.physical.volume.dose_gy.max() == pytest.approx(2 * truth.dose_gy.max(), rel=0.01)
     assert not found.is_qualitative
     assert set(found.registrations) == {facts.registration_uid}
+
+
+@pytest.mark.parametrize("wrong_mm", [400.0, -7000.0])
+def test_a_registration_that_moves_the_doses_apart_is_refused(
+    cases: list[ExportedCase], stacks: list[Stack], wrong_mm: float
+) -> None:
+    with pytest.raises(DosesApart, match="no point of the image in common"):
+        assessed(cases, stacks, wrong_mm=wrong_mm)
