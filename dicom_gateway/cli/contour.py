@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from dicom_gateway.cli.contour_deriving import derived, smoothed, with_margin, without_small_parts
 from dicom_gateway.cli.contour_measuring import measured
 from dicom_gateway.cli.contour_names import name_table, site
 from dicom_gateway.cli.contour_options import (
@@ -45,9 +46,6 @@ app.callback()(site)
 
 FOUND_SOMETHING = 1
 
-LARGEST_MARGIN_MM = 100.0
-"""What `contouring.margins` takes at most."""
-
 SHORT_UNITS = {"[hnsf'U]": "HU", "g/ml{SUVbw}": "g/ml", "1": ""}
 """UCUM units as people write them."""
 
@@ -74,7 +72,7 @@ def to_mask(
     stack = image_stack(series, structures)
     reading = reading_of(offgrid, fill_gaps, overlap)
     read = read_file(structures, stack, aliases, label, reading=reading, strict_names=strict_names)
-    read, rois = _without_small_parts(read, chosen(read.rois, roi or []), stack, drop_parts_below_cc)
+    read, rois = without_small_parts(read, chosen(read.rois, roi or []), stack, drop_parts_below_cc)
     _write_mask(rois, stack, out, kind, structures)
     _report(read, rois, stack, out, aliases, as_json)
 
@@ -102,7 +100,7 @@ def to_rtstruct(
     stack = image_stack(series, mask)
     reading = reading_of(offgrid, fill_gaps, overlap)
     read = read_file(mask, stack, aliases, label, reading=reading, strict_names=strict_names)
-    read, rois = _without_small_parts(read, chosen(read.rois, roi or []), stack, drop_parts_below_cc)
+    read, rois = without_small_parts(read, chosen(read.rois, roi or []), stack, drop_parts_below_cc)
     _write_contours(rois, stack, out, mask, profile=profile, mode=mode)
     _report(read, rois, stack, out, aliases, as_json)
 
@@ -215,9 +213,9 @@ def margin(
     stack = image_stack(series, structures)
     read = read_file(structures, stack, aliases, label, reading=reading_of(offgrid, fill_gaps, overlap))
     if recipe:
-        read, rois = _derived(read, stack, recipe)
+        read, rois = derived(read, stack, recipe)
     else:
-        read, rois = _with_margin(read, stack, roi, mm, name)
+        read, rois = with_margin(read, stack, roi, mm, name)
     if out.name.endswith((".nii", ".nii.gz")):
         _write_mask(rois, stack, out, "binary", structures)
     else:
@@ -245,7 +243,7 @@ def smooth(
 
     stack = image_stack(series, structures)
     read = read_file(structures, stack, aliases, label, reading=reading_of(offgrid, fill_gaps, overlap))
-    read, rois = _smoothed(read, chosen(read.rois, roi or []), stack, mm)
+    read, rois = smoothed(read, chosen(read.rois, roi or []), stack, mm)
     if out.name.endswith((".nii", ".nii.gz")):
         _write_mask(rois, stack, out, "binary", structures)
     else:
@@ -328,47 +326,6 @@ def rename(
         raise typer.Exit(FOUND_SOMETHING)
 
 
-def _without_small_parts(
-    read: "Structures", rois: Sequence["Roi"], stack: "Stack", smallest_cc: float
-) -> tuple["Structures", tuple["Roi", ...]]:
-    """The structures without their small parts, and how many were left out among the remarks."""
-    from dataclasses import replace
-
-    from contouring.booleans import without_small_parts
-
-    kept, remarks = [], list(read.remarks)
-    for roi in rois:
-        region, dropped = without_small_parts(roi.region, stack.grid, smallest_cc) if smallest_cc else (roi.region, 0)
-        kept.append(replace(roi, region=region))
-        if dropped:
-            remarks.append((roi.name.tg263, f"{dropped} parts below {smallest_cc:g} cc were left out, as asked"))
-    return replace(read, remarks=tuple(remarks)), tuple(kept)
-
-
-def _smoothed(
-    read: "Structures", rois: Sequence["Roi"], stack: "Stack", width_mm: float
-) -> tuple["Structures", tuple["Roi", ...]]:
-    """The structures smoothed, and among the remarks what of them was too thin for it."""
-    from dataclasses import replace
-
-    from contouring.smoothing import smoothed
-
-    kept, remarks = [], list(read.remarks)
-    for roi in rois:
-        if not roi.region.voxel_count:
-            kept.append(roi)
-            remarks.append((roi.name.tg263, "is empty and stays so"))
-            continue
-        found = smoothed(roi.region, stack.grid, width_mm)
-        kept.append(replace(roi, region=found.region, description=f"smoothed by {width_mm:g} mm"))
-        if found.thin_cc:
-            remarks.append((roi.name.tg263, f"{found.thin_cc:.2f} cc of thin parts were lost by smoothing"))
-        if found.parts_before != found.parts_after:
-            told = f"{found.parts_before} separate parts became {found.parts_after} by smoothing"
-            remarks.append((roi.name.tg263, told))
-    return replace(read, remarks=tuple(remarks)), tuple(kept)
-
-
 def _algorithm() -> "Algorithm":
     from importlib import metadata
 
@@ -423,60 +380,6 @@ def _write_contours(
         settings_digest=_digest(source),
     )
     out.write_bytes(written.encoded)
-
-
-def _with_margin(
-    read: "Structures", stack: "Stack", roi: str, mm: float, name: str
-) -> tuple["Structures", tuple["Roi", ...]]:
-    """The structure with its margin; among the remarks that nothing is left of it, or that the scan ends within it."""
-    from dataclasses import replace
-
-    from contouring.coarse import drawn_on_few_voxels
-    from contouring.convert import chosen
-    from contouring.cut_margins import cut_by_scan, share_beyond_image
-    from contouring.margins import Margin, grow, shrink
-    from contouring.names import lookup
-    from contouring.roi import Roi
-
-    if not roi or not mm:
-        raise typer.BadParameter("give --roi and --mm, or --recipe")
-    if not abs(mm) <= LARGEST_MARGIN_MM:
-        raise typer.BadParameter(f"--mm lies within -{LARGEST_MARGIN_MM:.0f} and {LARGEST_MARGIN_MM:.0f}")
-    source = chosen(read.rois, [roi])[0]
-    region = (grow if mm > 0 else shrink)(source.region, stack.grid, Margin.uniform(abs(mm)))
-    target = source.name.interpreted_type in {"GTV", "CTV"} or roi.startswith(("GTV", "CTV", "ITV"))
-    result = name or ("PTV" if target else f"{roi}_PRV{round(mm):02d}")
-    made = Roi(1, lookup(result), region, f"{roi} {mm:+g} mm", generation="SEMIAUTOMATIC")
-    told = [] if region.voxel_count else [(made.name.tg263, f"nothing is left of {roi} at {mm:+g} mm; it is empty")]
-    if few := drawn_on_few_voxels(source.region):
-        told.append((made.name.tg263, few))
-    if share := share_beyond_image(source.region, stack.grid, Margin.uniform(mm)) if mm > 0 else 0.0:
-        told.append((made.name.tg263, cut_by_scan(share)))
-    return replace(read, remarks=(*read.remarks, *told)), (made,)
-
-
-def _derived(read: "Structures", stack: "Stack", recipe: str) -> tuple["Structures", tuple["Roi", ...]]:
-    """The structures that a recipe derives; what it left out and what targets do not hold is among the remarks."""
-    from dataclasses import replace
-
-    from contouring.errors import RecipeRefused
-    from contouring.names import lookup
-    from contouring.recipes import apply_recipe, load_recipe, shipped_recipes
-    from contouring.roi import Roi
-
-    if Path(recipe).is_file():
-        chosen_recipe = load_recipe(Path(recipe))
-    elif recipe in shipped_recipes():
-        chosen_recipe = shipped_recipes()[recipe]
-    else:
-        raise RecipeRefused(f"There is no recipe of this name; there are {', '.join(sorted(shipped_recipes()))}.")
-    result = apply_recipe(chosen_recipe, {r.name.tg263: r.region for r in read.rois}, stack.grid)
-    rois = tuple(
-        Roi(number, lookup(d.name), d.region, d.description, generation="SEMIAUTOMATIC")
-        for number, d in enumerate(result.derived, start=1)
-    )
-    left_out = tuple((name, f"left out: {reason}") for name, reason in result.left_out)
-    return replace(read, remarks=(*read.remarks, *result.uncovered, *left_out)), rois
 
 
 def _report(

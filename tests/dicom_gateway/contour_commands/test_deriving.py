@@ -33,6 +33,18 @@ def test_a_margin_out_of_range_is_one_sentence_about_the_option(
     assert "--mm lies within" in result.output
 
 
+@pytest.mark.parametrize("mm", ["-5", "2.5"])
+def test_a_margin_without_a_usual_name_needs_one(case: Case, structures: Path, tmp_path: Path, mm: str) -> None:
+    command = ["margin", structures, "--series", series(case), "--roi", "SpinalCord", "--mm", mm]
+
+    refused = run(*command, "--out", tmp_path / "no.dcm")
+    named = run(*command, "--name", "SpinalCord", "--out", tmp_path / "yes.dcm")
+
+    assert refused.exit_code == 2 and "--name" in refused.output
+    assert not (tmp_path / "no.dcm").exists()
+    assert named.exit_code == 0
+
+
 def test_a_margin_that_leaves_the_scan_or_nothing_is_told(case: Case, structures: Path, tmp_path: Path) -> None:
     common = ["--series", series(case), "--roi", "SpinalCord", "--name", "PTV", "--json", "--out"]
 
