@@ -16,7 +16,7 @@ from sqlalchemy import Engine, select
 
 from dicom_gateway.errors import GatewayError, QualityWorkerFailed
 from dicom_gateway.quality import record
-from dicom_gateway.quality.messages import Sender, send
+from dicom_gateway.quality.messages import Messenger, Sender, send
 from dicom_gateway.quality.worker import REQUEST_S, QualityWorker
 from dicom_gateway.settings import Settings
 from dicom_gateway.store import tables
@@ -78,7 +78,7 @@ class QualityObserver:
     on_final
         Called with the UID of a series when it has its final verdict.
     sender
-        Sends the message of an alert.
+        Sends the message of an alert by one way.
     """
 
     def __init__(
@@ -94,7 +94,7 @@ class QualityObserver:
         self._engine = engine
         self._store = store
         self._on_final = on_final
-        self._sender = sender
+        self._messenger = Messenger(engine, settings.quality, sender)
         self._worker = QualityWorker(settings.quality.profiles, store.root / "pictures", settings.quality)
         self._profiles = {peer.aet: peer.qc_profiles for peer in settings.peers}
         self._inbox: deque[tuple[float, Receipt | str]] = deque()
@@ -104,7 +104,6 @@ class QualityObserver:
         self._open: OrderedDict[str, _Open] = OrderedDict()
         self._wake = threading.Event()
         self._stopping = False
-        self._retry_messages_at = 0.0
         self._threads: list[threading.Thread] = []
 
     @property
@@ -314,13 +313,7 @@ class QualityObserver:
         """Send what nobody was told of; in a thread of its own, because a mail server may take its time."""
         while not self._stopping:
             time.sleep(MESSAGES_EVERY_S)
-            if not (self._settings.webhooks or self._settings.smtp_host) or time.monotonic() < self._retry_messages_at:
-                continue
             try:
-                for item in record.pending_messages(self._engine, self._settings.alert_from):
-                    if self._sender(self._settings, item):
-                        record.told(self._engine, item)
-                    else:
-                        self._retry_messages_at = time.monotonic() + RETRY_S
+                self._messenger.round()
             except Exception as error:  # noqa: BLE001 - service boundary: the next round tries again
                 log.error("messages not sent kind=%s", type(error).__name__)

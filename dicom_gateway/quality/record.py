@@ -4,13 +4,13 @@ import math
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, Engine, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from dicom_gateway.store.quality_tables import alert, judged_series, point
+from dicom_gateway.store.quality_tables import alert, alert_message, judged_series, point
 from dicom_gateway.store.tables import event
 from imaging.provenance import digest
 
@@ -24,6 +24,7 @@ __all__ = [
     "pending_messages",
     "reject_series",
     "told",
+    "told_by",
 ]
 
 ARRIVING, AT_REST = 1, 2
@@ -43,6 +44,12 @@ class Told:
     grade: str
     findings: Sequence[Mapping[str, Any]]
     first_seen: float
+    taken: Mapping[str, str] = field(default_factory=dict)
+    """The grade that was told last, by way."""
+
+    def is_due(self, way: str) -> bool:
+        """Whether this way has not taken it yet, or has told a better grade."""
+        return way not in self.taken or RANK[self.grade] > RANK[self.taken[way]]
 
 
 def keep_judgement(engine: Engine, answer: Mapping[str, Any], *, now: float | None = None) -> None:
@@ -168,20 +175,31 @@ def keep_point(connection: Connection, values: Mapping[str, Any]) -> None:
 
 
 def pending_messages(engine: Engine, least_grade: str) -> list[Told]:
-    """Alerts that nobody was told of, or that are worse than when they were told."""
+    """Alerts that were not told by every way, or that are worse than when they were told."""
     grades = [g for g, rank in RANK.items() if rank >= RANK[least_grade]]
     query = select(alert).where(alert.c.grade.in_(grades), alert.c.state != "withdrawn").order_by(alert.c.id)
     with engine.connect() as connection:
         rows = connection.execute(query.where(alert.c.told_grade.is_(None) | (alert.c.told_grade != alert.c.grade)))
-        return [
-            Told(r.id, r.study_uid, r.series_uid, r.cause, r.grade, r.findings, r.first_seen)
-            for r in rows
-            if r.told_grade is None or RANK[r.grade] > RANK[r.told_grade]
-        ]
+        due = [r for r in rows if r.told_grade is None or RANK[r.grade] > RANK[r.told_grade]]
+        taken: dict[int, dict[str, str]] = defaultdict(dict)
+        for part in range(0, len(due), 500):  # a statement takes a limited number of values
+            ids = [r.id for r in due[part : part + 500]]
+            for row in connection.execute(select(alert_message).where(alert_message.c.alert_id.in_(ids))):
+                taken[row.alert_id][row.way] = row.grade
+    return [Told(r.id, r.study_uid, r.series_uid, r.cause, r.grade, r.findings, r.first_seen, taken[r.id]) for r in due]
+
+
+def told_by(engine: Engine, item: Told, way: str) -> None:
+    """Note that one way took the message of an alert, so that no other way's fault sends it there again."""
+    values = {"grade": item.grade, "told": time.time()}
+    same = (alert_message.c.alert_id == item.id) & (alert_message.c.way == way)
+    with engine.begin() as connection:
+        if not connection.execute(update(alert_message).where(same).values(**values)).rowcount:
+            connection.execute(insert(alert_message).values(alert_id=item.id, way=way, **values))
 
 
 def told(engine: Engine, item: Told) -> None:
-    """Note that the message of an alert went out."""
+    """Note that the message of an alert went out by every way."""
     with engine.begin() as connection:
         connection.execute(update(alert).where(alert.c.id == item.id).values(told=time.time(), told_grade=item.grade))
 

@@ -7,7 +7,7 @@ from sqlalchemy import JSON, Column, Float, Index, Integer, String, Table, Text,
 
 from dicom_gateway.store.tables import metadata
 
-__all__ = ["alert", "baseline", "hold", "judged_series", "point"]
+__all__ = ["alert", "alert_message", "baseline", "hold", "judged_series", "point"]
 
 judged_series = Table(
     "quality_series",
@@ -43,12 +43,21 @@ alert = Table(
     Column("state", String, nullable=False),  # open, confirmed (in the final verdict), withdrawn
     Column("first_seen", Float, nullable=False, index=True),
     Column("last_seen", Float, nullable=False),
-    Column("told", Float),  # when the message went out
+    Column("told", Float),  # when the message had gone out by every way
     Column("told_grade", String),
     Column("acknowledged", Float),
     Column("acknowledged_by", String),
     Column("note", String),  # may hold patient data
     UniqueConstraint("series_uid", "cause"),
+)
+
+alert_message = Table(
+    "quality_alert_message",
+    metadata,
+    Column("alert_id", Integer, primary_key=True),
+    Column("way", String, primary_key=True),  # "mail", or the digest of a webhook's address, which may hold a secret
+    Column("grade", String, nullable=False),  # what was told last
+    Column("told", Float, nullable=False),
 )
 
 hold = Table(

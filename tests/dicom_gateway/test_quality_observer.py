@@ -20,12 +20,12 @@ from sqlalchemy import Engine, select
 
 from dicom_gateway.quality import QualityObserver
 from dicom_gateway.quality.board import read_board, read_series
-from dicom_gateway.quality.messages import message_of, send
+from dicom_gateway.quality.messages import MAIL, Messenger, Way, message_of, send, ways_of
 from dicom_gateway.quality.record import ARRIVING, AT_REST, Told, acknowledge, keep_judgement, reject_series
 from dicom_gateway.quality.worker_process import Bench
 from dicom_gateway.settings import Peer, Quality, Settings
 from dicom_gateway.store import Store, tables
-from dicom_gateway.store.quality_tables import alert, judged_series, point
+from dicom_gateway.store.quality_tables import alert, alert_message, judged_series, point
 from imaging.provenance import deterministic_uid
 from tests.e2e.peers import wait_for
 from tests.qc.bad_input import BAD_INPUT, BadInput
@@ -416,12 +416,65 @@ def test_an_alert_reaches_the_webhook_once_however_often_it_is_seen(
 @pytest.mark.parametrize(("status", "taken"), [(204, True), (500, False), (307, False)])
 def test_a_webhook_that_refuses_or_redirects_has_not_taken_it(status: int, taken: bool) -> None:
     with hook(status) as (address, heard):
-        assert send(Quality(webhooks=(address,)), TOLD) is taken
+        assert send(Quality(webhooks=(address,)), TOLD, Way("hook", address)) is taken
         assert len(heard) == 1
 
 
 def test_a_webhook_that_is_down_is_no_error() -> None:
-    assert send(Quality(webhooks=("http://127.0.0.1:1/",)), TOLD) is False
+    settings = Quality(webhooks=("http://127.0.0.1:1/",))
+
+    assert [send(settings, TOLD, way) for way in ways_of(settings)] == [False]
+
+
+@pytest.mark.parametrize("down", [MAIL, "hook"])
+def test_a_way_that_is_down_sends_nothing_twice_by_the_other_and_is_tried_less_and_less_often(
+    engine: Engine, down: str
+) -> None:
+    settings = Quality(webhooks=("http://127.0.0.1:1/token",), smtp_host="mail.example", mail_to=("ct@example",))
+    tried: list[tuple[str, str]] = []
+    is_up = False
+
+    def sender(_settings: Quality, item: Told, way: Way) -> bool:
+        name = MAIL if way.key == MAIL else "hook"
+        tried.append((name, item.grade))
+        return is_up or name != down
+
+    keep_judgement(engine, judged("FAIL"))
+    for messenger, begin in ((Messenger(engine, settings, sender), 0), (Messenger(engine, settings, sender), 3600)):
+        for second in range(begin, begin + 3600):
+            messenger.round(float(second))
+    other = "hook" if down == MAIL else MAIL
+    while_down = list(tried)
+    is_up = True
+    for second in range(7200, 7900):
+        messenger.round(float(second))
+
+    assert while_down.count((other, "FAIL")) == 1  # not once more after a restart either
+    assert 2 <= while_down.count((down, "FAIL")) <= 2 * 13
+    assert tried[len(while_down) :] == [(down, "FAIL")]
+    assert [a.told_grade for a in rows(engine, alert)] == ["FAIL"]
+    assert "token" not in repr(rows(engine, alert_message))
+
+
+def test_a_worse_grade_is_told_again_and_a_refused_alert_holds_up_no_other(engine: Engine) -> None:
+    settings = Quality(webhooks=("http://127.0.0.1:1/",), alert_from="WARN")
+    tried: list[tuple[str, str]] = []
+
+    def sender(_settings: Quality, item: Told, way: Way) -> bool:
+        tried.append((item.series_uid, item.grade))
+        return item.series_uid != "1.2.3"
+
+    keep_judgement(engine, judged("WARN"))
+    keep_judgement(engine, {**judged("WARN"), "series": "1.2.4"})
+    messenger = Messenger(engine, settings, sender)
+    for second in range(60):
+        messenger.round(float(second))
+    keep_judgement(engine, {**judged("FAIL", planes=10), "series": "1.2.4"})
+    for second in range(60, 120):
+        messenger.round(float(second))
+
+    assert [t for t in tried if t[0] == "1.2.4"] == [("1.2.4", "WARN"), ("1.2.4", "FAIL")]
+    assert 2 <= tried.count(("1.2.3", "WARN")) <= 6
 
 
 def test_a_mail_goes_to_the_addresses_of_the_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -443,7 +496,7 @@ def test_a_mail_goes_to_the_addresses_of_the_settings_only(monkeypatch: pytest.M
     monkeypatch.setattr("dicom_gateway.quality.messages.smtplib.SMTP", Server)
     quality = Quality(smtp_host="mail.example", mail_from="radgate@example", mail_to=("ct@example", "phys@example"))
 
-    assert send(quality, TOLD)
+    assert [send(quality, TOLD, way) for way in ways_of(quality)] == [True]
     assert sent[0] == ("mail.example", 25)
     assert sent[1]["To"] == "ct@example, phys@example"
     assert "请居中" in sent[1].get_content()
