@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
+from string import ascii_uppercase
 from typing import Any
 
 import numpy as np
@@ -20,7 +21,7 @@ from pydicom.dataset import Dataset
 from contouring.dose.resample import GridSum
 from contouring.rtstruct_parse import parse_structure_set
 from dicom_gateway.errors import UnknownObject
-from dicom_gateway.flow.kept import keep_json, keep_regions, kept_json, kept_regions
+from dicom_gateway.flow.kept import keep_bytes, keep_json, keep_regions, kept_json, kept_regions
 from imaging.arrays import save_array
 from imaging.geometry import Grid
 from imaging.volume import Region
@@ -28,6 +29,13 @@ from reports.dose.choice import chosen_planes
 from reports.dose.colours import DIFFERENCE, DOSE, nice_levels, table_of
 from reports.dose.curves import structure_curves
 from reports.dose.layers import scale_end_gy
+from reports.dose.registration import (
+    NOT_REVIEWED,
+    PICTURE_WORDS,
+    RegistrationReport,
+    registration_notes,
+    registration_reports,
+)
 from reports.dose.report import DoseReport
 from reports.dose.section import Overlay, overlay_of
 from reports.dose.sentences import sentence_words
@@ -35,7 +43,7 @@ from reports.dose.table import colour_of
 from reports.dose.wording import FLAG_WORDS, JUDGED_WORDS, STATUS_WORDS, course_words, warning_words
 from reports.planes import Plane, display_planes, window_of
 
-__all__ = ["first_slice", "keep_page_data", "open_ahead", "slice_bytes"]
+__all__ = ["first_slice", "keep_page_data", "open_ahead", "registration_file", "slice_bytes"]
 
 PLANES = ("axial", "coronal", "sagittal")
 SHOWN_SHARE, MARGIN_MM = 0.1, 25.0
@@ -56,10 +64,26 @@ def keep_page_data(folder: Path, report: DoseReport, rtstruct: Dataset) -> None:
         _keep_array(folder / f"dose{number}.npy", _known(found))
     keep_regions(folder / "regions.npz", [(o.name, o.region) for o in report.outlines])
     keep_json(folder / "contours.json", _contours(report, rtstruct))
+    for registration in registration_reports(report.assessment):
+        if registration.picture_png:
+            keep_bytes(registration_file(folder, registration.letter), registration.picture_png)
     overlay = overlay_of(report.volume.grid, report.assessment.grids.physical.volume.grid)
     page = _page(report, overlay)
     keep_json(folder / "grid.json", _grid_json(report.volume.grid, overlay) | {"first": page["start"]["axial"]})
     keep_json(folder / "page.json", page)
+
+
+def registration_file(folder: Path, letter: str) -> Path:
+    """The picture of the registration of one course, where there is one.
+
+    Raises
+    ------
+    UnknownObject
+        That is no letter of a course.
+    """
+    if letter not in ascii_uppercase or len(letter) != 1:
+        raise UnknownObject("There is no such registration; open the page again.")
+    return folder / f"registration_{letter}.png"
 
 
 def slice_bytes(folder: Path, plane_name: str, index: int) -> bytes:
@@ -257,12 +281,27 @@ def _page(report: DoseReport, overlay: Overlay) -> dict[str, Any]:
         "colours": {"dose": table_of(DOSE).tolist(), "difference": table_of(DIFFERENCE).tolist()},
         "warnings": [_pair(warning_words(w)) for w in found.warnings],
         "refused": [{"structure": name, "message": reason.message} for name, reason in found.refused.items()],
+        "registrations": [_registration_json(r) for r in registration_reports(found)],
+        "picture_words": _pair(PICTURE_WORDS),
+        "not_reviewed": _pair(NOT_REVIEWED),
         "has_eqd2": found.has_eqd2,
     }  # fmt: skip
 
 
 def _pair(words: tuple[str, str]) -> dict[str, str]:
     return dict(zip(("zh", "en"), words, strict=True))
+
+
+def _registration_json(registration: RegistrationReport) -> dict[str, Any]:
+    """Numbers, words and whether there is a picture."""
+    found = registration.to_json()
+    rows = [row | {"structure": _pair(row["structure"])} for row in found["rows"]]
+    return found | {
+        "kind": _pair(registration.kind),
+        "rows": rows,
+        "notes": [_pair(note) for note in registration_notes(registration)],
+        "has_picture": bool(registration.picture_png),
+    }
 
 
 def _reasons(report: DoseReport) -> list[str]:

@@ -12,7 +12,7 @@ from starlette.background import BackgroundTask
 from dicom_gateway.dose import record
 from dicom_gateway.dose.candidates import doses_of
 from dicom_gateway.dose.choice import complete
-from dicom_gateway.dose.page_data import first_slice, open_ahead, slice_bytes
+from dicom_gateway.dose.page_data import first_slice, open_ahead, registration_file, slice_bytes
 from dicom_gateway.dose.workflow import pages_folder
 from dicom_gateway.errors import DoseChoiceRefused, UnknownObject
 from dicom_gateway.web.acting import check_form
@@ -65,6 +65,16 @@ def dose_routes(site: Site) -> APIRouter:
         except UnknownObject as error:
             raise HTTPException(404, error.message) from None
         return Response(data, media_type="application/octet-stream")
+
+    @api.get("/dose/{study_uid}/sums/{sum_id}/registration/{letter}")
+    def registration_picture(study_uid: str, sum_id: str, letter: str) -> Response:
+        try:
+            path = registration_file(_folder(site, study_uid, sum_id), letter)
+        except UnknownObject as error:
+            raise HTTPException(404, error.message) from None
+        if not path.is_file():
+            raise HTTPException(404, "There is no picture of this registration.")
+        return FileResponse(path, media_type="image/png")
 
     @api.post("/dose/{study_uid}/run")
     def run(

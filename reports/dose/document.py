@@ -12,6 +12,8 @@ from reports.document.sheets import BODY_PT, MARGIN_PT, PAGE_PT, SMALL_PT, Cell,
 from reports.document.typeset import lines_of, width_pt
 from reports.dose.curves import structure_curves
 from reports.dose.dvh_plot import dark, dvh_section
+from reports.dose.registration import registration_reports
+from reports.dose.registration_page import registration_page
 from reports.dose.report import DoseReport
 from reports.dose.sentences import sentence_words
 from reports.dose.table import Entry, TableRow, colour_of
@@ -50,6 +52,8 @@ def dose_pdf(report: DoseReport, pictures: Sequence[tuple[bytes, tuple[int, int]
     letters = [c.letter for c in report.assessment.courses]
     dvh_section(sheets, structure_curves(report.assessment), letters)
     _pictures(sheets, pictures)
+    for registration in registration_reports(report.assessment):
+        registration_page(sheets, registration)
     _record(sheets, report)
     rl_config.useA85 = False
     buffer = BytesIO()
@@ -90,14 +94,15 @@ def _head(sheets: Sheets, report: DoseReport, study: StudyRef) -> None:
             sheets.text_at(x + 88, sheets.y - 13, shown, BODY_PT + 0.5)
         sheets.y -= 16
     sheets.heading("疗程", "Courses")
+    registrations = {r.letter: r for r in registration_reports(found)}
     rows = []
     for course in found.courses:
         zh, en = course_words(course)
-        quality = course.quality
+        registered = registrations.get(course.letter)
         measured = (
             ""
-            if quality is None
-            else (f"\n往返 there and back {quality.inverse_consistency_mm:.2f} mm, Dice {quality.body_dice:.3f}")
+            if registered is None
+            else f"\n往返 there and back {registered.there_and_back.text} mm, Dice {registered.rows[0].dice.text}"
         )
         rows.append([Cell(course.letter, bold=True), Cell(course.label or "—"), Cell(f"{zh}\n{en}{measured}", MUTED)])
     sheets.table([Cell(t) for t in ("", "计划 Plan", "分次 Fractions · 配准 Registration")], rows, (5, 25, 70))

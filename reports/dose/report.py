@@ -14,6 +14,7 @@ from contouring.rtstruct_read import read_rtstruct
 from imaging.provenance import Algorithm, deterministic_uid, digest
 from imaging.volume import Volume
 from reports.dose.picture import Outline
+from reports.dose.registration import registration_reports
 from reports.dose.table import DoseTable, colour_of, dose_table
 from reports.wording import radgate_version
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ENCODER_VERSION", "DoseReport", "dose_report"]
 
-ENCODER_VERSION = 2
+ENCODER_VERSION = 3
 """Part of every UID: to be raised when the same assessment gives other bytes."""
 
 
@@ -71,6 +72,7 @@ class DoseReport:
             ],
             [found.structure_set_uid, found.site, list(found.warnings), sorted(found.refused)],
             digest(self.table.to_json()),
+            [[r.to_json(), hashlib.sha256(r.picture_png).hexdigest()] for r in registration_reports(found)],
             content.hexdigest(),
             [radgate_version(), ENCODER_VERSION],
         ]

@@ -25,6 +25,7 @@ from pydicom.sr.codedict import codes
 from contouring.dose.assessment import CourseFacts
 from reports.codes import code
 from reports.dose.identity import identify
+from reports.dose.registration import NOT_REVIEWED, RegistrationReport, registration_notes, registration_reports
 from reports.dose.report import DoseReport
 from reports.dose.table import Entry, LimitRow, TableRow
 from reports.dose.wording import STATUS_WORDS, course_words
@@ -35,7 +36,7 @@ from reports.wording import REVIEW_SENTENCE, radgate_version
 __all__ = ["encode_dose_sr"]
 
 METRICS = {"Dmean": "dose_mean", "D0.03cc": "dose_near_maximum", "D2%": "dose_hot", "D95%": "dose_cold"}
-UNITS = {"Gy": "unit_gray", "%": "unit_percent", "cc": "cm3", "": "unit_one"}
+UNITS = {"Gy": "unit_gray", "%": "unit_percent", "cc": "cm3", "mm": "millimetre", "": "unit_one"}
 EFFECTIVE = ("eqd2", "low", "high")
 """Columns of EQD2, by what their names begin with."""
 
@@ -44,7 +45,7 @@ EFFECTIVE = ("eqd2", "low", "high")
 def encode_dose_sr(
     report: DoseReport, *, language: Literal["zh", "en"] = "zh", item_charset: bool = True, max_object_mb: float = 200.0
 ) -> EncodedObject:
-    """The structured report: a group for each course, for each structure in each dose, and for each limit.
+    """The structured report: groups for courses, computed registrations, structures in each dose, and limits.
 
     Parameters
     ----------
@@ -91,6 +92,8 @@ def _content(report: DoseReport, language: str) -> Dataset:
     )
     table = report.table
     groups = [_course_group(report, c) for c in report.assessment.courses]
+    for registration in registration_reports(report.assessment):
+        groups += _registration_groups(report, registration)
     names = dict.fromkeys(row.structure for row in table.rows)
     for name in names:
         groups += _structure_groups(report, [row for row in table.rows if row.structure == name])
@@ -123,6 +126,24 @@ def _course_group(report: DoseReport, course: CourseFacts) -> Any:
     group = _group(report, f"plan {course.letter}", measured)
     group[0].ContentSequence.append(_comment(f"{course.label or course.letter}: {zh} / {en}"))
     return group
+
+
+def _registration_groups(report: DoseReport, registration: RegistrationReport) -> list[Any]:
+    """How good a computed registration is: over the body, and in each structure."""
+    groups = []
+    for row in registration.rows:
+        measured = [
+            _measurement(key, Entry(number.value, ""))
+            for key, number in (("dose_overlap", row.dice), ("dose_least_jacobian", row.jacobian))
+            if number.value is not None
+        ]
+        if not row.structure:
+            measured.insert(0, _measurement("dose_there_and_back", Entry(registration.there_and_back.value, "mm")))
+        groups.append(_group(report, f"registration {registration.letter} {row.structure}".strip()[:64], measured))
+    sentences = [(f"{NOT_REVIEWED[0]}；{registration.kind[0]}", f"{NOT_REVIEWED[1]}; {registration.kind[1]}")]
+    for zh, en in (*sentences, *registration_notes(registration)):
+        groups[0][0].ContentSequence.append(_comment(f"{zh} / {en}"))
+    return groups
 
 
 def _structure_groups(report: DoseReport, rows: list[TableRow]) -> list[Any]:

@@ -11,10 +11,12 @@ from urllib.parse import urlsplit
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
+from pydicom import dcmread
 
 from contouring.dose.radiobiology import eqd2
 from contouring.dose.volume import DoseVolume
 from dicom_gateway.dose import record
+from dicom_gateway.dose.page_data import keep_page_data
 from dicom_gateway.flow.kept import kept_json
 from dicom_gateway.web import create_app
 from imaging.geometry import Grid
@@ -22,6 +24,7 @@ from tests.browser.test_pages import ARGUMENTS
 from tests.conftest import require_program
 from tests.dicom_gateway.dose_site import DoseSite, dose_site
 from tests.dicom_gateway.web_server import serving
+from tests.reports.dose_case import made_report, with_picture
 
 pytestmark = [pytest.mark.browser, pytest.mark.interop]
 
@@ -386,3 +389,33 @@ def test_a_limit_that_cannot_be_judged_says_why_where_it_stands(visit: Visit) ->
     page.wait_for_selector("#dose-app[data-ready]")
     expect(page.locator("#dose-limits tbody tr").first.locator(".why")).to_have_text(limit["reason"])
     assert page.locator("#dose-limits .why").count() == 1
+
+
+def test_a_computed_registration_is_shown_with_picture_and_numbers(browser: Browser, tmp_path: Path) -> None:
+    folder = tmp_path / "registered"
+    folder.mkdir()
+    with dose_site(tmp_path / "site") as site:
+        site.make()
+        keep_page_data(site.pages, with_picture(made_report(folder)), dcmread(folder / "rtstruct.dcm"))
+        app = create_app(site.settings, site.engine, site.store, start_dose=lambda _: None)
+        with serving(app) as address:
+            context = browser.new_context(viewport={"width": 1366, "height": 768})
+            page = context.new_page()
+            complaints: list[str] = []
+            page.on("console", lambda m: complaints.append(m.text) if m.type in {"error", "warning"} else None)
+            for tongue, words in (
+                ("zh", ("未经审核", "往返误差 0.23 mm", "全身", "折叠")),
+                ("en", ("computed, not reviewed", "There and back 0.23 mm", "whole body", "folds")),
+            ):
+                page.goto(f"{address}/language?to={tongue}&next=/dose/{site.study_uid}")
+                page.wait_for_selector("#dose-app[data-ready]", timeout=30_000)
+                shown = page.locator("#dose-registrations")
+                for said in words:
+                    expect(shown).to_contain_text(said)
+                assert shown.locator("tbody tr").all_inner_texts()[-1].split() == ["SpinalCord", "0.912", "0.811"]
+                picture = shown.locator("img")
+                picture.scroll_into_view_if_needed()
+                page.wait_for_function("() => document.querySelector('.registration img').naturalWidth === 1080")
+                assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "nothing is cut off"
+            context.close()
+    assert complaints == []

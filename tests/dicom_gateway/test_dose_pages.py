@@ -10,15 +10,17 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from pydicom import dcmread
 
 from contouring.dose.assess import BLOCKING
 from dicom_gateway.dose import record
-from dicom_gateway.dose.page_data import slice_bytes
+from dicom_gateway.dose.page_data import keep_page_data, slice_bytes
 from dicom_gateway.errors import UnknownObject
 from dicom_gateway.web import create_app
 from reports.dose.sentences import sentence_words
 from tests.dicom_gateway.dose_site import DoseSite, dose_site
 from tests.dicom_gateway.web_server import serving
+from tests.reports.dose_case import made_report, with_picture
 
 TOKEN = "a-token-of-the-test-0123456789"
 
@@ -110,6 +112,40 @@ def test_a_slice_is_the_image_and_the_doses_on_its_plane(site: DoseSite) -> None
         wanted = dose[low] * (1 - share) + dose[low + 1] * share
         assert np.allclose(found, wanted, rtol=0, atol=1e-4, equal_nan=True)
     assert {n for n, _ in head["contours"]} == {0, 1}, "target and cord are drawn on this plane"
+
+
+def test_the_page_has_quality_and_picture_of_a_computed_registration(site: DoseSite, client: httpx.Client) -> None:
+    folder = site.root / "registered"
+    folder.mkdir()
+    report = with_picture(made_report(folder))
+    before = [(site.pages / name, (site.pages / name).read_bytes()) for name in ("page.json", "grid.json")]
+    base = f"/dose/{site.study_uid}/sums/{site.sum_id}"
+    assert client.get(f"{base}/registration/B").status_code == httpx.codes.NOT_FOUND
+    try:
+        keep_page_data(site.pages, report, dcmread(folder / "rtstruct.dcm"))
+
+        page, picture = client.get(f"{base}/page.json").json(), client.get(f"{base}/registration/B")
+        stranger = client.get(f"{base}/registration/B", headers={"Authorization": "Bearer wrong"})
+        others = [client.get(f"{base}/registration/{n}").status_code for n in ("A", "AB", "b", "B.png", "..%2Fpage")]
+    finally:
+        (site.pages / "registration_B.png").unlink()
+        for path, data in before:
+            path.write_bytes(data)
+
+    assert picture.content == report.assessment.courses[1].quality.picture_png  # type: ignore[union-attr]
+    assert picture.headers["Content-Type"] == "image/png" and picture.headers["Cache-Control"] == "no-store"
+    assert "img-src 'self'" in picture.headers["Content-Security-Policy"]
+    assert stranger.status_code == httpx.codes.UNAUTHORIZED and set(others) == {httpx.codes.NOT_FOUND}
+    (found,) = page["registrations"]
+    assert (found["letter"], found["there_and_back_mm"]["text"], found["has_picture"]) == ("B", "0.23", True)
+    assert [(r["structure"]["zh"], r["dice"]["text"], r["jacobian"]["text"], r["folds"]) for r in found["rows"]] == [
+        ("全身", "0.999", "-0.031", True),
+        ("PTV_7000", "—", "0.707", False),
+        ("Parotid_L", "0.877", "-0.031", True),
+        ("SpinalCord", "0.912", "0.811", False),
+    ]
+    assert page["not_reviewed"]["en"] == "computed, not reviewed"
+    assert "registrations" in json.loads(before[0][1]) and json.loads(before[0][1])["registrations"] == []
 
 
 def test_a_folder_without_a_sum_has_no_slices(tmp_path: Path) -> None:

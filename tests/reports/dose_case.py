@@ -1,6 +1,6 @@
 """Two courses of one patient on one oblique CT: images, structure set, two plans, two doses on unequal grids."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from functools import cache
 from pathlib import Path
@@ -13,7 +13,10 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from contouring.dose.assess import AssessOptions, assess
+from contouring.dose.assessment import RegistrationNumbers
 from contouring.dose.limits import shipped_limits
+from contouring.dose.registration_quality import registration_picture
+from contouring.dose.transform import RigidTransform
 from contouring.names import lookup
 from contouring.roi import Roi
 from contouring.rtstruct_write import write_rtstruct
@@ -25,7 +28,19 @@ from reports.dose import DoseReport, dose_report
 from tests.contouring.dose.making import dose_dataset, plan_dataset, points_of_grid
 from tests.synthetic.series import SeriesDescription, write_series
 
-__all__ = ["CENTRE_LPS", "MADE_AT", "TwoCourses", "completed", "dose_a", "dose_b", "made_report", "two_courses"]
+__all__ = [
+    "CENTRE_LPS",
+    "MADE_AT",
+    "QUALITY",
+    "TwoCourses",
+    "completed",
+    "dose_a",
+    "dose_b",
+    "made_report",
+    "two_courses",
+    "with_picture",
+    "with_quality",
+]
 
 MADE_AT = datetime(2026, 3, 4, 15, 6, 7, tzinfo=timezone(timedelta(hours=8)))
 SERIES = SeriesDescription(rows=67, columns=61, planes=23, pixel_spacing_mm=(2.3, 2.1), plane_spacing_mm=3.0)
@@ -38,6 +53,14 @@ def _grid_of(index: tuple[float, ...]) -> NDArray[np.float64]:
     affine = SERIES.grid().affine_lps
     return np.asarray(affine[:3, :3] @ np.array(index) + affine[:3, 3])
 
+
+QUALITY = RegistrationNumbers(
+    0.2345,
+    0.99871,
+    {"SpinalCord": 0.91234, "Parotid_L": 0.87654},
+    {"": -0.0312, "SpinalCord": 0.81119, "Parotid_L": -0.0312, "PTV_7000": 0.70707},
+)
+"""Of a deformation that folds in one structure; another one is contoured on one of the images only."""
 
 CENTRE_LPS = _grid_of(STRUCTURES["PTV_7000"][0])
 
@@ -150,3 +173,20 @@ def options_with(limits: str) -> AssessOptions:
     """A choice of limits, by the name of the set."""
     chosen: tuple[Any, ...] = tuple(s for s in shipped_limits().values() if s.name == limits)
     return AssessOptions(limits=chosen)
+
+
+def with_quality(report: DoseReport, quality: RegistrationNumbers, *, deformed: bool = True) -> DoseReport:
+    """The report as if its second course had come by a computed registration."""
+    first, second = report.assessment.courses
+    source = "computed_deformable" if deformed else "computed_rigid"
+    registered = replace(second, quality=quality, transform_source=source)  # type: ignore[arg-type]
+    return replace(report, assessment=replace(report.assessment, courses=(first, registered)))
+
+
+def with_picture(report: DoseReport) -> DoseReport:
+    """The report with `QUALITY`, and the picture of a shift by 5 mm."""
+    frame = report.volume.grid.frame_of_reference_uid
+    matrix = np.eye(4)
+    matrix[:3, 3] = (4.0, -3.0, 0.5)
+    picture = registration_picture(report.volume, report.volume, RigidTransform(matrix, frame, frame))
+    return with_quality(report, replace(QUALITY, picture_png=picture))

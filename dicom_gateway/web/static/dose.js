@@ -5,6 +5,7 @@ import { buildControls, buildStructures, choose } from "./dose_controls.js";
 import { drawCurves, hoverCurve } from "./dose_histogram.js";
 import { lookAhead, slice } from "./dose_slices.js";
 import { PLANES, app, base, index, open, page, say, shown } from "./dose_state.js";
+import { buildRegistrations } from "./dose_registration.js";
 import { buildLimits, buildNumbers, buildRatios, buildTabs, buildWarnings } from "./dose_tables.js";
 import { listen, show, showAll } from "./dose_views.js";
 
@@ -26,6 +27,7 @@ async function start() {
   buildRatios();
   buildTabs();
   buildWarnings();
+  buildRegistrations();
   drawCurves();
   const dvh = document.getElementById("dose-dvh");
   dvh.addEventListener("mousemove", hoverCurve);

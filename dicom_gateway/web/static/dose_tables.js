@@ -2,7 +2,7 @@
 
 import { because, page, say, word, zh } from "./dose_state.js";
 
-function cell(row, text, kind = "td", className = "") {
+export function cell(row, text, kind = "td", className = "") {
   const node = document.createElement(kind);
   node.textContent = text;
   if (className) node.className = className;
