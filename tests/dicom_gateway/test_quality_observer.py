@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from pydicom.dataset import Dataset
-from pydicom.uid import UID
+from pydicom.uid import UID, DigitalXRayImageStorageForPresentation
 from sqlalchemy import Engine, select
 
 from dicom_gateway.quality import QualityObserver
@@ -32,6 +32,7 @@ from tests.qc.bad_input import BAD_INPUT, BadInput
 from tests.qc.bodies import TRUNK, Body
 from tests.qc.chest import CHEST, Chest
 from tests.qc.pets import PET_CHEST, pet_ct
+from tests.qc.test_planar import film_dataset
 from tests.synthetic.phantoms import Phantom, phantom_description
 from tests.synthetic.series import CHINESE_NAME, SeriesDescription, series_datasets, write_datasets
 
@@ -169,6 +170,36 @@ def test_a_gap_in_images_that_came_mixed_up_is_told_when_their_sender_rests_and_
     assert [(a.state, a.grade) for a in found] == [("open", "FAIL")]
     assert found[0].first_seen - last < ON_BOARD_S
     assert filled.state == "withdrawn"
+
+
+@pytest.mark.parametrize(("exposure", "cause"), [(2000, "exposure_high"), (80, "exposure_low")])
+def test_a_chest_film_exposed_five_times_wrongly_is_on_the_board_and_goes_out(
+    settings: Settings, engine: Engine, store: Store, mailed: list[Any], exposure: int, cause: str
+) -> None:
+    film = film_dataset()
+    film.SOPClassUID = film.file_meta.MediaStorageSOPClassUID = DigitalXRayImageStorageForPresentation
+    film.file_meta.MediaStorageSOPInstanceUID = film.SOPInstanceUID
+    film.Modality, film.ExposureIndex, film.TargetExposureIndex = "DX", str(exposure), "400"
+    with hook() as (address, heard):
+        told_to = Quality(
+            webhooks=(address,), smtp_host="mail.example", mail_from="radgate@example", mail_to=("dr@example",)
+        )
+        with observing(replace(settings, quality=told_to), engine, store) as observer:
+            wait_for("the process", lambda: observer.worker_pid, 30)
+            stored(store, [film])
+            last = time.time()
+            wait_for("both messages", lambda: heard and mailed, 30)
+            with engine.connect() as connection:
+                board = read_board(connection)
+
+    [found] = board.alerts
+    assert (found["cause"], found["grade"]) == (cause, "FAIL")
+    assert found["first_seen"] - last < ON_BOARD_S
+    [finding] = found["findings"]
+    assert (settings.store.root / "pictures" / f"{finding['picture']}.png").is_file()
+    assert "mAs" in finding["action"]["zh"] and "mAs" in finding["action"]["en"]
+    assert (heard[0]["cause"], heard[0]["findings"][0]["check_id"]) == (cause, "dx.di")
+    assert cause in mailed[0]["Subject"] and "mAs" in mailed[0].get_content()
 
 
 def test_a_sender_that_keeps_its_connection_is_not_at_rest(
@@ -477,12 +508,14 @@ def test_a_worse_grade_is_told_again_and_a_refused_alert_holds_up_no_other(engin
     assert 2 <= tried.count(("1.2.3", "WARN")) <= 6
 
 
-def test_a_mail_goes_to_the_addresses_of_the_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def mailed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What a mail server got, instead of sending it."""
     sent: list[Any] = []
 
     class Server:
         def __init__(self, host: str, port: int, timeout: float) -> None:
-            sent.append((host, port))
+            assert (host, port) == ("mail.example", 25)
 
         def __enter__(self) -> "Server":
             return self
@@ -494,12 +527,15 @@ def test_a_mail_goes_to_the_addresses_of_the_settings_only(monkeypatch: pytest.M
             sent.append(mail)
 
     monkeypatch.setattr("dicom_gateway.quality.messages.smtplib.SMTP", Server)
+    return sent
+
+
+def test_a_mail_goes_to_the_addresses_of_the_settings_only(mailed: list[Any]) -> None:
     quality = Quality(smtp_host="mail.example", mail_from="radgate@example", mail_to=("ct@example", "phys@example"))
 
     assert [send(quality, TOLD, way) for way in ways_of(quality)] == [True]
-    assert sent[0] == ("mail.example", 25)
-    assert sent[1]["To"] == "ct@example, phys@example"
-    assert "请居中" in sent[1].get_content()
+    assert mailed[0]["To"] == "ct@example, phys@example"
+    assert "请居中" in mailed[0].get_content()
 
 
 def test_a_message_says_nothing_of_the_patient() -> None:

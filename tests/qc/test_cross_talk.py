@@ -23,9 +23,9 @@ LISTED = {
     "ecg.lead_off": {"ecg.bas"},  # a flat line beside beats is a slow step
     "ecg.clip": {"ecg.ksqi"},  # cut beats are less high
     "ecg.quality": {"ecg.psqi", "ecg.ksqi", "ecg.bas"},
-    "dx.inversion": {"dx.foreign", "dx.side_marker"},  # dark bone, a dark letter
+    "dx.inversion": {"dx.side_marker"},  # a dark letter
     "dx.tilt": {"dx.rotation"},  # a slanted spine is not in the middle
-    "dx.clip": {"dx.foreign", "dx.rotation", "dx.tilt"},  # saturated pixels are as dense as metal, and spoil outlines
+    "dx.clip": {"dx.rotation", "dx.tilt"},  # saturated pixels spoil outlines
     "ct.coverage.lung": {"ct.motion"},  # lungs that begin at full size
 }
 """Pairs that belong together, each with its reason."""

@@ -242,6 +242,6 @@ def test_an_over_exposed_radiograph_is_seen_with_its_only_instance(tmp_path: Pat
 
     early, final = monitor.provisional(), monitor.close()
 
-    assert alarms(early)["dx.di"] is Grade.WARN  # a note of the shipped profile, which a site may make a gate
-    assert early is not None and early.grade is final.grade
-    assert [r.grade for r in final.results if r.check_id == "dx.di"] == [Grade.WARN]
+    assert alarms(early)["dx.di"] is Grade.FAIL
+    assert early is not None and early.grade is final.grade is Grade.FAIL
+    assert [r.grade for r in final.results if r.check_id == "dx.di"] == [Grade.FAIL]

@@ -24,8 +24,8 @@ from qc.image.result import Location
             "Deviation index {value:.1f}: about {ratio:.1f} times the target exposure",
             "lower_exposure",
             "technician",
-            "请降低 mAs 或检查自动曝光控制",
-            "Lower the mAs, or check the automatic exposure control",
+            "请降低 mAs 或检查自动曝光控制；仅在细节丢失时重摄",
+            "Lower the mAs, or check the automatic exposure control; repeat only where detail is lost",
         ),
         "low": Advice(
             "exposure_low",

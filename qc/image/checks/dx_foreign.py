@@ -45,7 +45,6 @@ COMPACT = 0.35
             "technician",
             "请去除可移除的金属物后重摄；内植物请注明",
             "Remove what can be removed and repeat; note an implant",
-            now=True,
         ),
     },
 )

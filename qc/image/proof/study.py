@@ -50,7 +50,6 @@ LISTED: dict[str, dict[str, str]] = {
     "metal": {"gen.pixel.clipped": "metal is at the top of the range"},
     "missing slices": {"gen.instance.holes": "a lost slice takes its number with it"},
     "MR ghost": {"mr.ghost": "it is one", "mr.motion": "a copy along phase", "mr.wrap": "a copy at the border"},
-    "film saturation": {"dx.foreign": "saturated pixels are as dense as metal"},
 }
 """Checks that move with a defect for a physical reason."""
 
