@@ -212,6 +212,32 @@ def test_errors_stand_in_one_tree() -> None:
         assert f"{name}" in (errors.__doc__ or "")
 
 
+@pytest.mark.parametrize(
+    ("modality", "part", "tags", "state"),
+    [
+        ("CT", "BREAST", {"SeriesDescription": "RT Breast"}, "consistent"),  # radiotherapy
+        ("MR", "KNEE", {"ProtocolName": "RT KNEE"}, "consistent"),
+        ("DX", "THORAX", {"SeriesDescription": "CHEST", "ProtocolName": "RT"}, "consistent"),
+        ("DX", "HAND", {"ProtocolName": "RT"}, "consistent"),
+        ("DX", "THORAX", {"SeriesDescription": "RT HAND"}, "contradictory"),
+        ("DX", "HAND", {"SeriesDescription": "RT AP"}, "contradictory"),
+        ("CR", "", {"SeriesDescription": "RT膝 正位"}, "contradictory"),
+        ("MG", "BREAST", {"SeriesDescription": "RT MLO"}, "contradictory"),
+        ("CT", "BREAST", {"SeriesDescription": "右乳 放疗"}, "contradictory"),
+    ],
+)
+def test_rt_is_a_side_in_projections_beside_a_paired_part_only(
+    modality: str, part: str, tags: dict[str, str], state: str
+) -> None:
+    tags = {"SeriesDescription": "", "ProtocolName": "", **tags}
+    inputs = edited(header_inputs(planes=2), Modality=modality, BodyPartExamined=part, Laterality="L", **tags)
+
+    result = check_inputs(inputs).result("gen.tag.laterality")
+
+    assert result is not None
+    assert result.value == state
+
+
 @pytest.mark.parametrize("words", ["KNEE L", "L5 S1", "R/O fracture", "left and right", "lateral"])
 def test_a_single_letter_or_both_sides_contradict_no_side(words: str) -> None:
     inputs = edited(header_inputs(planes=2), Laterality="R", SeriesDescription=words)

@@ -17,14 +17,25 @@ PROJECTIONS = frozenset({"CR", "DX", "MG", "XA", "RF", "OP"})
 
 # A single L may as well mean lateral, or a lumbar vertebra.
 WORDS = {
-    "L": re.compile(r"左|(?<![a-z])(left|lt)(?![a-z])", re.IGNORECASE),
-    "R": re.compile(r"右|(?<![a-z])(right|rt)(?![a-z])", re.IGNORECASE),
+    "L": re.compile(r"左|(?<![a-z])left(?![a-z])", re.IGNORECASE),
+    "R": re.compile(r"右|(?<![a-z])right(?![a-z])", re.IGNORECASE),
 }
+
+SHORT = {
+    "L": re.compile(r"(?<![a-z])lt(?![a-z])", re.IGNORECASE),
+    "R": re.compile(r"(?<![a-z])rt(?![a-z])", re.IGNORECASE),
+}
+"""Sides only in projections and beside the name of a paired part: RT is radiotherapy otherwise."""
+
+PART = re.compile(
+    r"[手足膝肘肩髋踝腕臂腿指趾乳眼]|锁骨|跟骨|股骨|肱骨|(?<![a-z])(" + "|".join(sorted(PAIRED)) + r")s?(?![a-z])",
+    re.IGNORECASE,
+)
 
 
 @check(
     "gen.tag.laterality",
-    version="1.0.0",
+    version="1.1.0",
     title=("侧别标签", "Laterality tag"),
     unit="1",
     direction="categorical",
@@ -61,8 +72,12 @@ def laterality(inputs: Inputs) -> Measured | NotEvaluable:
     stated: set[str] = set()
     for keyword in ("Laterality", "ImageLaterality", "FrameLaterality"):
         stated |= {t.upper() for t in inputs.texts(keyword) if t.upper() in {"L", "R", "B", "U"}}
-    words = " ".join(inputs.text(k) for k in ("SeriesDescription", "ProtocolName"))
-    described = {side for side, pattern in WORDS.items() if pattern.search(words)}
+    part = inputs.text("BodyPartExamined").upper().replace(" ", "")
+    described = {
+        side
+        for keyword in ("SeriesDescription", "ProtocolName")
+        for side in _described(inputs.text(keyword), inputs.modality in PROJECTIONS, part in PAIRED)
+    }
     sides = stated & {"L", "R"}
     if len(sides) == 2 and inputs.modality not in {"MG", "OP"}:
         return Measured("contradictory", "contradictory", params={"stated": "L, R", "described": "?"})
@@ -70,7 +85,14 @@ def laterality(inputs: Inputs) -> Measured | NotEvaluable:
         names = {"stated": sides.copy().pop(), "described": described.copy().pop()}
         return Measured("contradictory", "contradictory", params=names, evidence=dict(names))
     if not stated:
-        part = inputs.text("BodyPartExamined").upper().replace(" ", "")
         needed = inputs.modality in PROJECTIONS and part in PAIRED
         return Measured("absent", "absent") if needed else Measured("not_needed")
     return Measured("consistent", evidence={"stated": ",".join(sorted(stated))})
+
+
+def _described(words: str, is_projection: bool, is_paired: bool) -> set[str]:
+    """The sides that a description names; an RT that stands alone may be anything."""
+    found = {side for side, pattern in WORDS.items() if pattern.search(words)}
+    if is_projection and (PART.search(words) or (is_paired and len(words.split()) > 1)):
+        found |= {side for side, pattern in SHORT.items() if pattern.search(words)}
+    return found
