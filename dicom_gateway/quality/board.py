@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, and_, or_, select
 
+from dicom_gateway.quality.record import ARRIVING
 from dicom_gateway.store.quality_tables import alert, hold, judged_series
 from dicom_gateway.store.tables import job, series, step_log, study
 
@@ -60,7 +61,7 @@ def read_board(connection: Connection, day: date | None = None) -> Board:
         ).mappings()
     ]
     for row in rows:
-        row["findings"], row["not_judged"] = findings_of(row), reason_of(row)
+        row["findings"], row["not_judged"], row["is_awaited"] = findings_of(row), reason_of(row), is_awaited(row)
     alerts = [
         dict(row)
         for row in connection.execute(
@@ -85,7 +86,7 @@ def read_board(connection: Connection, day: date | None = None) -> Board:
     ]
     # Seen ones sink; among the others the worst is first, then what helps only while the patient is there.
     alerts.sort(key=_urgency)
-    counts = {grade: sum(r["grade"] == grade for r in rows) for grade in RANK}
+    counts = {grade: sum(r["grade"] == grade and not r["is_awaited"] for r in rows) for grade in RANK}
     return Board(day, alerts, rows, _holds(connection, of_day), counts)
 
 
@@ -118,6 +119,11 @@ def findings_of(row: Row) -> list[dict[str, Any]]:
     return sorted(bad, key=lambda r: (RANK[r["grade"]], (r["limits"] or {}).get("role") != "gate", r["check_id"]))
 
 
+def is_awaited(row: Row) -> bool:
+    """Whether a series has no grade to show: it arrives, nothing bad was seen, and it was not checked as a whole yet."""
+    return row["provisional"] == ARRIVING and row["grade"] not in {"WARN", "FAIL"}
+
+
 def reason_of(row: Row) -> str:
     """Why a series was not judged: the reason that most of its checks give; "" where it has a grade."""
     reasons = Counter(r["reason"] for r in row["verdict"].get("results", ()) if r.get("reason"))
@@ -143,7 +149,12 @@ def read_series(connection: Connection, series_uid: str) -> SeriesView | None:
         select(alert).where(alert.c.series_uid == series_uid).order_by(alert.c.first_seen, alert.c.id)
     ).mappings()
     return SeriesView(
-        {**row, "findings": findings_of(dict(row)), "not_judged": reason_of(dict(row))},
+        {
+            **row,
+            "findings": findings_of(dict(row)),
+            "not_judged": reason_of(dict(row)),
+            "is_awaited": is_awaited(dict(row)),
+        },
         dict(patient) if patient else {},
         [dict(a) for a in alerts],
         _runs(connection, series_uid),

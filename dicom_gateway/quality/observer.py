@@ -38,8 +38,8 @@ AT_ONCE = 40
 REST_S = 2.0
 """Silence after which all that has come is judged as if it were all: the study is complete, or given up, much later."""
 
-REST_CONNECTED_S = 10.0
-"""The same while the sender keeps its connection: it may go on."""
+REST_CONNECTED_S = 3.0
+"""The same while the sender keeps its connection: it may go on, but what it has sent must be told within 5 s."""
 
 RHYTHM = 4.0
 """A pause is none where the sender has made one a quarter as long before."""

@@ -150,18 +150,20 @@ def missing_of(row: Any) -> Any:
     return next((r for r in row.verdict["results"] if r["check_id"] == "gen.geometry.missing"), None)
 
 
+@pytest.mark.parametrize("association", ["", "a1"])
 def test_a_gap_in_images_that_came_mixed_up_is_told_when_their_sender_rests_and_withdrawn_when_it_is_filled(
-    settings: Settings, engine: Engine, store: Store
+    settings: Settings, engine: Engine, store: Store, association: str
 ) -> None:
+    """Also while the sender keeps its connection, as most scanners do."""
     datasets = ct(planes=24)
     sent = mixed_up([d for n, d in enumerate(datasets) if n not in {11, 12}])
     with observing(settings, engine, store) as observer:
         wait_for("the process", lambda: observer.worker_pid, 30)
-        stored(store, sent)
+        stored(store, sent, association)
         last = time.time()
         at_rest = wait_for("a word at rest", series_of(engine, lambda r: r.provisional == AT_REST), 30)
         found = [a for a in rows(engine, alert) if a.cause == "transfer"]
-        stored(store, datasets[11:13])
+        stored(store, datasets[11:13], association)
         wait_for("more", series_of(engine, lambda r: r.planes == 24 and r.provisional == AT_REST), 30)
         [filled] = [a for a in rows(engine, alert) if a.cause == "transfer"]
 
@@ -202,10 +204,23 @@ def test_a_chest_film_exposed_five_times_wrongly_is_on_the_board_and_goes_out(
     assert cause in mailed[0]["Subject"] and "mAs" in mailed[0].get_content()
 
 
+def test_a_series_that_arrives_has_no_grade_on_the_board_until_all_of_it_was_checked(engine: Engine) -> None:
+    seen = []
+    for grade, at_rest in (("PASS", False), ("NOT_EVALUABLE", False), ("FAIL", False), ("PASS", False), ("PASS", True)):
+        keep_judgement(engine, {**judged(grade, checks=()), "at_rest": at_rest})
+        with engine.connect() as connection:
+            board, one = read_board(connection), read_series(connection, "1.2.3")
+        assert one is not None and one.row["is_awaited"] == board.series[0]["is_awaited"]
+        seen.append((board.series[0]["is_awaited"], {g: n for g, n in board.counts.items() if n}))
+
+    assert seen == [(True, {}), (True, {}), (False, {"FAIL": 1}), (True, {}), (False, {"PASS": 1})]
+
+
 def test_a_sender_that_keeps_its_connection_is_not_at_rest(
     settings: Settings, engine: Engine, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("dicom_gateway.quality.observer.REST_S", 0.3)
+    monkeypatch.setattr("dicom_gateway.quality.observer.REST_CONNECTED_S", 60.0)
     with observing(settings, engine, store) as observer:
         wait_for("the process", lambda: observer.worker_pid, 30)
         stored(store, ct(planes=8), association="a1")
