@@ -234,8 +234,10 @@ def _taken(around: _Reach, box: tuple[slice, slice, slice], grid: Grid, voxels: 
     # One threshold for all, so that a flat side is taken as a whole or not at all.
     order = np.argsort(share)
     volume = float(heights.sum()) - np.concatenate([[0.0], np.cumsum(heights[order])])
-    kept = volume[np.searchsorted(share[order], THRESHOLDS)]
-    return np.asarray(share >= THRESHOLDS[int(np.abs(kept - float((share * heights).sum())).argmin())])
+    # Beside a side without a margin the drawn voxels already hold what the shares there would be filled with.
+    thresholds = THRESHOLDS if all(astuple(around.margin)) else np.array([0.5])
+    kept = volume[np.searchsorted(share[order], thresholds)]
+    return np.asarray(share >= thresholds[int(np.abs(kept - float((share * heights).sum())).argmin())])
 
 
 def _half_steps_mm(grid: Grid) -> tuple[FloatArray, FloatArray]:

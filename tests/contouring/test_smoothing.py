@@ -1,5 +1,7 @@
 """Smoothing at constant volume: what it keeps, what it evens out, and what it says it has lost."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -110,3 +112,15 @@ def test_empty_foreign_and_impossible_ones_are_refused() -> None:
     for width in (0.0, -1.0, 21.0, float("nan")):
         with pytest.raises(ValueError, match="width"):
             smoothed(rough(EVEN)[0], EVEN, width)
+
+
+def test_a_square_is_rounded_alike_along_rows_and_columns() -> None:
+    """Pixels are three times as wide as high: a width that is taken for the other axis leaves a bar."""
+    grid = replace(EVEN, pixel_spacing_mm=(0.6, 1.8))
+    mask = np.zeros(grid.shape, dtype=np.bool_)
+    mask[9:14, 20:38, 24:30] = True
+
+    found = smoothed(Region.from_mask(mask), grid, 3.0).region
+
+    _, rows, columns = np.nonzero(found.mask())
+    assert np.std(rows * 0.6) == pytest.approx(np.std(columns * 1.8), rel=0.05)
