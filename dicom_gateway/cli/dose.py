@@ -49,8 +49,8 @@ def dvh(
     rtdose: Rtdose,
     caps: Caps = "half",
     metric: Metrics = None,
-    prescription: Annotated[float | None, typer.Option(help="Dose in Gy that is 100 %.", min=0.01)] = None,
-    fractions: Annotated[int | None, typer.Option(help="Fractions, for limits.", min=1)] = None,
+    prescription: Annotated[float | None, typer.Option(help="Dose in Gy that is 100 %.", min=0.01, max=200)] = None,
+    fractions: Annotated[int | None, typer.Option(help="Fractions, for limits.", min=1, max=200)] = None,
     site: Site = "",
     limits: Limits = None,
     config: Config = None,
@@ -182,6 +182,8 @@ def export_openkbp(
     from contouring.dose.openkbp import export_case
 
     path = Path(case)
+    if data is None and len(path.parts) < 2:
+        raise typer.BadParameter("give the collection's folder, or the path of the case's file", param_hint="--data")
     folder = data if data is not None else path.parent.parent
     written = export_case(folder, path.stem, out)
     if as_json:

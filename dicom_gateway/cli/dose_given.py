@@ -1,10 +1,9 @@
 """What `radgate dose` is given, as values: numbers, limits, names, images; each slip is a mistake of the command."""
 
-import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import typer
 
@@ -12,6 +11,8 @@ if TYPE_CHECKING:
     from contouring.dose.limits import LimitSet
     from contouring.names import NameTable
     from imaging.series import Stack
+
+Number = TypeVar("Number", int, float)
 
 __all__ = ["doses", "language", "limit_sets", "names", "ratios", "reference_of", "stacks_of", "whole_numbers"]
 
@@ -22,14 +23,12 @@ def whole_numbers(given: str, count: int) -> list[int | None]:
     Raises
     ------
     typer.BadParameter
-        They are not that many whole numbers.
+        They are not that many whole numbers from 1 to 200.
     """
-    if not given:
-        return [None] * count
-    parts = given.split(",")
-    if len(parts) != count or not all(p.strip().isdigit() for p in parts):
-        raise typer.BadParameter(f"give {count} whole numbers with commas between them", param_hint="--fractions")
-    return [int(p) for p in parts]
+    from dicom_gateway.dose.numbers import MOST_FRACTIONS, fractions_of
+
+    hint = f"give {count} whole numbers from 1 to {MOST_FRACTIONS} with commas between them"
+    return _numbers(given, count, fractions_of, hint, "--fractions")
 
 
 def doses(given: str, count: int) -> list[float | None]:
@@ -38,17 +37,28 @@ def doses(given: str, count: int) -> list[float | None]:
     Raises
     ------
     typer.BadParameter
-        They are not that many doses above 0.
+        They are not that many doses that plans prescribe.
     """
+    from dicom_gateway.dose.numbers import LARGEST_PRESCRIPTION_GY, LEAST_PRESCRIPTION_GY, prescription_gy_of
+
+    reach = f"from {LEAST_PRESCRIPTION_GY:g} to {LARGEST_PRESCRIPTION_GY:g} Gy"
+    hint = f"give {count} doses {reach} with commas between them, as 70,30.5"
+    return _numbers(given, count, prescription_gy_of, hint, "--prescription")
+
+
+def _numbers(given: str, count: int, read: Callable[[str], Number], hint: str, option: str) -> list[Number | None]:
+    """One number for each dose; all None where the option is left out."""
+    from dicom_gateway.errors import DoseChoiceRefused
+
     if not given:
         return [None] * count
+    parts = given.split(",")
+    if len(parts) != count:
+        raise typer.BadParameter(hint, param_hint=option)
     try:
-        values = [float(p) for p in given.split(",")]
-    except ValueError:
-        values = []
-    if len(values) != count or not all(v > 0 and math.isfinite(v) for v in values):
-        raise typer.BadParameter(f"give {count} doses in Gy with commas between them", param_hint="--prescription")
-    return [*values]
+        return [read(p) for p in parts]
+    except DoseChoiceRefused:
+        raise typer.BadParameter(hint, param_hint=option) from None
 
 
 def limit_sets(site: str, files: Sequence[Path] | None, config: Path | None) -> tuple["LimitSet", ...]:
@@ -82,18 +92,24 @@ def ratios(given: Sequence[str] | None) -> dict[str, float]:
     Raises
     ------
     typer.BadParameter
-        One is no name with a number above 0.
+        One is no name with a number above 0 and up to 100, or a name stands twice.
     """
-    found = {}
+    from dicom_gateway.dose.numbers import LARGEST_RATIO_GY, ratio_gy_of
+    from dicom_gateway.errors import DoseChoiceRefused
+
+    option = "--alpha-beta"
+    hint = f"write it as SpinalCord=2, in Gy above 0 and up to {LARGEST_RATIO_GY:g}"
+    found: dict[str, float] = {}
     for pair in given or ():
-        name, _, value = pair.partition("=")
+        name, _, value = (part.strip() for part in pair.rpartition("="))
+        if not name:
+            raise typer.BadParameter(hint, param_hint=option)
+        if name in found:
+            raise typer.BadParameter(f"{name} stands twice; give one value for each structure", param_hint=option)
         try:
-            ratio = float(value)
-        except ValueError:
-            ratio = 0.0
-        if not (ratio > 0 and math.isfinite(ratio)):
-            raise typer.BadParameter("write it as SpinalCord=2, in Gy above 0", param_hint="--alpha-beta")
-        found[name.strip()] = ratio
+            found[name] = ratio_gy_of(value)
+        except DoseChoiceRefused:
+            raise typer.BadParameter(hint, param_hint=option) from None
     return found
 
 

@@ -11,11 +11,17 @@ __all__ = [
     "print_json",
     "print_limits",
     "print_outside",
+    "print_outside_sum",
     "print_refused",
     "print_sum",
     "print_table",
     "print_warnings",
 ]
+
+LONGEST_WORD = 24
+"""A cell of more letters is a sentence."""
+
+WIDEST = 10_000
 
 
 def number(value: float | None) -> str:
@@ -27,12 +33,38 @@ def print_outside(rows: Sequence[dict[str, Any]]) -> None:
     """How much of each structure has no dose, and that the numbers are about the rest; why others are missing."""
     for row in rows:
         if row["outside_share"]:
-            share = (
-                f"{100 * row['outside_share']:.2g} % lies outside the dose grid; the numbers are of the part inside."
+            typer.echo(
+                f"{row['structure']}: {_share(row['outside_share'])} % lies outside the dose grid; the numbers are of "
+                "the part inside.",
+                err=True,
             )
-            typer.echo(f"{row['structure']}: {share}", err=True)
         for reason in dict.fromkeys(row["refused"].values()):
             typer.echo(f"{row['structure']}: {reason}", err=True)
+
+
+def print_outside_sum(rows: Sequence[dict[str, Any]], letters: Sequence[str]) -> None:
+    """How much of each structure has not all doses, which of them do not reach it, and why a number is missing."""
+    for row in rows:
+        parts = [
+            f"{_share(c['outside_share'])} % outside the grid of dose {letter}"
+            for letter, c in zip(letters, row["courses"], strict=True)
+            if c["outside_share"]
+        ]
+        if row["outside_share"]:
+            known = f"{_share(row['outside_share'])} % has not all doses"
+            typer.echo(f"{row['structure']}: {known} ({', '.join(parts)}); the sum is of the part that has.", err=True)
+        elif parts:
+            typer.echo(f"{row['structure']}: {', '.join(parts)}; the numbers are of the part inside.", err=True)
+        printed = [*((c, "Dmean") for c in (*row["courses"], row["physical"])), (row["physical"], "D0.03cc")]
+        printed += [(row[kind], "D0.03cc") for kind in ("eqd2", "bed") if row[kind]]
+        for reason in dict.fromkeys(found["refused"][m] for found, m in printed if m in found["refused"]):
+            typer.echo(f"{row['structure']}: {reason}", err=True)
+
+
+def _share(share: float) -> str:
+    """Percent with two digits that count; never as if nothing or everything were outside."""
+    percent = 100 * share
+    return f"{percent:.2g}" if percent < 99.5 or share == 1 else ">99"
 
 
 def print_limits(rows: Sequence[dict[str, Any]]) -> None:
@@ -57,7 +89,13 @@ def print_sum(report: dict[str, Any]) -> None:
     """The table of a sum with limits, warnings and refusals."""
     letters = [c["letter"] for c in report["courses"]]
     print_table(
-        ["structure", "a/b", *(f"mean {n}" for n in letters), "mean sum", "D0.03cc sum", "D0.03cc EQD2", "D0.03cc BED"],
+        [
+            "structure",
+            "a/b",
+            *(f"mean\n{n}" for n in letters),
+            "mean\nsum",
+            *(f"D0.03cc\n{kind}" for kind in ("sum", "EQD2", "BED")),
+        ],
         [
             [
                 r["structure"],
@@ -71,6 +109,7 @@ def print_sum(report: dict[str, Any]) -> None:
             for r in report["structures"]
         ],
     )
+    print_outside_sum(report["structures"], letters)
     print_limits(report["structures"])
     print_warnings(report["warnings"])
     print_refused(report["refused"])
@@ -94,12 +133,20 @@ def print_json(value: Any) -> None:
 
 
 def print_table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Columns with their heads."""
+    """Columns with their heads; names and numbers are never cut or broken, only sentences are."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*heads, box=None, padding=(0, 2))
+    table = Table(box=None, padding=(0, 1))
+    for place, head in enumerate(heads):
+        longest = max((len(row[place]) for row in rows), default=0)
+        # two structures may differ in the end of their names only
+        table.add_column(head, no_wrap=place == 0 or longest <= LONGEST_WORD, overflow="fold")
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
-    Console().print(table, highlight=False)
+    console = Console()
+    needed = Console(width=WIDEST).measure(table)
+    # what reads a pipe has no edge of a screen
+    console.width = max(console.width, needed.minimum if console.is_terminal else needed.maximum)
+    console.print(table, highlight=False)

@@ -1,6 +1,5 @@
 """The dose pages: the list, the viewer with its slices, and the forms by which people ask for sums."""
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Literal
@@ -12,6 +11,7 @@ from starlette.background import BackgroundTask
 from dicom_gateway.dose import record
 from dicom_gateway.dose.candidates import doses_of
 from dicom_gateway.dose.choice import complete
+from dicom_gateway.dose.numbers import fractions_of, ratio_gy_of
 from dicom_gateway.dose.page_data import first_slice, open_ahead, registration_file, slice_bytes
 from dicom_gateway.dose.workflow import pages_folder
 from dicom_gateway.errors import DoseChoiceRefused, UnknownObject
@@ -23,12 +23,10 @@ from reports.dose.sentences import sentence_words
 
 __all__ = ["dose_routes"]
 
-MOST_FRACTIONS = 200
 MOST_DOSES = 26
 
 Proof = Annotated[str, Form(max_length=100)]
 MOST_STRUCTURES = 400
-LARGEST_RATIO_GY = 100.0
 
 Ratios = Annotated[list[str], Form(max_length=MOST_STRUCTURES)]
 Chosen = Annotated[list[str], Form(max_length=MOST_DOSES)]
@@ -181,12 +179,7 @@ def _fractions(given: str) -> int | None:
     DoseChoiceRefused
         It is no whole number of at least 1.
     """
-    text = given.strip()
-    if not text:
-        return None
-    if not re.fullmatch(r"[0-9]{1,3}", text) or not 1 <= int(text) <= MOST_FRACTIONS:
-        raise DoseChoiceRefused(f"Fractions are a whole number from 1 to {MOST_FRACTIONS}; correct the field.")
-    return int(text)
+    return fractions_of(given) if given.strip() else None
 
 
 def _ratios(names: list[str], given: list[str]) -> dict[str, float]:
@@ -197,14 +190,4 @@ def _ratios(names: list[str], given: list[str]) -> dict[str, float]:
     DoseChoiceRefused
         A value is no positive number, or too large to be one of Gy.
     """
-    found = {}
-    for name, value in zip(names, given, strict=False):
-        text = value.strip()
-        if not text:
-            continue
-        if not re.fullmatch(r"[0-9]{1,3}(\.[0-9]{1,3})?", text) or not 0 < float(text) <= LARGEST_RATIO_GY:
-            raise DoseChoiceRefused(
-                f"Alpha/beta is a number above 0 and up to {LARGEST_RATIO_GY:g}; correct the field."
-            )
-        found[name] = float(text)
-    return found
+    return {name: ratio_gy_of(value) for name, value in zip(names, given, strict=False) if value.strip()}
