@@ -120,7 +120,7 @@ def findings_of(row: Row) -> list[dict[str, Any]]:
 
 
 def is_awaited(row: Row) -> bool:
-    """Whether a series has no grade to show: it arrives, nothing bad was seen, and it was not checked as a whole yet."""
+    """Whether a series has no grade to show: it arrives, nothing bad was seen, and it was not checked as a whole."""
     return row["provisional"] == ARRIVING and row["grade"] not in {"WARN", "FAIL"}
 
 
