@@ -7,9 +7,13 @@ from dataclasses import dataclass, field
 from pydicom.dataset import Dataset
 
 from contouring.dose.errors import DifferentPatients
-from imaging.attributes import text
+from imaging.attributes import PARSER_FAULTS
+from imaging.charset import decode_strictly, stated_terms
 
 __all__ = ["Patient", "check_one_patient", "have_other_names", "patient_of"]
+
+UNREAD = "\0"
+"""Before the bytes of a value that is no text in its character set: equal to the same bytes, and to nothing else."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,9 @@ class Patient:
 
     @property
     def spellings(self) -> tuple[str, ...]:
-        """The name in Latin, ideographic and phonetic letters, without case, blanks and empty parts."""
+        """The name in Latin, ideographic and phonetic letters, without case, blanks and empty parts, if it reads."""
+        if self.name.startswith(UNREAD):
+            return ()
         return tuple(re.sub(r"[\s^]+", "^", group).strip("^").casefold() for group in self.name.split("="))
 
 
@@ -49,7 +55,22 @@ def have_other_names(patients: Sequence[Patient]) -> bool:
 def patient_of(dataset: Dataset) -> Patient:
     """The patient of an object."""
     keywords = ("PatientID", "IssuerOfPatientID", "PatientBirthDate", "PatientName")
-    return Patient(*(text(dataset, keyword).strip() for keyword in keywords))
+    return Patient(*(_identity(dataset, keyword) for keyword in keywords))
+
+
+def _identity(dataset: Dataset, keyword: str) -> str:
+    """A value in its own character set, so that two names are equal in two of them and no two names look alike."""
+    try:
+        element = dataset.get_item(keyword)
+        value = None if element is None else element.value
+        written = getattr(value, "original_string", value)
+    except PARSER_FAULTS:
+        return ""
+    if not isinstance(written, bytes):
+        return "" if value is None else str(value).strip(" \0")
+    written = written.strip(b" \0")
+    decoded = decode_strictly(written, stated_terms(dataset))
+    return UNREAD + written.decode("latin-1") if decoded is None else decoded
 
 
 def check_one_patient(*patients: Patient) -> None:

@@ -8,11 +8,14 @@ from pathlib import Path
 
 import pytest
 from pydicom import dcmread
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
+from pydicom.tag import Tag
 from pydicom.uid import UID
 
+from contouring.dose.errors import DifferentPatients
 from contouring.dose.openkbp import export_case
-from contouring.dose.patient import Patient, have_other_names
+from contouring.dose.patient import Patient, check_one_patient, have_other_names, patient_of
 from dicom_gateway.cli.app import main
 from reports.dose.wording import warning_words
 from tests.contouring.dose.test_openkbp import collection
@@ -326,3 +329,43 @@ def test_names_differ_where_no_way_of_writing_agrees(names: tuple[str, ...], dif
     patients = [Patient("1", "", "", name) for name in names]
 
     assert have_other_names(patients) == differ
+
+
+def named(name: str, charset: str | None, encoding: str) -> Dataset:
+    """A data set as it is read from a file: the name in its bytes."""
+    ds = Dataset()
+    if charset is not None:
+        ds.SpecificCharacterSet = charset
+    raw = name.encode(encoding)
+    value = raw + b" " * (len(raw) % 2)
+    ds[Tag("PatientName")] = RawDataElement(Tag("PatientName"), "PN", len(value), value, 0, False, True)
+    return ds
+
+
+UTF8, GB18030 = ("ISO_IR 192", "utf-8"), ("GB18030", "gb18030")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        (("张^伟", *UTF8), ("李^娜", *UTF8), False),
+        (("张^伟", *UTF8), ("张^伟", *GB18030), True),
+        (("张^伟", *GB18030), ("李^娜", *GB18030), False),
+        (("张^伟", None, "gbk"), ("张^伟", None, "gbk"), True),
+        (("张^伟", None, "gbk"), ("李^娜", None, "gbk"), False),
+        (("张^伟", None, "gbk"), ("张^伟", *UTF8), False),
+    ],
+)
+def test_names_are_compared_as_they_read(
+    one: tuple[str, str | None, str], other: tuple[str, str | None, str], *, same: bool
+) -> None:
+    """Without an id the name alone tells two patients apart."""
+    patients = [patient_of(named(*who)) for who in (one, other)]
+
+    if same:
+        check_one_patient(*patients)
+    else:
+        with pytest.raises(DifferentPatients):
+            check_one_patient(*patients)
+    read = one[1] is not None and other[1] is not None
+    assert have_other_names(patients) == (read and not same)
