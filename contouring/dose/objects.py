@@ -108,7 +108,14 @@ def _sum(
         header=header,
         source_doses=tuple(c.dose_uid for c in courses),
         plan_uids=total.volume.facts.plan_uids,
-        registration_uid=next((c.registration_uid for c in courses if c.registration_uid), ""),
+        registrations=tuple(
+            # several courses may have come by one object
+            dict.fromkeys(
+                (course.registration_uid, isinstance(mapped.transform, Deformation))
+                for course, mapped in zip(courses, assessment.mapped, strict=True)
+                if course.registration_uid
+            )
+        ),
         is_registered=is_registered,
         is_deformed=any(isinstance(m.transform, Deformation) for m in assessment.mapped),
         alpha_beta_gy=ratio,

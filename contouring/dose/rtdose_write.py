@@ -57,8 +57,9 @@ class SumFacts:
         SOP instance UIDs of the doses that were added.
     plan_uids
         The plans behind them.
-    registration_uid
-        Spatial Registration that was used; "" where all doses share the frame of the image.
+    registrations
+        Each Spatial Registration that was used, and whether it is a deformable one; none where all doses share the
+        frame of the image.
     is_registered, is_deformed
         Whether a transform was applied, and whether it was no rigid one.
     alpha_beta_gy, model
@@ -70,7 +71,7 @@ class SumFacts:
     header: Dataset
     source_doses: tuple[str, ...]
     plan_uids: tuple[str, ...] = ()
-    registration_uid: str = ""
+    registrations: tuple[tuple[str, bool], ...] = ()
     is_registered: bool = False
     is_deformed: bool = False
     alpha_beta_gy: float | None = None
@@ -131,8 +132,8 @@ def _uid_parts(total: GridSum, facts: SumFacts) -> list[Any]:
     grid = total.volume.grid
     content.update(np.round(grid.positions_lps, 6).tobytes())
     return [
-        text(facts.header, "StudyInstanceUID"), [*facts.source_doses], facts.registration_uid, facts.alpha_beta_gy,
-        facts.model, content.hexdigest(),
+        text(facts.header, "StudyInstanceUID"), [*facts.source_doses], [list(r) for r in facts.registrations],
+        facts.alpha_beta_gy, facts.model, content.hexdigest(),
     ]  # fmt: skip
 
 
@@ -182,10 +183,11 @@ def _fill_dose(ds: Dataset, total: GridSum, facts: SumFacts) -> None:
     for item in sources:
         item.PurposeOfReferenceCodeSequence = DicomSequence([code_item(DOSE_COMPOSITION)])
     ds.ReferencedInstanceSequence = DicomSequence(sources)
-    if facts.registration_uid:
-        kind = DeformableSpatialRegistrationStorage if facts.is_deformed else SpatialRegistrationStorage
-        used = _reference(kind, facts.registration_uid)
-        ds.ReferencedSpatialRegistrationSequence = DicomSequence([used])
+    if facts.registrations:
+        ds.ReferencedSpatialRegistrationSequence = DicomSequence([
+            _reference(DeformableSpatialRegistrationStorage if is_deformable else SpatialRegistrationStorage, uid)
+            for uid, is_deformable in facts.registrations
+        ])
     ds.PixelData = np.rint(dose.astype(np.float64) / float(scaling)).astype("<u4").tobytes()
     ds["PixelData"].VR = "OW"
 

@@ -11,6 +11,7 @@ from pydicom.dataset import Dataset
 from pypdf import PdfReader
 
 from contouring.dose.assessment import RegistrationNumbers
+from contouring.dose.objects import dose_objects
 from reports.codes import code
 from reports.dose import DoseReport, encode_dose, require_valid_dose, validate_dose
 from reports.dose.objects import encode_dose_pdf
@@ -135,3 +136,14 @@ def test_a_picture_of_any_shape_stays_on_the_page(bare: DoseReport) -> None:
         texts = pages_of(dataset((made,), "pdf"))
 
         assert sum("Registration · B" in t and "SpinalCord 0.912 0.811" in " ".join(t.split()) for t in texts) == 1
+
+
+def test_the_sum_names_the_registrations_of_all_courses_once(bare: DoseReport) -> None:
+    first, second = bare.assessment.courses
+    for uids in (("1.2.3.1", "1.2.3.2"), ("1.2.3.1", "1.2.3.1"), ("", "1.2.3.2"), ("", "")):
+        courses = (replace(first, registration_uid=uids[0]), replace(second, registration_uid=uids[1]))
+        made = dose_objects(replace(bare.assessment, courses=courses), bare.stack, made_at=bare.created_at)
+
+        for ds in (dcmread(BytesIO(o.encoded)) for o in made if o.kind == "RTDOSE"):
+            named = [i.ReferencedSOPInstanceUID for i in ds.get("ReferencedSpatialRegistrationSequence", [])]
+            assert named == [uid for uid in dict.fromkeys(uids) if uid]

@@ -1,11 +1,13 @@
 """A written sum: what stands in it, that it reads back equal, and what validators say."""
 
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 import SimpleITK
+from pydicom.uid import DeformableSpatialRegistrationStorage, SpatialRegistrationStorage
 
 from contouring.dose import read_rtdose
 from contouring.dose.accumulate import check_summable, map_dose
@@ -69,6 +71,34 @@ def test_it_says_what_it_is_and_where_it_came_from() -> None:
     assert ds.PatientName == facts.header.PatientName
     assert len(str(ds.DoseGridScaling)) <= 16
     assert "UNAPPROVED" in ds.SeriesDescription
+
+
+def test_every_registration_is_named_with_its_own_class() -> None:
+    found, facts = total()
+    used = (("1.2.3.1", False), ("1.2.3.2", True))
+
+    ds = write_rtdose(found, replace(facts, registrations=used, is_registered=True, is_deformed=True), made_at=MADE_AT)
+    swapped = write_rtdose(found, replace(facts, registrations=used[::-1]), made_at=MADE_AT)
+
+    named = [
+        (i.ReferencedSOPInstanceUID, i.ReferencedSOPClassUID) for i in ds.dataset.ReferencedSpatialRegistrationSequence
+    ]
+    assert named == [
+        ("1.2.3.1", SpatialRegistrationStorage),
+        ("1.2.3.2", DeformableSpatialRegistrationStorage),
+    ]
+    assert ds.dataset.SpatialTransformOfDose == "NON_RIGID"
+    assert len({ds.dataset.SOPInstanceUID, swapped.dataset.SOPInstanceUID, written().dataset.SOPInstanceUID}) == 3
+    assert "ReferencedSpatialRegistrationSequence" not in written().dataset
+
+
+@pytest.mark.interop
+def test_dciodvfy_takes_two_registrations(tmp_path: Path) -> None:
+    program = require_program("dciodvfy")
+    found, facts = total()
+    used = replace(facts, registrations=(("1.2.3.1", False), ("1.2.3.2", True)), is_registered=True, is_deformed=True)
+
+    assert errors_of_dciodvfy(program, write_rtdose(found, used, made_at=MADE_AT).dataset, tmp_path) == []
 
 
 def test_an_effective_dose_cannot_be_added_again() -> None:
