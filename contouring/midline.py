@@ -81,6 +81,15 @@ class Midline:
     reason: str = ""
 
 
+def midline_of(body: Region | None, volume: Volume | None, grid: Grid, body_part: str = "") -> Midline:
+    """The middle of the drawn outline where there is one, else of the image; neither, and the reason, without both."""
+    if body is not None and body.voxel_count:
+        return midline_of_body(body, grid, body_part)
+    if volume is not None:
+        return midline_of_image(volume, body_part)
+    return Midline(None, reason="the planes are uneven, and no Body is drawn")
+
+
 def midline_of_image(volume: Volume, body_part: str = "") -> Midline:
     """The middle of the bright part of an image, its slabs' holes filled.
 

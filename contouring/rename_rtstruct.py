@@ -7,12 +7,14 @@ from pathlib import Path
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence as DicomSequence
 
+from contouring.midline import midline_of
 from contouring.names import NameTable, Renaming, rename
 from contouring.rtstruct_parse import open_structure_set
 from contouring.rtstruct_read import read_rtstruct
 from contouring.volumes import centroid_lps
 from imaging.geometry import Grid
 from imaging.provenance import deterministic_uid
+from imaging.volume import Volume
 
 __all__ = ["RenamedStructures", "rename_rtstruct"]
 
@@ -21,13 +23,26 @@ OUTLINES = ("Body", "External")
 
 @dataclass(frozen=True, eq=False)
 class RenamedStructures:
-    """The structure set with new names and a new SOPInstanceUID, and what became of each name, in its order."""
+    """A structure set under TG-263 names.
+
+    Parameters
+    ----------
+    dataset
+        With the new names and a new SOPInstanceUID.
+    names
+        What became of each name, in its order.
+    sides_unchecked
+        Why left and right could not be compared with the image; "" where they were, or no image was given.
+    """
 
     dataset: Dataset
     names: tuple[Renaming, ...]
+    sides_unchecked: str = ""
 
 
-def rename_rtstruct(source: Path, table: NameTable, *, grid: Grid | None = None) -> RenamedStructures:
+def rename_rtstruct(
+    source: Path, table: NameTable, *, grid: Grid | None = None, volume: Volume | None = None, body_part: str = ""
+) -> RenamedStructures:
     """An RTSTRUCT with TG-263 names; names without a match stay as they are.
 
     Parameters
@@ -37,7 +52,9 @@ def rename_rtstruct(source: Path, table: NameTable, *, grid: Grid | None = None)
     table
         With the site's aliases.
     grid
-        Grid of the image series; with it, and an outline of the body among the structures, sides are checked.
+        Grid of the image series; with it sides are checked, against the outline of the body among the structures.
+    volume, body_part
+        The image and its BodyPartExamined, whose own outline serves where none is drawn.
 
     Raises
     ------
@@ -54,9 +71,22 @@ def rename_rtstruct(source: Path, table: NameTable, *, grid: Grid | None = None)
     items = list(ds.get("StructureSetROISequence") or ())
     originals = [str(item.get("ROIName", "") or "") for item in items]
     found = rename(originals, table)
+    unchecked = ""
     if grid is not None:
-        centres, midline = _centres(ds, grid, {f.original: f.name.tg263 for f in found if f.name is not None})
-        found = rename(originals, table, centres_x_mm=centres, midline_x_mm=midline)
+        regions = {s.name: s.region for s in read_rtstruct(ds, grid).structures if s.region.voxel_count}
+        bodies = [
+            f.original for f in found if f.name is not None and f.name.tg263 in OUTLINES and f.original in regions
+        ]
+        midline = midline_of(regions[bodies[0]] if bodies else None, volume, grid, body_part)
+        unchecked = midline.reason if midline.x_mm is None else ""
+        centres = {name: float(centroid_lps(region, grid)[0]) for name, region in regions.items()}
+        found = rename(
+            originals,
+            table,
+            centres_x_mm=centres,
+            midline_x_mm=midline.x_mm,
+            uncertainty_mm=midline.uncertainty_mm,
+        )
     result = copy.deepcopy(ds)
     for item, each in zip(result.get("StructureSetROISequence") or DicomSequence(), found, strict=True):
         if each.name is not None:
@@ -64,15 +94,4 @@ def rename_rtstruct(source: Path, table: NameTable, *, grid: Grid | None = None)
     names = [f.name.tg263 if f.name else f.original for f in found]
     result.SOPInstanceUID = deterministic_uid("renamed rtstruct", [str(ds.get("SOPInstanceUID", "")), names])
     result.file_meta.MediaStorageSOPInstanceUID = result.SOPInstanceUID
-    return RenamedStructures(result, found)
-
-
-def _centres(ds: Dataset, grid: Grid, canonical: dict[str, str]) -> tuple[dict[str, float], float | None]:
-    """LPS x of each structure's centre by its own name, and of the body's."""
-    centres = {
-        s.name: float(centroid_lps(s.region, grid)[0])
-        for s in read_rtstruct(ds, grid).structures
-        if s.region.voxel_count
-    }
-    midline = next((x for name, x in centres.items() if canonical.get(name) in OUTLINES), None)
-    return centres, midline
+    return RenamedStructures(result, found, unchecked)

@@ -100,6 +100,7 @@ def rename(
     *,
     centres_x_mm: Mapping[str, float] | None = None,
     midline_x_mm: float | None = None,
+    uncertainty_mm: float = 0.0,
 ) -> tuple[Renaming, ...]:
     """What each name means, in order; two names that mean the same structure both stay unmatched.
 
@@ -113,6 +114,8 @@ def rename(
         LPS x of each structure's centre, by foreign name, where it is known.
     midline_x_mm
         LPS x of the patient's midline; without it sides are not checked.
+    uncertainty_mm
+        How far off it may be.
 
     Raises
     ------
@@ -127,12 +130,12 @@ def rename(
             result.append(Renaming(each.original, None, "unmatched", (each.name.tg263,)))
             continue
         if each.name is not None and midline_x_mm is not None and each.original in (centres_x_mm or {}):
-            check_side(each.name, (centres_x_mm or {})[each.original], midline_x_mm)
+            check_side(each.name, (centres_x_mm or {})[each.original], midline_x_mm, uncertainty_mm)
         result.append(each)
     return tuple(result)
 
 
-def check_side(name: StructureName, centre_x_mm: float, midline_x_mm: float) -> None:
+def check_side(name: StructureName, centre_x_mm: float, midline_x_mm: float, uncertainty_mm: float = 0.0) -> None:
     """Refuse a paired structure whose centre lies on the other side of the patient.
 
     Parameters
@@ -143,15 +146,17 @@ def check_side(name: StructureName, centre_x_mm: float, midline_x_mm: float) -> 
         LPS x of its centre; +x is the patient's left.
     midline_x_mm
         LPS x of the midline.
+    uncertainty_mm
+        How far off it may be.
 
     Raises
     ------
     LateralityConflict
-        The centre lies more than 5 mm beyond the midline.
+        The centre lies more than 5 mm, and more than the uncertainty, beyond the midline.
     """
     offset = centre_x_mm - midline_x_mm
     wrong = {"L": -offset, "R": offset}.get(name.side, 0.0)
-    if wrong > SIDE_TOLERANCE_MM:
+    if wrong > max(SIDE_TOLERANCE_MM, uncertainty_mm):
         raise LateralityConflict(
             f"{name.tg263} lies {wrong:.0f} mm on the patient's other side; check the orientation of the images, "
             "then the name.",

@@ -30,7 +30,7 @@ from dicom_gateway.cli.contour_options import (
     StrictNames,
     StructureFile,
 )
-from dicom_gateway.cli.contour_reading import image_stack, read_file, reading_of
+from dicom_gateway.cli.contour_reading import even_volume, image_stack, read_file, reading_of
 from dicom_gateway.cli.contour_report import exit_where_refused, noticed, print_json, print_table, tell_noticed
 
 if TYPE_CHECKING:
@@ -305,9 +305,16 @@ def rename(
 ) -> None:
     """Say what each name means in TG-263; exit code 1 where a name has no match, which then stays as it is."""
     from contouring.rename_rtstruct import rename_rtstruct
+    from imaging.attributes import text
 
     stack = image_stack(series, rtstruct) if series is not None else None
-    renamed = rename_rtstruct(rtstruct, name_table(aliases), grid=None if stack is None else stack.grid)
+    if stack is None:
+        renamed = rename_rtstruct(rtstruct, name_table(aliases))
+    else:
+        examined = text(stack.header, "BodyPartExamined")
+        renamed = rename_rtstruct(
+            rtstruct, name_table(aliases), grid=stack.grid, volume=even_volume(stack), body_part=examined
+        )
     if out is not None:
         renamed.dataset.save_as(out, enforce_file_format=True)
     unmatched = [r for r in renamed.names if r.name is None]
@@ -316,12 +323,14 @@ def rename(
             {"original": r.original, "tg263": r.name and r.name.tg263, "how": r.how, "candidates": list(r.candidates)}
             for r in renamed.names
         ]
-        print_json({"names": rows, "unmatched": len(unmatched)})
+        print_json({"names": rows, "unmatched": len(unmatched), "sides_unchecked": renamed.sides_unchecked})
     else:
         print_table(
             ["original", "TG-263", "how", "candidates"],
             [[r.original, r.name.tg263 if r.name else "-", r.how, ", ".join(r.candidates)] for r in renamed.names],
         )
+        if renamed.sides_unchecked:
+            typer.echo(f"note: left and right were not checked: {renamed.sides_unchecked}")
     if unmatched:
         raise typer.Exit(FOUND_SOMETHING)
 

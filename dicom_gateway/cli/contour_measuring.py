@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from dicom_gateway.cli.contour_reading import even_volume
+
 if TYPE_CHECKING:
     from contouring.convert import Structures
     from contouring.roi import Roi
@@ -16,28 +18,17 @@ def measured(rois: Sequence["Roi"], read: "Structures", stack: "Stack") -> list[
     from dataclasses import asdict
 
     from contouring.lesion import MIDLINE_MM, OUTLINES, measure_lesion
-    from contouring.midline import Midline, midline_of_body, midline_of_image
+    from contouring.midline import midline_of
     from contouring.suv import suv_metrics, suv_volume
-    from imaging.errors import GeometryRefused
     from imaging.headers import text
-    from imaging.series import load_volume
-    from imaging.volume import Volume
 
-    try:
-        volume: Volume | None = load_volume(stack)
-    except GeometryRefused:
-        # Volume and axes need no even grid; density is left out, and null says so.
-        volume = None
+    # Volume and axes need no even grid; density is left out, and null says so.
+    volume = even_volume(stack)
     if volume is not None and stack.modality == "PT":
         volume = suv_volume(volume, stack.headers)
     outline = next((r for r in read.rois if r.name.tg263 in OUTLINES and r.region.voxel_count), None)
     examined = text(stack.header, "BodyPartExamined")
-    if outline is not None:
-        midline = midline_of_body(outline.region, stack.grid, examined)
-    elif volume is not None:
-        midline = midline_of_image(volume, examined)
-    else:
-        midline = Midline(None, reason="the planes are uneven, and no Body is drawn")
+    midline = midline_of(None if outline is None else outline.region, volume, stack.grid, examined)
     midline_from = None if midline.x_mm is None else "image" if outline is None else outline.name.tg263
     rows = []
     for roi in rois:

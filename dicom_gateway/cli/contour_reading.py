@@ -11,8 +11,9 @@ from dicom_gateway.cli.contour_names import name_table
 if TYPE_CHECKING:
     from contouring.convert import Reading, Structures
     from imaging.series import Stack
+    from imaging.volume import Volume
 
-__all__ = ["image_stack", "read_file", "reading_of"]
+__all__ = ["even_volume", "image_stack", "read_file", "reading_of"]
 
 
 def image_stack(series: Path, structures: Path) -> "Stack":
@@ -43,6 +44,17 @@ def image_stack(series: Path, structures: Path) -> "Stack":
             stacks=len(scanned.stacks),
         )
     return fitting[0]
+
+
+def even_volume(stack: "Stack") -> "Volume | None":
+    """The image; None where its planes are no even grid, which contours do not need."""
+    from imaging.errors import GeometryRefused
+    from imaging.series import load_volume
+
+    try:
+        return load_volume(stack)
+    except GeometryRefused:
+        return None
 
 
 def _named_series(structures: Path) -> frozenset[str]:
