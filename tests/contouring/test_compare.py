@@ -63,6 +63,22 @@ def test_the_picture_shows_both_contours_in_square_millimetres(case: Case, tmp_p
     picture.save(tmp_path / "difference.png")
 
 
+def test_the_image_lies_under_the_contours_as_it_is(case: Case) -> None:
+    """A bright mark in the first rows and columns of the structure is seen at the top left of its outline."""
+    volume = load_volume(case.stack)
+    region = case.rois[1].region
+    array = np.zeros_like(volume.array)
+    rows, columns = (region.start[axis] for axis in (1, 2))
+    array[:, rows + 3 : rows + 6, columns + 3 : columns + 6] = 1000
+
+    pixels = np.asarray(draw_difference(replace(volume, array=array), region, region, window=(0, 1000)))[:-40]
+
+    line = np.argwhere((pixels == REFERENCE_COLOUR).all(axis=2))
+    mark = np.argwhere((pixels == 255).all(axis=2)).mean(axis=0)
+    share = (mark - line.min(axis=0)) / (line.max(axis=0) - line.min(axis=0))
+    assert share == pytest.approx([4.5 / 18, 4.5 / 18], abs=0.03)
+
+
 def test_contours_that_coincide_are_both_seen(case: Case) -> None:
     picture = draw_difference(load_volume(case.stack), case.rois[1].region, case.rois[1].region)
 

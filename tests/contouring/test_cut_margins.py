@@ -1,5 +1,7 @@
 """What of a margin lies beyond the image, against closed forms."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -42,3 +44,12 @@ def test_a_voxel_in_the_corner_keeps_an_eighth() -> None:
     region = box(slice(0, 1), slice(0, 1), slice(0, 1))
 
     assert share_beyond_image(region, GRID, Margin.uniform(15)) == pytest.approx(7 / 8, abs=0.05)
+
+
+def test_a_box_at_the_last_columns_loses_what_lies_beside_them() -> None:
+    """Pixels are three times as wide as high, so that rows taken for columns would be seen; columns go to posterior."""
+    grid = replace(GRID, pixel_spacing_mm=(0.6, 1.8))
+    region = box(slice(9, 14), slice(20, 40), slice(43, 53))
+
+    assert share_beyond_image(region, grid, Margin(0, 0, 0, 10, 0, 0)) == pytest.approx(10 / 28, abs=0.03)
+    assert share_beyond_image(region, grid, Margin(0, 0, 10, 0, 0, 0)) == 0

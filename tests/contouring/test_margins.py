@@ -74,6 +74,7 @@ def test_spheres_grow_to_their_volume(axes: NDArray[np.float64], radius_mm: floa
         ((2.5, 0.98, 0.98), 10.0, 5.0, 0.010),
         ((3.0, 1.0, 0.9), 15.0, 5.0, 0.005),
         ((2.5, 0.9, 1.1), 20.0, 3.0, 0.005),
+        ((2.5, 0.6, 1.4), 15.0, 5.0, 0.010),
     ],
 )
 def test_every_single_sphere_grows_to_its_volume_wherever_it_lies(
