@@ -14,7 +14,9 @@ from scipy import ndimage
 from qc.image.inputs import text_of
 from qc.image.picture import Picture
 
-__all__ = ["ChestFilm", "Field", "chest_film", "dark_valleys", "exposed_field", "free_air", "is_chest", "otsu"]
+__all__ = [
+    "CHEST_PARTS", "ChestFilm", "Field", "chest_film", "dark_valleys", "exposed_field", "free_air", "is_chest", "otsu",
+]  # fmt: skip
 
 CHEST_PARTS = frozenset({"", "CHEST", "THORAX", "LUNG", "RIBS"})
 FLAT_SHARE = 0.004

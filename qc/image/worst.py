@@ -11,7 +11,7 @@ from qc.image.picture import Picture
 from qc.image.registry import Measured, NotEvaluable
 from qc.image.result import Location
 
-__all__ = ["worst_picture", "worst_state"]
+__all__ = ["worst_found", "worst_picture", "worst_state"]
 
 PictureFunction = Callable[[Picture, Dataset], Measured | NotEvaluable]
 
@@ -35,15 +35,18 @@ def worst_picture(
     Measured or NotEvaluable
         Pictures that could not be judged are counted in the evidence; where none could, the first one's reason.
     """
-    return _worst(inputs, measure, lambda found: badness(float(found.value)))
+    return worst_found(inputs, measure, lambda found: badness(float(found.value)))
 
 
 def worst_state(inputs: Inputs, measure: PictureFunction, severity: Mapping[str, float]) -> Measured | NotEvaluable:
     """As `worst_picture` for a categorical check; `severity` orders its states."""
-    return _worst(inputs, measure, lambda found: severity[str(found.value)])
+    return worst_found(inputs, measure, lambda found: severity[str(found.value)])
 
 
-def _worst(inputs: Inputs, measure: PictureFunction, badness: Callable[[Measured], float]) -> Measured | NotEvaluable:
+def worst_found(
+    inputs: Inputs, measure: PictureFunction, badness: Callable[[Measured], float]
+) -> Measured | NotEvaluable:
+    """As `worst_picture` where more than the value says how bad a picture is."""
     if not inputs.pictures:
         return NotEvaluable("no_volume")
     results = [(p, measure(p, inputs.headers[p.header])) for p in inputs.pictures]

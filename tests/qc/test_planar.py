@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import ComputedRadiographyImageStorage, ExplicitVRLittleEndian
 
@@ -15,9 +16,10 @@ from qc.image.inputs import Inputs
 from qc.image.planar import read_planar
 from qc.image.registry import Measured, discover
 from qc.image.result import Grade
+from qc.image.run import check_inputs
 from tests.conftest import data_folder
 from tests.qc.chest import chest_inputs
-from tests.qc.radiographs import FILM_MM, chest_film
+from tests.qc.radiographs import FILM_MM, chest_film, forearm, picture_inputs, with_saturation
 from tests.qc.recordings import recording
 
 
@@ -110,3 +112,45 @@ def test_twelve_lead_recording_of_the_zoo_is_read_in_millivolt() -> None:
     assert series.waveform.leads[:3] == ("I", "II", "III")
     assert 0.2 < float(np.ptp(series.waveform.values_mv[1])) < 10
     assert check_pictures(series).profile_id == "ecg"
+
+
+def blackened(array: NDArray[np.uint16], percent: float) -> NDArray[np.uint16]:
+    """So much of what is not direct exposure at the darkest value, the thinnest anatomy first."""
+    lost = np.percentile(array[array > 400], percent) if percent else 0
+    return np.clip(array.astype(np.float64) - lost, 0, 4095).astype(np.uint16)
+
+
+@pytest.mark.parametrize(("percent", "grades"), [(0, "PASS"), (40, "WARN"), (60, "FAIL"), (80, "FAIL"), (97, "FAIL")])
+def test_a_chest_that_is_black_up_to_the_border_does_not_pass_as_direct_exposure(percent: float, grades: str) -> None:
+    film = blackened(chest_film().pictures[0].array, percent)
+
+    result = check_inputs(picture_inputs(film), "dx_chest", only={"dx.clip"}).result("dx.clip")
+
+    assert result is not None
+    assert str(result.grade) == grades
+    if percent:
+        assert result.cause is not None and result.cause.code == "exposure_high"
+
+
+@pytest.mark.parametrize(("percent", "grades"), [(0, {"PASS"}), (60, {"WARN", "FAIL"}), (97, {"FAIL"})])
+def test_a_limb_that_is_black_does_not_pass_either(percent: float, grades: set[str]) -> None:
+    clean = forearm()
+    film = blackened(clean.pictures[0].array, percent)
+
+    inputs = picture_inputs(film, BodyPartExamined="FOREARM", top=clean.pictures[0].top)
+    result = check_inputs(inputs, "dx_limb", only={"dx.clip"}).result("dx.clip")
+
+    assert result is not None
+    assert str(result.grade) in grades
+
+
+def test_surely_lost_detail_of_one_film_counts_before_a_black_area_of_another() -> None:
+    limb = forearm()
+    dark = replace(limb.pictures[0], array=blackened(limb.pictures[0].array, 60))
+    bright = replace(with_saturation(30).pictures[0], header=0)
+
+    result = check_inputs(replace(limb, pictures=(dark, bright)), "dx_limb", only={"dx.clip"}).result("dx.clip")
+
+    assert result is not None
+    assert str(result.grade) == "FAIL"
+    assert result.evidence["bright"] > 15

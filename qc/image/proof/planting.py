@@ -11,6 +11,7 @@ from scipy import ndimage
 
 from imaging.volume import Volume
 from qc.image.inputs import Inputs
+from qc.image.radiograph import exposed_field, free_air
 
 __all__ = ["DEFECTS", "Defect"]
 
@@ -268,6 +269,22 @@ def _saturated_film(inputs: Inputs, percent: float, seed: int) -> Inputs | None:
     return replace(inputs, pictures=(replace(picture, array=array),))
 
 
+def _blackened_film(inputs: Inputs, percent: float, seed: int) -> Inputs | None:
+    """So much of the anatomy at the darkest value, the thinnest first, as where the detector is over-exposed."""
+    picture = inputs.pictures[0]
+    field = exposed_field(picture)
+    if field is None:
+        return None
+    n = picture.coarse_step
+    air = free_air(picture, field)
+    body = ~air[field.box].repeat(n, 0).repeat(n, 1)
+    inner = picture.array[field.top * n : field.bottom * n, field.left * n : field.right * n]
+    values = inner[body[: inner.shape[0], : inner.shape[1]]]
+    lost = float(np.percentile(values, percent)) - picture.bottom + float(np.random.default_rng(seed).uniform(0, 0.5))
+    array = np.clip(picture.array.astype(np.float64) - lost, picture.bottom, picture.top)
+    return replace(inputs, pictures=(replace(picture, array=array.astype(picture.array.dtype)),))
+
+
 def _wide_film(inputs: Inputs, percent: float, seed: int) -> Inputs | None:
     """More field without anatomy on every side, nearly as dark as the darkest of the picture."""
     picture = inputs.pictures[0]
@@ -312,6 +329,7 @@ DEFECTS: tuple[Defect, ...] = (
     Defect("MR shading", "mr.inu", "MR", "%", (10, 25, 40, 55, 70), 1, pixels(_bias)),
     Defect("MR spike", "mr.spike", "MR", "1", (0.02, 0.05, 0.12, 0.3, 0.7), 1, pixels(_spike)),
     Defect("film saturation", "dx.clip", "DX", "%", (1, 3, 6, 12, 25), 1, _saturated_film),
+    Defect("black anatomy", "dx.clip", "DX", "%", (50, 65, 80, 90, 97), 1, _blackened_film),
     Defect("wide field", "dx.collimation", "DX", "%", (10, 20, 35, 55, 80), 1, _wide_film),
     Defect("exposure", "dx.di", "DX", "dB", (0.5, 1.5, 3, 5, 8), 1, _exposed_film),
 )

@@ -48,6 +48,10 @@ LISTED: dict[str, dict[str, str]] = {
         "ct.ring": "saturated pixels are rings",
     },
     "metal": {"gen.pixel.clipped": "metal is at the top of the range"},
+    "black anatomy": {
+        "dx.collimation": "what is black reads as field without anatomy",
+        "dx.side_marker": "a letter on black anatomy",
+    },
     "missing slices": {"gen.instance.holes": "a lost slice takes its number with it"},
     "MR ghost": {"mr.ghost": "it is one", "mr.motion": "a copy along phase", "mr.wrap": "a copy at the border"},
 }
