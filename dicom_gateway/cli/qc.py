@@ -1,6 +1,7 @@
 """`radgate qc`: the quality of images, asked of files, without a server."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -48,10 +49,17 @@ def image(
     Series of one study help to judge each other: give the folder of the whole study.
     """
     from dicom_gateway.errors import NothingToDo
-    from qc.image.folder import check_files
+    from imaging.series import scan
+    from qc.image.folder import accompanying, check_scan
 
     ordered = dict(_pair(item) for item in order or ())
-    verdicts = check_files([study], profile, intent=intent, order=ordered, profile_folders=tuple(profiles or ()))
+    scanned = scan([study])
+    beside = accompanying(scanned)
+    verdicts = check_scan(scanned, profile, intent=intent, order=ordered, profile_folders=tuple(profiles or ()))
+    if beside:
+        kinds = Counter(left.modality if left.reason.code != "localiser" else "localiser" for left in beside)
+        named = ", ".join(f"{kind or '?'} ({count})" for kind, count in sorted(kinds.items()))
+        typer.echo(f"passed by, because they are no images to judge: {named}", err=True)
     if not verdicts:
         raise NothingToDo(NO_IMAGE)
     if html is not None:

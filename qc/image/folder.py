@@ -9,18 +9,22 @@ from pydicom.dataset import Dataset
 
 from imaging.errors import RadgateError
 from imaging.headers import read_header
-from imaging.series import Leftover, load_volume, scan
+from imaging.series import Leftover, Scan, load_volume, scan
 from qc.image.inputs import PLANAR
 from qc.image.judgeable import is_secondary_capture
 from qc.image.planar import read_planar
+from qc.image.registry import OTHER_MODALITIES
 from qc.image.result import SeriesVerdict
 from qc.image.run import check_pictures, check_refused, check_series
 from qc.image.study import frames_in_time, surroundings
 
-__all__ = ["check_files", "headers_by_series"]
+__all__ = ["accompanying", "check_files", "check_scan", "headers_by_series"]
 
 HARMLESS = ("localiser", "not_an_image_stack", "duplicate_instance")
 """What accompanies many series; its headers are not judged as if it were one."""
+
+NO_IMAGES = OTHER_MODALITIES - {"OT", "SC"}
+"""Plans, doses, masks, reports: what a study holds beside its images. An image of another kind is told so."""
 
 
 def check_files(
@@ -35,7 +39,8 @@ def check_files(
 ) -> list[SeriesVerdict]:
     """The quality of every series among files and folders; the order and the names of the files do not matter.
 
-    Series of one study help to judge each other: the CT of a PET, the phases of a four-dimensional CT.
+    Series of one study help to judge each other: the CT of a PET, the phases of a four-dimensional CT. What only goes
+    with them (`accompanying`) gets no verdict, except where there is nothing else.
 
     Parameters
     ----------
@@ -55,7 +60,45 @@ def check_files(
     UnknownProfile
         There is no profile of that id.
     """
-    scanned = scan(files)
+    return check_scan(
+        scan(files),
+        profile,
+        intent=intent,
+        order=order,
+        today=today,
+        profile_folders=profile_folders,
+        context=context,
+        alone=True,
+    )
+
+
+def check_scan(
+    scanned: Scan,
+    profile: str = "auto",
+    *,
+    intent: str = "",
+    order: Mapping[str, str] | None = None,
+    today: date | None = None,
+    profile_folders: Sequence[Path] = (),
+    context: Sequence[Path] = (),
+    alone: bool = False,
+) -> list[SeriesVerdict]:
+    """As `check_files`, of files that were scanned.
+
+    Parameters
+    ----------
+    alone
+        Whether what only goes with images gets a verdict where there is nothing else.
+
+    Raises
+    ------
+    FileNotFoundError
+        A path of the context does not exist.
+    ProfileInvalid
+        A profile file breaks a rule.
+    UnknownProfile
+        There is no profile of that id.
+    """
     at_hand = (*scanned.stacks, *(scan(context).stacks if context else ()))
     verdicts = []
     for stack in scanned.stacks:
@@ -80,7 +123,9 @@ def check_files(
                 siblings=around.siblings,
             )
         )
-    for left, headers in _by_series(scanned.leftovers):
+    leftovers = _by_series(scanned.leftovers)
+    images = [item for item in leftovers if not _accompanies(*item)]
+    for left, headers in leftovers if alone and not images and not scanned.stacks else images:
         is_secondary = any(is_secondary_capture(h) for h in headers)
         if left.modality in PLANAR and left.reason.code == "not_an_image_stack" and not is_secondary:
             series = read_planar(left.files)
@@ -102,6 +147,18 @@ def check_files(
             )
         )
     return verdicts
+
+
+def accompanying(scanned: Scan) -> list[Leftover]:
+    """What a study holds beside the images that are judged, one for each series: plans, masks, reports, localisers."""
+    return [left for left, headers in _by_series(scanned.leftovers) if _accompanies(left, headers)]
+
+
+def _accompanies(left: Leftover, headers: Sequence[Dataset]) -> bool:
+    if left.reason.code == "localiser":
+        return True
+    has_signal = any("Rows" in header or "WaveformSequence" in header for header in headers)
+    return left.reason.code == "not_an_image_stack" and (left.modality in NO_IMAGES or not has_signal)
 
 
 def headers_by_series(files: Sequence[Path]) -> list[tuple[str, tuple[Dataset, ...]]]:

@@ -5,14 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pydicom.uid import UID
+from pydicom.dataset import Dataset
+from pydicom.uid import UID, BasicTextSRStorage, RTStructureSetStorage
 from typer.testing import CliRunner
 
 from dicom_gateway.cli.qc import app
 from dicom_gateway.errors import NothingToDo, OutputRefused
+from imaging.provenance import deterministic_uid
 from qc.errors import ProfileInvalid, TablesMissing
 from qc.image import SeriesVerdict
 from tests.qc.bodies import TRUNK, Body
+from tests.synthetic.defects import localiser
 from tests.synthetic.series import series_datasets, write_datasets, write_series
 
 RUN = CliRunner()
@@ -31,6 +34,36 @@ def test_a_clean_series_ends_with_exit_code_0_and_json_that_reads_back(clean: Pa
     assert done.exit_code == 0, done.output
     (data,) = json.loads(done.stdout)
     assert SeriesVerdict.from_json(data).grade == "PASS"
+
+
+def beside_a_study() -> list[Dataset]:
+    """A localiser, a structure set and a report."""
+    scout = localiser(TRUNK)
+    scout.SeriesInstanceUID = deterministic_uid("test beside", "scout")
+    found = [scout]
+    for sop_class, modality in ((RTStructureSetStorage, "RTSTRUCT"), (BasicTextSRStorage, "SR")):
+        ds = series_datasets(replace(TRUNK, planes=1))[0]
+        for keyword in ("PixelData", "Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient"):
+            delattr(ds, keyword)
+        ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = sop_class
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = deterministic_uid("test beside", modality)
+        ds.SeriesInstanceUID, ds.Modality = deterministic_uid("test beside series", modality), modality
+        found.append(ds)
+    return found
+
+
+def test_what_a_study_holds_beside_its_images_is_passed_by_once_and_has_no_grade(clean: Path, tmp_path: Path) -> None:
+    write_datasets(clean / "beside", beside_a_study())
+    write_datasets(tmp_path / "alone", beside_a_study())
+
+    done = RUN.invoke(app, ["image", str(clean), "--json"])
+    alone = RUN.invoke(app, ["image", str(tmp_path / "alone")])
+
+    assert done.exit_code == 0, done.output
+    assert [SeriesVerdict.from_json(d).grade for d in json.loads(done.stdout)] == ["PASS"]
+    assert done.stderr.count("passed by") == 1
+    assert all(f"{kind} (1)" in done.stderr for kind in ("RTSTRUCT", "SR", "localiser"))
+    assert isinstance(alone.exception, NothingToDo)
 
 
 def test_a_gap_ends_with_exit_code_11_and_the_table_says_what_to_do(clean: Path) -> None:

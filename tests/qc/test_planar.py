@@ -153,4 +153,4 @@ def test_surely_lost_detail_of_one_film_counts_before_a_black_area_of_another() 
 
     assert result is not None
     assert str(result.grade) == "FAIL"
-    assert result.evidence["bright"] > 15
+    assert float(result.evidence["bright"]) > 15
