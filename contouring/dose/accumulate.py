@@ -31,7 +31,7 @@ __all__ = ["MappedDose", "StructureSum", "check_summable", "map_dose", "sum_on_s
 
 FloatArray = NDArray[np.float64]
 
-WHOLE_PLAN = frozenset({"PLAN", "MULTI_PLAN"})
+WHOLE_PLAN = frozenset({"PLAN", "MULTI_PLAN", "PLAN_OVERVIEW"})
 
 
 @dataclass(frozen=True, eq=False)

@@ -108,6 +108,9 @@ def _sum(
         header=header,
         source_doses=tuple(c.dose_uid for c in courses),
         plan_uids=total.volume.facts.plan_uids,
+        overview=()
+        if all(c.plan_uids for c in courses)
+        else tuple((c.label, c.fractions, c.prescription_gy) for c in courses),
         registrations=tuple(
             # several courses may have come by one object
             dict.fromkeys(

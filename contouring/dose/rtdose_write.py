@@ -1,4 +1,7 @@
-"""A sum of doses as RTDOSE: MULTI_PLAN, with the plans, the doses and the registration it came from, read back."""
+"""A sum of doses as RTDOSE with the plans, doses and registrations it came from, read back.
+
+MULTI_PLAN where every dose names its plan, PLAN_OVERVIEW where one names none, PLAN of a single one.
+"""
 
 import hashlib
 import math
@@ -57,6 +60,8 @@ class SumFacts:
         SOP instance UIDs of the doses that were added.
     plan_uids
         The plans behind them.
+    overview
+        Label, fractions and prescription in Gy of each dose, where one of them names no plan to refer to.
     registrations
         Each Spatial Registration that was used, and whether it is a deformable one; none where all doses share the
         frame of the image.
@@ -71,6 +76,7 @@ class SumFacts:
     header: Dataset
     source_doses: tuple[str, ...]
     plan_uids: tuple[str, ...] = ()
+    overview: tuple[tuple[str, int | None, float | None], ...] = ()
     registrations: tuple[tuple[str, bool], ...] = ()
     is_registered: bool = False
     is_deformed: bool = False
@@ -172,11 +178,14 @@ def _fill_dose(ds: Dataset, total: GridSum, facts: SumFacts) -> None:
     scaling = _scaling_text(float(dose.max(initial=0.0)))
     ds.DoseUnits = "GY"
     ds.DoseType = "PHYSICAL" if facts.alpha_beta_gy is None else "EFFECTIVE"
-    ds.DoseSummationType = "MULTI_PLAN"
+    ds.DoseSummationType = "PLAN_OVERVIEW" if facts.overview else "MULTI_PLAN" if len(facts.plan_uids) > 1 else "PLAN"
+    if facts.overview:
+        ds.PlanOverviewSequence = DicomSequence([_overview(n, *plan) for n, plan in enumerate(facts.overview, start=1)])
+    else:
+        ds.ReferencedRTPlanSequence = DicomSequence([_reference(RTPlanStorage, uid) for uid in facts.plan_uids])
     ds.DoseGridScaling = scaling
     ds.DoseComment = facts.comment[:64]
     ds.SpatialTransformOfDose = "NON_RIGID" if facts.is_deformed else "RIGID" if facts.is_registered else "NONE"
-    ds.ReferencedRTPlanSequence = DicomSequence([_reference(RTPlanStorage, uid) for uid in facts.plan_uids])
     codes = [COMPOSED] if facts.alpha_beta_gy is None else [COMPOSED, RADIOBIOLOGICAL]
     ds.DerivationCodeSequence = DicomSequence([code_item(c) for c in codes])
     sources = [_reference(RTDoseStorage, uid) for uid in facts.source_doses]
@@ -190,6 +199,20 @@ def _fill_dose(ds: Dataset, total: GridSum, facts: SumFacts) -> None:
         ])
     ds.PixelData = np.rint(dose.astype(np.float64) / float(scaling)).astype("<u4").tobytes()
     ds["PixelData"].VR = "OW"
+
+
+def _overview(number: int, label: str, fractions: int | None, prescription_gy: float | None) -> Dataset:
+    """One plan that nothing can refer to (PS3.3 C.8.8.3)."""
+    item = Dataset()
+    item.PlanOverviewIndex = number
+    # The label comes from another object, whose character set may be another one.
+    item.RTPlanLabel = label[:16] if label.isascii() else ""
+    if fractions is not None:
+        item.NumberOfFractionsIncluded = fractions
+    prescribed = Dataset()
+    prescribed.TotalPrescriptionDose = prescription_gy
+    item.PrescriptionOverviewSequence = DicomSequence([] if prescription_gy is None else [prescribed])
+    return item
 
 
 def _scaling_text(largest_gy: float) -> str:

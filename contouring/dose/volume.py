@@ -49,7 +49,7 @@ class DoseFacts:
     @property
     def is_of_several_plans(self) -> bool:
         """Whether it is the sum of several plans, by what it says or by the plans that it names."""
-        return self.summation_type == "MULTI_PLAN" or len(set(self.plan_uids)) > 1
+        return self.summation_type in {"MULTI_PLAN", "PLAN_OVERVIEW"} or len(set(self.plan_uids)) > 1
 
 
 @dataclass(frozen=True, eq=False)

@@ -31,7 +31,8 @@ __all__ = ["DoseCandidate", "ImageCandidate", "PatientDoses", "RegistrationCandi
 IMAGES = ("CT", "MR", "PT")
 PLANS = (RTPlanStorage, RTIonPlanStorage)
 REGISTRATIONS = (SpatialRegistrationStorage, DeformableSpatialRegistrationStorage)
-WHOLE_PLAN = ("PLAN", "MULTI_PLAN")
+SUMS = ("MULTI_PLAN", "PLAN_OVERVIEW")
+WHOLE_PLAN = ("PLAN", *SUMS)
 
 
 @dataclass(frozen=True)
@@ -186,7 +187,7 @@ def _dose(header: Dataset, study_uid: str, date: tuple[str, str, float], plans: 
     named = _referenced(header, "ReferencedRTPlanSequence")
     given = [plans[uid] for uid in named if uid in plans]
     # What one of several plans says does not hold for their sum.
-    is_sum = text(header, "DoseSummationType").strip().upper() == "MULTI_PLAN" or len(set(named)) > 1
+    is_sum = text(header, "DoseSummationType").strip().upper() in SUMS or len(set(named)) > 1
     plan = given[0] if given and not is_sum else None
     fractions = None
     if plan is not None:

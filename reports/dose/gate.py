@@ -126,8 +126,8 @@ def _content(item: EncodedObject, ds: Dataset, report: DoseReport) -> Iterator[V
             read_rtdose(ds, any_size=True)
         except RadgateError:
             yield Violation("rtdose", "content", "The dose does not read back.")
-        if ds.get("DoseSummationType") != "MULTI_PLAN" and len(report.assessment.courses) > 1:
-            yield Violation("rtdose", "content", "A sum of plans has to be MULTI_PLAN.")
+        if ds.get("DoseSummationType") == "PLAN" and len(report.assessment.courses) > 1:
+            yield Violation("rtdose", "content", "A sum of plans has to be MULTI_PLAN or PLAN_OVERVIEW.")
     if item.outlet == "rtstruct" and ds.get("ApprovalStatus") != "UNAPPROVED":
         yield Violation("rtstruct", "review", "What nobody has reviewed has to be UNAPPROVED.")
     if item.outlet == "sr":

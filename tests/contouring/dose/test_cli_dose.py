@@ -163,6 +163,23 @@ def test_folders_behind_links_are_searched_and_rings_end(two_courses_made: Path,
     assert [len(s.sources) for s in stacks] == [23]
 
 
+@pytest.mark.parametrize("doses", [1, 2])
+def test_doses_that_name_no_plan_are_written_too(courses: Path, tmp_path: Path, doses: int) -> None:
+    names = []
+    for n in range(doses):
+        ds = dcmread(courses / "a" / "RTDOSE.dcm")
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(f"1.2.3.9{n}")
+        del ds.ReferencedRTPlanSequence
+        ds.save_as(tmp_path / f"{n}.dcm")
+        names.append(str(tmp_path / f"{n}.dcm"))
+    command = ["sum", *names, "--rtstruct", str(courses / "a" / "RTSTRUCT.dcm"), "--series", str(courses / "a" / "CT")]
+
+    outcome = CliRunner().invoke(app, [*command, "--fractions", ",".join(["30"] * doses), "--out", str(tmp_path / "o")])
+
+    assert outcome.exit_code == 0, outcome.output
+    assert dcmread(tmp_path / "o" / "sum_physical.dcm").DoseSummationType == "PLAN_OVERVIEW"
+
+
 def test_two_frames_without_a_registration_are_refused(courses: Path, tmp_path: Path) -> None:
     outcome = CliRunner().invoke(
         app,

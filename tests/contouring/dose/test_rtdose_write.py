@@ -159,3 +159,28 @@ def test_dciodvfy_would_find_a_missing_type(tmp_path: Path) -> None:
     del ds.DoseUnits
 
     assert errors_of_dciodvfy(program, ds, tmp_path) != []
+
+
+@pytest.mark.interop
+@pytest.mark.parametrize(
+    ("plans", "overview", "kind"),
+    [
+        (2, (), "MULTI_PLAN"),
+        (1, (), "PLAN"),
+        (1, (("plan 1", 35, 70.0), ("剂量", None, None)), "PLAN_OVERVIEW"),
+        (0, (("", None, None),), "PLAN_OVERVIEW"),
+    ],
+)
+def test_a_dose_that_names_no_plan_is_overviewed(
+    tmp_path: Path, plans: int, overview: tuple[tuple[str, int | None, float | None], ...], kind: str
+) -> None:
+    found, facts = total()
+    facts = replace(facts, plan_uids=facts.plan_uids[:plans], overview=overview)
+
+    ds = write_rtdose(found, facts, made_at=MADE_AT).dataset
+
+    assert ds.DoseSummationType == kind
+    assert len(ds.get("ReferencedRTPlanSequence", ())) == (0 if overview else plans)
+    labels = [item.RTPlanLabel for item in ds.get("PlanOverviewSequence", ())]
+    assert labels == [label if label.isascii() else "" for label, _, _ in overview]
+    assert errors_of_dciodvfy(require_program("dciodvfy"), ds, tmp_path) == []
