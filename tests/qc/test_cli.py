@@ -39,15 +39,15 @@ def test_a_clean_series_ends_with_exit_code_0_and_json_that_reads_back(clean: Pa
 def beside_a_study() -> list[Dataset]:
     """A localiser, a structure set and a report."""
     scout = localiser(TRUNK)
-    scout.SeriesInstanceUID = deterministic_uid("test beside", "scout")
+    scout.SeriesInstanceUID = UID(deterministic_uid("test beside", "scout"))
     found = [scout]
     for sop_class, modality in ((RTStructureSetStorage, "RTSTRUCT"), (BasicTextSRStorage, "SR")):
         ds = series_datasets(replace(TRUNK, planes=1))[0]
         for keyword in ("PixelData", "Rows", "Columns", "ImagePositionPatient", "ImageOrientationPatient"):
             delattr(ds, keyword)
         ds.SOPClassUID = ds.file_meta.MediaStorageSOPClassUID = sop_class
-        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = deterministic_uid("test beside", modality)
-        ds.SeriesInstanceUID, ds.Modality = deterministic_uid("test beside series", modality), modality
+        ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(deterministic_uid("test beside", modality))
+        ds.SeriesInstanceUID, ds.Modality = UID(deterministic_uid("test beside series", modality)), modality
         found.append(ds)
     return found
 
