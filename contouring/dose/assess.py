@@ -20,7 +20,7 @@ from contouring.dose.assessment import (
     StructureAssessment,
 )
 from contouring.dose.bounds import NOT_ALIGNED, Reach, bounds_of, is_above
-from contouring.dose.cautions import high_doses, other_names, unused, warnings_of
+from contouring.dose.cautions import high_doses, other_names, partly_known, unused, warnings_of
 from contouring.dose.deformation import Deformation
 from contouring.dose.limits import Judged, LimitSet, Verdict, judge
 from contouring.dose.patient import check_one_patient, patient_of
@@ -170,6 +170,7 @@ def assess(
     meant = {n for name, _ in rois for n in (name, tg263_of(name, chosen.names))}
     tell("grids", 0, 1)
     ratios = sorted({row.alpha_beta.gy for row in rows}) if all(courses) else []
+    grids = _grids(mapped, reference, ratios)
     return DoseAssessment(
         reference=ReferenceImage(
             reference.study_instance_uid, reference.series_instance_uid, frame, reference.modality
@@ -188,8 +189,9 @@ def assess(
             *unused(facts, read_plans, meant, chosen.alpha_beta),
             *high_doses({f.letter: v for f, v in zip(facts, volumes, strict=True)}),
             *other_names([*patients, *(p.patient for p in read_plans)]),
+            *partly_known(grids.physical),
         ),
-        grids=_grids(mapped, reference, ratios),
+        grids=grids,
         mapped=tuple(mapped),
         registrations={r.registration_uid: r.encoded for r in by_dose if r.encoded},
     )

@@ -8,11 +8,15 @@ import numpy as np
 from contouring.dose.assessment import CourseFacts, StructureAssessment
 from contouring.dose.limits import LimitSet
 from contouring.dose.patient import Patient, have_other_names
+from contouring.dose.resample import GridSum
 from contouring.dose.rtdose_read import HIGH_GY, volume_above_mm3
 from contouring.dose.rtplan import PlanFacts
 from contouring.dose.volume import DoseVolume
 
-__all__ = ["high_doses", "other_names", "unused", "warnings_of"]
+__all__ = ["high_doses", "other_names", "partly_known", "unused", "warnings_of"]
+
+COUNTING_SHARE = 0.1
+"""Of the largest dose; less than that at the border of a grid is not told."""
 
 
 def warnings_of(
@@ -103,6 +107,18 @@ def high_doses(doses: Mapping[str, DoseVolume]) -> tuple[str, ...]:
                 "sources of brachytherapy; if it is none, its DoseGridScaling is wrong."
             )
     return tuple(said)
+
+
+def partly_known(total: GridSum) -> tuple[str, ...]:
+    """Whether some of the dose lies where not all doses are known."""
+    dose_gy = np.nan_to_num(total.volume.dose_gy)
+    threshold_gy = COUNTING_SHARE * float(dose_gy.max(initial=0.0))
+    if not np.any((dose_gy > threshold_gy) & ~total.is_known):
+        return ()
+    return (
+        "Part of the dose lies where not all doses are known: pictures and isodose lines leave it out, and the RTDOSE "
+        "holds there what is known.",
+    )
 
 
 def other_names(patients: Sequence[Patient]) -> tuple[str, ...]:

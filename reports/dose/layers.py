@@ -1,5 +1,7 @@
 """The doses of an assessment as layers to be shown: each course, their sum, and EQD2 for each alpha/beta."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from contouring.dose.assessment import CourseFacts, DoseAssessment
@@ -52,7 +54,9 @@ def scale_end_gy(dose: DoseVolume) -> float:
 
 
 def _layer(key: str, zh: str, en: str, found: GridSum, end_gy: float) -> DoseLayer:
-    return DoseLayer(key, zh, en, found.volume, ColourScale(0.0, end_gy), nice_levels(end_gy))
+    # Where not all doses are known there is no sum to be shown.
+    shown = replace(found.volume, dose_gy=np.where(found.is_known, found.volume.dose_gy, np.nan).astype(np.float32))
+    return DoseLayer(key, zh, en, shown, ColourScale(0.0, end_gy), nice_levels(end_gy))
 
 
 def _given(course: CourseFacts) -> str:

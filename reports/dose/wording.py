@@ -63,6 +63,9 @@ WARNINGS_ZH = {
         "形变配准未比刚性配准更接近，已采用刚性配准。"
     ),
     r"QUALITATIVE: a dose was deformed; no limit is judged\.": "仅供定性：剂量经形变，不判定限值。",
+    r"Part of the dose lies where not all doses are known: .+": (
+        "部分剂量所在处并非所有剂量均已知：图像和等剂量线不含该处，RTDOSE 中为已知部分。"
+    ),
     r"Some limits are not verified against their source\.": "部分限值尚未与出处核对。",
 }
 """Warnings of an assessment, by what they look like in English."""

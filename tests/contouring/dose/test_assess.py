@@ -20,6 +20,8 @@ from contouring.dose.openkbp import ExportedCase, export_case
 from contouring.dose.registration_write import write_registration
 from contouring.dose.transform import RigidTransform
 from imaging.series import Stack, scan
+from reports.dose.layers import sum_layer
+from reports.dose.wording import warning_words
 from tests.contouring.dose.test_openkbp import collection
 
 __all__ = ["collection"]
@@ -246,3 +248,17 @@ def test_a_registration_that_moves_the_doses_apart_is_refused(
 ) -> None:
     with pytest.raises(DosesApart, match="no point of the image in common"):
         assessed(cases, stacks, wrong_mm=wrong_mm)
+
+
+def test_dose_where_not_all_doses_are_known_is_told_and_not_shown(
+    cases: list[ExportedCase], stacks: list[Stack]
+) -> None:
+    whole, partly = (assessed(cases, stacks, wrong_mm=mm) for mm in (0.0, 12.0))
+
+    told = [[w for w in found.warnings if "not all doses are known" in w] for found in (whole, partly)]
+
+    assert [len(t) for t in told] == [0, 1]
+    assert warning_words(told[1][0])[0] != told[1][0]
+    is_known = partly.grids.physical.is_known
+    assert np.array_equal(np.isfinite(sum_layer(partly).dose.dose_gy), is_known)
+    assert not is_known.all()
