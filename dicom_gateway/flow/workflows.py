@@ -38,8 +38,8 @@ def begin(
 def cancel_other_versions(version: str, executor: str) -> None:
     """Break off what another version of the program left waiting or at work under this executor's name.
 
-    DBOS hands out the work of its own version only, since the steps of another may differ: after an upgrade nobody would
-    go on with it. Broken off, it is begun anew by whoever begins or looks after it.
+    DBOS hands out the work of its own version only, since the steps of another may differ: after an upgrade nobody
+    would go on with it. Broken off, it is begun anew by whoever begins or looks after it.
     """
     for found in DBOS.list_workflows(
         queue_name=QUEUE, status=["ENQUEUED", "PENDING"], load_input=False, load_output=False
