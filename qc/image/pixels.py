@@ -7,13 +7,25 @@ from numpy.typing import NDArray
 
 from imaging.volume import Volume
 
-__all__ = ["PlaneStatistics", "evenly_chosen", "plane_statistics"]
+__all__ = ["PlaneStatistics", "evenly_chosen", "plane_statistics", "state_of_scale"]
 
 SIGNAL_HU = -500.0
 """In CT, more than this is matter and not air."""
 
 SIGNAL_SHARE_OF_TOP = 0.05
 """In other modalities, more than this share of the series' 99.9th percentile (above its minimum) is signal."""
+
+DENSE_HU = 700.0
+"""Of a CT a few per cent are denser: compact bone and metal."""
+
+TOP_HU = 1500.0
+MOST_DENSE, MOST_AT_TOP = 0.08, 0.5
+"""Shares of pixels above them that no patient has who is shown with air."""
+
+AIRY_HU = (-900.0, -200.0)
+"""Lung, and the partial volumes between air and skin; padding lies below."""
+
+LEAST_AIRY = 0.001
 
 IN_PLANE_STEP = 4
 """Every fourth row and column is enough to see whether a plane holds anything."""
@@ -52,3 +64,21 @@ def evenly_chosen(count: int, at_most: int) -> NDArray[np.intp]:
     if count <= at_most:
         return np.arange(count)
     return np.unique(np.round(np.linspace(0, count - 1, at_most)).astype(np.intp))
+
+
+def state_of_scale(volume: Volume) -> tuple[str, dict[str, float]]:
+    """Whether the numbers of a CT are where matter has them: upright, inverted or shifted; and the shares that say so.
+
+    Turned over, air is bright up to the border. Without its intercept, tissue lies at 1000 HU and nothing is left between
+    air and water.
+    """
+    sample = volume.array[evenly_chosen(len(volume.array), 32), ::IN_PLANE_STEP, ::IN_PLANE_STEP]
+    at_top = float(np.count_nonzero(sample > TOP_HU)) / sample.size
+    dense = float(np.count_nonzero(sample > DENSE_HU)) / sample.size
+    airy = float(np.count_nonzero((sample > AIRY_HU[0]) & (sample < AIRY_HU[1]))) / sample.size
+    sides = (sample[:, 0], sample[:, -1], sample[:, :, 0], sample[:, :, -1])
+    border = float(np.median(np.concatenate([side.ravel() for side in sides])))
+    evidence = {"share_above": at_top, "share_dense": dense, "share_airy": airy, "border": border}
+    if at_top > MOST_AT_TOP or (dense > MOST_DENSE and border > DENSE_HU):
+        return "inverted", evidence
+    return "shifted" if dense > MOST_DENSE and airy < LEAST_AIRY else "upright", evidence

@@ -36,6 +36,7 @@ from tests.qc.defects import (
     projection,
     refused,
     repeated,
+    rescaled,
     scanned_after,
     uneven,
     uniform,
@@ -187,6 +188,7 @@ CASES: dict[str, NumberCase | StateCase] = {
         states={
             "upright": body_inputs,
             "inverted": inverted,
+            "shifted": lambda: rescaled(offset=1000),
         },
         not_evaluable=header_inputs,
         reason="no_volume",

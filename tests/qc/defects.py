@@ -122,6 +122,12 @@ def inverted() -> Inputs:
     return volume_inputs((4095 - (values + 1024) - 1024).astype(np.int16), TRUNK)
 
 
+def rescaled(factor: int = 1, offset: int = 0) -> Inputs:
+    """A body whose CT numbers were negated, or have lost their intercept."""
+    values = Body().values(TRUNK.grid()).astype(np.int32)
+    return volume_inputs((factor * values + offset).astype(np.int16), TRUNK)
+
+
 def uniform(blur_px: float, seed: int = 1) -> Inputs:
     """Uniform soft tissue with noise of 30 HU before a Gaussian blur of so many pixels of 0.7 mm."""
     d = replace(TRUNK, rows=130, columns=200, pixel_spacing_mm=(0.7, 0.7), intercept=0.0)

@@ -8,7 +8,9 @@ import pytest
 
 from qc.image.body import body_sections, field_of_view_radius_mm
 from qc.image.registry import Measured, discover
+from qc.image.run import check_inputs
 from tests.qc.bodies import TRUNK, body_inputs, volume_inputs
+from tests.qc.defects import rescaled
 
 TRUNK_MM2 = math.pi * 96 * 72
 
@@ -56,3 +58,13 @@ def test_skin_at_the_circle_is_cut_on_the_side_it_lies(shift_mm: float, side: st
     assert isinstance(found, Measured)
     assert float(found.value) > 3
     assert found.where[1].data["side"] == side
+
+
+@pytest.mark.parametrize(("factor", "offset", "state"), [(-1, 0, "inverted"), (1, 1000, "shifted"), (1, 0, "upright")])
+def test_a_negated_or_shifted_ct_is_told_as_that_and_not_as_a_cut_body(factor: int, offset: int, state: str) -> None:
+    verdict = check_inputs(rescaled(factor, offset), "ct_base")
+
+    scale, cut = verdict.result("gen.pixel.inversion"), verdict.result("ct.truncation")
+    assert scale is not None and cut is not None
+    assert (scale.value, str(scale.grade)) == (state, "PASS" if state == "upright" else "FAIL")
+    assert str(cut.grade) == ("PASS" if state == "upright" else "NOT_EVALUABLE")

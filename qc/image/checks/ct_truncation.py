@@ -9,6 +9,7 @@ from scipy import ndimage
 from imaging.volume import Volume
 from qc.image.body import BodySection, field_of_view_radius_mm
 from qc.image.inputs import Inputs
+from qc.image.pixels import state_of_scale
 from qc.image.registry import Advice, Measured, NotEvaluable, check
 from qc.image.result import Location
 
@@ -21,7 +22,7 @@ SHORTEST_RUN = 3
 
 @check(
     "ct.truncation",
-    version="1.0.0",
+    version="1.0.1",
     title=("体表截断", "Truncated body"),
     unit="%",
     direction="higher_worse",
@@ -49,6 +50,8 @@ def truncation(inputs: Inputs) -> Measured | NotEvaluable:
     volume = inputs.volume
     if volume is None or not inputs.body:
         return NotEvaluable("no_volume" if volume is None else "no_region")
+    if state_of_scale(volume)[0] != "upright":
+        return NotEvaluable("no_region")  # air is no air there, and every border would look like a cut body
     radius_mm = field_of_view_radius_mm(volume, inputs.body)
     shares, arcs, towards = [], [], []
     for section in inputs.body:
