@@ -69,8 +69,8 @@ def evenly_chosen(count: int, at_most: int) -> NDArray[np.intp]:
 def state_of_scale(volume: Volume) -> tuple[str, dict[str, float]]:
     """Whether the numbers of a CT are where matter has them: upright, inverted or shifted; and the shares that say so.
 
-    Turned over, air is bright up to the border. Without its intercept, tissue lies at 1000 HU and nothing is left between
-    air and water.
+    Turned over, air is bright up to the border. Without its intercept, tissue lies at 1000 HU and nothing is left
+    between air and water.
     """
     sample = volume.array[evenly_chosen(len(volume.array), 32), ::IN_PLANE_STEP, ::IN_PLANE_STEP]
     at_top = float(np.count_nonzero(sample > TOP_HU)) / sample.size
