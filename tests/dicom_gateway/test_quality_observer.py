@@ -3,12 +3,8 @@
 import json
 import os
 import signal
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -16,17 +12,16 @@ from typing import Any
 import pytest
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, DigitalXRayImageStorageForPresentation
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine
 
-from dicom_gateway.quality import QualityObserver
 from dicom_gateway.quality.board import read_board, read_series
-from dicom_gateway.quality.messages import MAIL, Messenger, Way, message_of, send, ways_of
-from dicom_gateway.quality.record import ARRIVING, AT_REST, Told, acknowledge, keep_judgement, reject_series
+from dicom_gateway.quality.record import ARRIVING, AT_REST, keep_judgement
 from dicom_gateway.quality.worker_process import Bench
 from dicom_gateway.settings import Peer, Quality, Settings
-from dicom_gateway.store import Store, tables
-from dicom_gateway.store.quality_tables import alert, alert_message, judged_series, point
+from dicom_gateway.store import Store
+from dicom_gateway.store.quality_tables import alert, judged_series, point
 from imaging.provenance import deterministic_uid
+from tests.dicom_gateway.quality_site import ct, hook, judged, mailed, observing, rows, series_of, stored
 from tests.e2e.peers import wait_for
 from tests.qc.bad_input import BAD_INPUT, BadInput
 from tests.qc.bodies import TRUNK, Body
@@ -34,41 +29,12 @@ from tests.qc.chest import CHEST, Chest
 from tests.qc.pets import PET_CHEST, pet_ct
 from tests.qc.test_planar import film_dataset
 from tests.synthetic.phantoms import Phantom, phantom_description
-from tests.synthetic.series import CHINESE_NAME, SeriesDescription, series_datasets, write_datasets
+from tests.synthetic.series import CHINESE_NAME, series_datasets, write_datasets
+
+__all__ = ["mailed"]
 
 ON_BOARD_S = 5.0
 """Longest time from the instance that shows a fault to the board (issue of image quality)."""
-
-
-def ct(description: SeriesDescription = TRUNK, *, planes: int = 12, **body: Any) -> list[Dataset]:
-    d = replace(description, planes=planes, intercept=0.0, attributes=(("SeriesDescription", "定位"),))
-    return series_datasets(replace(d, pixels=Body(**body).values(d.grid())))
-
-
-def stored(store: Store, datasets: list[Dataset], association: str = "") -> None:
-    for dataset in datasets:
-        buffer = BytesIO()
-        dataset.save_as(buffer, enforce_file_format=True)
-        assert store.receive(buffer.getvalue(), peer="CT1", association=association).kind == "stored"
-
-
-@contextmanager
-def observing(settings: Settings, engine: Engine, store: Store, **options: Any) -> Iterator[QualityObserver]:
-    observer = QualityObserver(settings, engine, store, **options)
-    observer.start()
-    try:
-        yield observer
-    finally:
-        observer.stop()
-
-
-def rows(engine: Engine, table: Any) -> list[Any]:
-    with engine.connect() as connection:
-        return list(connection.execute(select(table)))
-
-
-def series_of(engine: Engine, condition: Callable[[Any], bool]) -> Callable[[], Any]:
-    return lambda: next((r for r in rows(engine, judged_series) if condition(r)), None)
 
 
 def test_a_series_is_judged_while_it_arrives_and_finally_when_its_study_is_complete(
@@ -338,234 +304,6 @@ def test_profiles_of_a_peer_go_with_its_images(settings: Settings, engine: Engin
 
 
 # What is written down
-
-
-def judged(
-    grade: str = "FAIL", *, provisional: bool = True, planes: int = 9, checks: tuple[str, ...] = ("ct.x",)
-) -> Any:
-    result = {
-        "grade": grade,
-        "value": 3.5,
-        "unit": "%",
-        "uncertainty": 0.1,
-        "limits": {"role": "gate", "warn": [0, 1], "fail": [0, 2]},
-        "cause": {"code": "positioning", "zh": "偏心", "en": "off centre"},
-        "action": {"zh": "请居中", "en": "Centre", "operator": "technician", "now": True},
-    }
-    return {
-        "series": "1.2.3",
-        "planes": planes,
-        "pictures": {},
-        "source": {"study_uid": "1.2", "modality": "CT", "station": "CT1", "serial": "7", "time": 1_790_000_000.0},
-        "verdict": {
-            "profile_id": "ct_base",
-            "grade": grade,
-            "provisional": provisional,
-            "results": [{**result, "check_id": c} for c in checks],
-            "measurements": [],
-        },
-    }
-
-
-def test_alerts_coalesce_by_series_and_cause_and_are_withdrawn_not_deleted(engine: Engine) -> None:
-    keep_judgement(engine, judged("WARN", checks=("ct.x", "ct.y")))
-    keep_judgement(engine, judged("WARN", checks=("ct.x",)))
-    [one] = rows(engine, alert)
-    assert acknowledge(engine, one.id, "李技师", "")
-    keep_judgement(engine, judged("FAIL", checks=("ct.x",)))
-    [worse] = rows(engine, alert)
-    keep_judgement(engine, judged("PASS", checks=(), provisional=False))
-    [gone] = rows(engine, alert)
-
-    assert len(one.findings) == 1 and one.grade == "WARN"
-    assert worse.grade == "FAIL" and worse.acknowledged is None  # what is worse has to be seen again
-    assert gone.state == "withdrawn" and gone.first_seen == one.first_seen
-
-
-def test_a_late_provisional_word_does_not_replace_a_final_one(engine: Engine) -> None:
-    keep_judgement(engine, judged("PASS", provisional=False, checks=()))
-    keep_judgement(engine, judged("FAIL"))
-    assert rows(engine, judged_series)[0].grade == "PASS"
-    keep_judgement(engine, judged("FAIL", planes=10))
-
-    assert rows(engine, judged_series)[0].grade == "FAIL"
-
-
-def test_a_second_verdict_on_a_series_replaces_its_points(engine: Engine) -> None:
-    for _ in range(2):
-        keep_judgement(engine, judged(provisional=False))
-
-    assert [(p.check_id, p.value, p.time) for p in rows(engine, point)] == [("ct.x", 3.5, 1_790_000_000.0)]
-
-
-def test_a_person_rejects_a_judged_series_once_and_it_is_in_the_audit_trail(engine: Engine) -> None:
-    keep_judgement(engine, judged())
-    assert not reject_series(engine, "1.2.3", "李技师", "运动伪影")  # it is still arriving
-    keep_judgement(engine, judged(provisional=False))
-
-    assert reject_series(engine, "1.2.3", "李技师", "运动伪影")
-    assert not reject_series(engine, "1.2.3", "李技师", "运动伪影")
-    with engine.connect() as connection:
-        view = read_series(connection, "1.2.3")
-        board = read_board(connection)
-    assert view is not None and view.row["reject_reason"] == "运动伪影"
-    assert board.series[0]["rejected"] is not None
-    assert [e.kind for e in rows(engine, tables.event)] == ["quality_rejected"]
-
-
-# Messages
-
-
-class Hook(BaseHTTPRequestHandler):
-    heard: list[dict[str, Any]]
-    status = 204
-
-    def do_POST(self) -> None:
-        self.heard.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-        self.send_response(self.status)
-        if self.status == 307:
-            self.send_header("Location", "http://127.0.0.1:1/elsewhere")
-        self.end_headers()
-
-    def log_message(self, *_: Any) -> None:
-        return
-
-
-@contextmanager
-def hook(status: int = 204) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    heard: list[dict[str, Any]] = []
-    handler = type("Handler", (Hook,), {"heard": heard, "status": status})
-    server = HTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/hook", heard
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-TOLD = Told(1, "1.2", "1.2.3", "positioning", "FAIL", judged()["verdict"]["results"], 1_790_000_000.0)
-
-
-def test_an_alert_reaches_the_webhook_once_however_often_it_is_seen(
-    settings: Settings, engine: Engine, store: Store
-) -> None:
-    with hook() as (address, heard):
-        told_to = replace(settings, quality=Quality(webhooks=(address,), board_url="http://board"))
-        with observing(told_to, engine, store):
-            for planes in (9, 10, 11):
-                keep_judgement(engine, judged(planes=planes))
-            wait_for("the message", lambda: heard, 10)
-            keep_judgement(engine, judged(planes=12))
-            time.sleep(2.5)
-
-    assert len(heard) == 1
-    assert heard[0]["page"] == "http://board/quality/series/1.2.3"
-    assert heard[0]["findings"][0]["action"]["zh"] == "请居中"
-
-
-@pytest.mark.parametrize(("status", "taken"), [(204, True), (500, False), (307, False)])
-def test_a_webhook_that_refuses_or_redirects_has_not_taken_it(status: int, taken: bool) -> None:
-    with hook(status) as (address, heard):
-        assert send(Quality(webhooks=(address,)), TOLD, Way("hook", address)) is taken
-        assert len(heard) == 1
-
-
-def test_a_webhook_that_is_down_is_no_error() -> None:
-    settings = Quality(webhooks=("http://127.0.0.1:1/",))
-
-    assert [send(settings, TOLD, way) for way in ways_of(settings)] == [False]
-
-
-@pytest.mark.parametrize("down", [MAIL, "hook"])
-def test_a_way_that_is_down_sends_nothing_twice_by_the_other_and_is_tried_less_and_less_often(
-    engine: Engine, down: str
-) -> None:
-    settings = Quality(webhooks=("http://127.0.0.1:1/token",), smtp_host="mail.example", mail_to=("ct@example",))
-    tried: list[tuple[str, str]] = []
-    is_up = False
-
-    def sender(_settings: Quality, item: Told, way: Way) -> bool:
-        name = MAIL if way.key == MAIL else "hook"
-        tried.append((name, item.grade))
-        return is_up or name != down
-
-    keep_judgement(engine, judged("FAIL"))
-    for messenger, begin in ((Messenger(engine, settings, sender), 0), (Messenger(engine, settings, sender), 3600)):
-        for second in range(begin, begin + 3600):
-            messenger.round(float(second))
-    other = "hook" if down == MAIL else MAIL
-    while_down = list(tried)
-    is_up = True
-    for second in range(7200, 7900):
-        messenger.round(float(second))
-
-    assert while_down.count((other, "FAIL")) == 1  # not once more after a restart either
-    assert 2 <= while_down.count((down, "FAIL")) <= 2 * 13
-    assert tried[len(while_down) :] == [(down, "FAIL")]
-    assert [a.told_grade for a in rows(engine, alert)] == ["FAIL"]
-    assert "token" not in repr(rows(engine, alert_message))
-
-
-def test_a_worse_grade_is_told_again_and_a_refused_alert_holds_up_no_other(engine: Engine) -> None:
-    settings = Quality(webhooks=("http://127.0.0.1:1/",), alert_from="WARN")
-    tried: list[tuple[str, str]] = []
-
-    def sender(_settings: Quality, item: Told, way: Way) -> bool:
-        tried.append((item.series_uid, item.grade))
-        return item.series_uid != "1.2.3"
-
-    keep_judgement(engine, judged("WARN"))
-    keep_judgement(engine, {**judged("WARN"), "series": "1.2.4"})
-    messenger = Messenger(engine, settings, sender)
-    for second in range(60):
-        messenger.round(float(second))
-    keep_judgement(engine, {**judged("FAIL", planes=10), "series": "1.2.4"})
-    for second in range(60, 120):
-        messenger.round(float(second))
-
-    assert [t for t in tried if t[0] == "1.2.4"] == [("1.2.4", "WARN"), ("1.2.4", "FAIL")]
-    assert 2 <= tried.count(("1.2.3", "WARN")) <= 6
-
-
-@pytest.fixture
-def mailed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What a mail server got, instead of sending it."""
-    sent: list[Any] = []
-
-    class Server:
-        def __init__(self, host: str, port: int, timeout: float) -> None:
-            assert (host, port) == ("mail.example", 25)
-
-        def __enter__(self) -> "Server":
-            return self
-
-        def __exit__(self, *_: object) -> None:
-            return
-
-        def send_message(self, mail: Any) -> None:
-            sent.append(mail)
-
-    monkeypatch.setattr("dicom_gateway.quality.messages.smtplib.SMTP", Server)
-    return sent
-
-
-def test_a_mail_goes_to_the_addresses_of_the_settings_only(mailed: list[Any]) -> None:
-    quality = Quality(smtp_host="mail.example", mail_from="radgate@example", mail_to=("ct@example", "phys@example"))
-
-    assert [send(quality, TOLD, way) for way in ways_of(quality)] == [True]
-    assert mailed[0]["To"] == "ct@example, phys@example"
-    assert "请居中" in mailed[0].get_content()
-
-
-def test_a_message_says_nothing_of_the_patient() -> None:
-    text = json.dumps(message_of(TOLD, ""), ensure_ascii=False)
-
-    assert set(json.loads(text)) == {
-        "kind", "series_instance_uid", "study_instance_uid", "cause", "grade", "first_seen", "findings", "page",
-    }  # fmt: skip
 
 
 def test_pictures_are_drawn_for_every_kind_of_place(tmp_path: Path) -> None:
