@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TextIO
 
+from monai_bundles.bundle import Bundle
 from monai_bundles.errors import BundleError, BundleFailed, WrongHash
 from monai_bundles.registry import load_bundle, verify
 from monai_bundles.runner import run_here
@@ -98,11 +99,25 @@ def _serve(request: dict[str, Any], answers: Answers) -> dict[str, Any]:
             load_workflow(bundle, "cpu")
         else:
             verify(bundle, build=True)
+            _warm_engine(bundle)
         return {}
     folder = Path(request["folder"])
     volume = volume_from_wire(request["volume"], folder)
     companions = {name: volume_from_wire(v, folder) for name, v in request.get("companions", {}).items()}
     return output_to_wire(run_here(bundle, volume, answers.progress, request["device"], companions), folder)
+
+
+def _warm_engine(bundle: Bundle) -> None:
+    """Compile the network where an engine was chosen for it; on a GPU, and for a bundle without network, nothing."""
+    import torch
+
+    if not bundle.needs_network or torch.cuda.is_available():
+        return
+    from monai_bundles.engines.selection import warm_engine
+    from monai_bundles.network import load_network
+
+    parts = load_network(bundle, "cpu")
+    warm_engine(bundle.algorithm.bundle_digest, parts.network, parts.inferer)
 
 
 def _beat(answers: Answers) -> None:

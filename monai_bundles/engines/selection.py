@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from monai_bundles.engines.choice import choice_of, choose, engine_of
-from monai_bundles.engines.kinds import EngineNetwork
+from monai_bundles.engines.kinds import EAGER, EngineNetwork
 from monai_bundles.windows import fullest_windows
 
-__all__ = ["masks_of_argmax", "masks_of_sigmoid", "selected_engine"]
+__all__ = ["masks_of_argmax", "masks_of_sigmoid", "selected_engine", "warm_engine"]
 
 WORTH_S = 10.0
 """A run that eager PyTorch does faster than this is not worth a measurement."""
 
 TRIED_WINDOWS = 2
+
+CONVOLUTION_DIMENSIONS = 4
+"""Fewest of a convolution's weights; the second is the number of channels."""
 
 _built: dict[tuple[str, tuple[int, ...], int], EngineNetwork] = {}
 """Engines of this process, so that a warm worker compiles once."""
@@ -70,6 +73,19 @@ def selected_engine(
     _built.clear()
     _built[key] = engine
     return engine
+
+
+def warm_engine(bundle_digest: str, network: nn.Module, inferer: Any, cache: Path | None = None) -> None:
+    """Build the engine that was chosen on this machine for the windows of a bundle, so that no study waits for it."""
+    choice = choice_of(bundle_digest, cache)
+    window = getattr(inferer, "roi_size", None)
+    weights = next((p for p in network.parameters() if p.ndim >= CONVOLUTION_DIMENSIONS), None)
+    if choice is None or choice.engine == EAGER or weights is None or not isinstance(window, list | tuple):
+        return
+    if min(window) > 0:
+        shape = (1, int(weights.shape[1]), *(int(n) for n in window))
+        _built.clear()
+        _built[bundle_digest, shape, torch.get_num_threads()] = engine_of(choice, network, shape)
 
 
 def masks_of_sigmoid(output: Tensor) -> NDArray[np.bool_]:

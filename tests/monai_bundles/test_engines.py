@@ -10,11 +10,12 @@ import torch
 from monai.inferers import SlidingWindowInferer
 from monai.networks.nets import BasicUNet
 
+from monai_bundles.engines import choice, selection
 from monai_bundles.engines import choice as choice_module
 from monai_bundles.engines.agreement import compare
 from monai_bundles.engines.choice import choice_of, choose, engine_of
 from monai_bundles.engines.kinds import ENGINES, EngineNetwork, available_engines
-from monai_bundles.engines.selection import masks_of_argmax, masks_of_sigmoid, selected_engine
+from monai_bundles.engines.selection import masks_of_argmax, masks_of_sigmoid, selected_engine, warm_engine
 from monai_bundles.memory import network_bytes, smaller_windows
 from monai_bundles.windows import fullest_windows, slide, window_count
 
@@ -96,6 +97,24 @@ def test_a_run_that_is_quick_anyway_is_not_measured(network: torch.nn.Module, tm
 
     assert selected_engine("digest" * 6, network, inferer, image((20, 33, 18)), 4, None, tmp_path) is network
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_chosen_engine_is_built_before_the_first_run(
+    network: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inferer = SlidingWindowInferer(WINDOW, overlap=0.25)
+    warm_engine("other!" * 6, network, inferer, tmp_path)  # nothing was chosen: nothing is built
+    monkeypatch.setattr(choice, "available_engines", lambda: ("eager", "channels_last"))
+    seconds = {"eager": 2.0, "channels_last": 1.0}
+    monkeypatch.setattr(choice, "_timed", lambda engine, _: ([torch.zeros(1, 3, *WINDOW)], seconds[engine.engine]))
+    chosen, _ = choose("digest" * 6, network, [image(WINDOW)], masks_of_sigmoid, tmp_path)
+
+    warm_engine("digest" * 6, network, inferer, tmp_path)
+
+    monkeypatch.setattr(selection, "engine_of", None)  # from here on nothing more is built
+    found = selected_engine("digest" * 6, network, inferer, image((20, 33, 18)), 4, None, tmp_path)
+    assert chosen.engine == "channels_last"
+    assert isinstance(found, EngineNetwork) and found.engine == "channels_last"
 
 
 @pytest.mark.parametrize("mode", ["constant", "gaussian"])
