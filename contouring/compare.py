@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from contouring.metrics import Agreement, agreement
 from contouring.overlap import joint_crops
 from contouring.roi import Roi
+from contouring.trace import trace_cracks
+from contouring.uneven_planes import check_even
 from imaging.geometry import Grid
 from imaging.volume import Region, Volume
 
@@ -19,7 +21,10 @@ if TYPE_CHECKING:
 __all__ = ["Comparison", "compare_structures", "draw_difference", "plane_of_largest_difference"]
 
 REFERENCE_COLOUR, OTHER_COLOUR = (60, 230, 90), (255, 70, 200)
-LINE_WIDTHS_PX = (6, 2)
+LINE_PX = 3
+DASH_PX = 9.0
+"""Length of the other contour's dashes and of the gaps between, where the reference is seen if the two coincide."""
+
 PICTURE_PX = 640
 RIM_MM = 15.0
 CAPTION_PX = 40
@@ -46,6 +51,7 @@ def compare_structures(reference: Sequence[Roi], other: Sequence[Roi], grid: Gri
     GantryTilt
         The planes are shifted against each other.
     """
+    check_even(grid, "A comparison of surfaces", "compare the volumes of both files with radgate contour measure")
     theirs = {r.name.tg263: r.region for r in other}
     ours = {r.name.tg263: r.region for r in reference}
     return Comparison(
@@ -80,7 +86,8 @@ def draw_difference(
     volume
         The image.
     reference, other
-        Drawn green and broad, and magenta and thin upon it, along the sides of the pixels.
+        Drawn as a green line, and a dashed magenta one upon it, along the sides of the pixels. Where one has no contour
+        on the slice, the legend says so.
     title
         Goes into the caption; ASCII.
     window
@@ -105,15 +112,20 @@ def draw_difference(
     canvas.paste(picture.convert("RGB"), (0, 0))
     draw = ImageDraw.Draw(canvas)
     scale = np.array([dx * px_per_mm, dy * px_per_mm])
-    # The reference is drawn broad and the other thin upon it, so that both are seen where they coincide.
-    for mask, colour, width in zip(masks, (REFERENCE_COLOUR, OTHER_COLOUR), LINE_WIDTHS_PX, strict=True):
-        for first, last in _sides(mask[box]) * scale:
-            draw.line([*first, *last], fill=colour, width=width)
+    for mask, colour, dash_px in zip(masks, (REFERENCE_COLOUR, OTHER_COLOUR), (None, DASH_PX), strict=True):
+        for ring in _rings(mask[box]):
+            for line in _dashes(ring * scale, dash_px):
+                draw.line([tuple(point) for point in line.tolist()], fill=colour, width=LINE_PX)
     differing = int(np.count_nonzero(masks[0] != masks[1]))
     caption = f"{title}  slice {plane + 1} of {len(volume.array)}: {differing * dx * dy / 100:.2f} cm2 differ"
     draw.text((6, size[1] + 4), caption.strip(), fill=(230, 230, 230))
-    draw.text((6, size[1] + 20), "reference", fill=REFERENCE_COLOUR)
-    draw.text((90, size[1] + 20), "other", fill=OTHER_COLOUR)
+    place = 6.0
+    for mask, name, colour in zip(
+        masks, ("reference", "other (dashed)"), (REFERENCE_COLOUR, OTHER_COLOUR), strict=True
+    ):
+        legend = name if mask.any() else f"{name.split()[0]}: no contour on this slice"
+        draw.text((place, size[1] + 20), legend, fill=colour)
+        place += draw.textlength(legend) + 24
     return canvas
 
 
@@ -143,11 +155,22 @@ def _grey(values: NDArray[np.generic], window: tuple[float, float] | None) -> ND
     return np.asarray(np.clip((shown - low) / max(high - low, 1e-6), 0, 1) * 255, dtype=np.uint8)
 
 
-def _sides(mask: NDArray[np.bool_]) -> NDArray[np.float64]:
-    """Sides between inside and outside, in units of pixels from the corner of the first, shape (N, 2, 2) as x, y."""
-    padded = np.pad(mask, 1)
-    row, column = np.nonzero(padded[1:-1, :-1] != padded[1:-1, 1:])
-    upright = np.stack([np.stack([column, row], 1), np.stack([column, row + 1], 1)], axis=1)
-    row, column = np.nonzero(padded[:-1, 1:-1] != padded[1:, 1:-1])
-    level = np.stack([np.stack([column, row], 1), np.stack([column + 1, row], 1)], axis=1)
-    return np.concatenate([upright, level]).astype(np.float64)
+def _rings(mask: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
+    """Closed outlines along the sides of pixels, in pixels from the corner of the first, each (N, 2) as x, y."""
+    rings = trace_cracks(Region.from_mask(mask[None]))
+    polygons = (rings.polygon(n) + 0.5 for n in range(len(rings)))
+    return [np.concatenate([polygon, polygon[:1]]) for polygon in polygons]
+
+
+def _dashes(path: NDArray[np.float64], dash_px: float | None) -> list[NDArray[np.float64]]:
+    """A path cut into dashes with gaps as long between them; whole where no length is given."""
+    if dash_px is None:
+        return [path]
+    along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(path, axis=0), axis=1))])
+    dashes = []
+    for start in np.arange(0.0, along[-1], 2 * dash_px):
+        ends = np.array([start, min(start + dash_px, along[-1])])
+        within = path[(along > ends[0]) & (along < ends[1])]
+        first, last = np.stack([np.interp(ends, along, values) for values in path.T], axis=1)
+        dashes.append(np.concatenate([first[None], within, last[None]]))
+    return dashes

@@ -7,9 +7,11 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Contours"]
+__all__ = ["AREA_TYPES", "Contours"]
 
 FloatArray = NDArray[np.float64]
+
+AREA_TYPES = frozenset({"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +54,17 @@ class Contours:
     def counts(self) -> NDArray[np.intp]:
         """Number of points of each contour."""
         return np.diff(self.starts)
+
+    @cached_property
+    def encloses_area(self) -> NDArray[np.bool_]:
+        """Which contours are closed and have at least three different points."""
+        closed = np.array([t in AREA_TYPES for t in self.types], dtype=np.bool_) & (self.counts >= 3)
+        first = self.starts[:-1][closed]
+        a, b, c = (self.points_lps[first + n] for n in range(3))
+        repeats = ((a == b).all(axis=1)) | ((b == c).all(axis=1)) | ((a == c).all(axis=1))
+        for n in np.flatnonzero(closed)[repeats]:
+            closed[n] = len(np.unique(self.polygon(int(n)), axis=0)) >= 3
+        return closed
 
     def polygon(self, number: int) -> FloatArray:
         """Points of one contour, shape (N, 3)."""

@@ -15,6 +15,7 @@ from contouring.errors import OverlappingSegments, SegmentationOffGrid, Segmenta
 from contouring.roi import Roi
 from contouring.seg_geometry import VOXEL_TOLERANCE
 from contouring.seg_pixels import overlapping
+from contouring.uneven_planes import check_even
 from imaging.geometry import Grid
 from imaging.ras import affine_ras
 from imaging.volume import Region
@@ -42,6 +43,7 @@ def write_nifti(rois: Sequence[Roi], grid: Grid, path: Path) -> None:
     """
     import nibabel
 
+    check_even(grid, "A NIfTI", "write a DICOM segmentation (.dcm), which keeps the place of every slice")
     affine = affine_ras(grid)
     if overlapping([r.region for r in rois]):
         raise OverlappingSegments(
@@ -103,6 +105,7 @@ def read_nifti(path: Path, grid: Grid) -> Mapping[int, Region]:
     import nibabel
     from nibabel.filebasedimages import ImageFileError
 
+    check_even(grid, "A NIfTI", "give the structures as RTSTRUCT or DICOM segmentation")
     try:
         image = nibabel.load(path)
         values = np.asanyarray(image.dataobj)

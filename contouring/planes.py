@@ -154,7 +154,8 @@ def one_group_per_plane(
         number = sum(len(g.contours) for g in {*between, *behind})
         raise OffGridContours(
             f"{number} contours lie between the slices of the image, by up to {worst:.2f} mm; "
-            "read with offgrid (--offgrid) nearest or resample, or with the image they were drawn on.",
+            "give the whole series they were drawn on (an image of it may be missing), or read with offgrid "
+            "(--offgrid) nearest or resample.",
             contours=number,
             largest_shift_mm=worst,
         )

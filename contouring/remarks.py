@@ -73,6 +73,11 @@ def _on_contours(report: RoiReadReport) -> Iterator[str]:
         (report.not_area, "points, open lines or contours of fewer than three points were skipped"),
         (report.outside, "contours lie outside the image and were skipped"),
         (report.moved, f"contours were moved to their slice, as asked, by up to {report.largest_shift_mm:.2f} mm"),
+        (
+            report.resampled,
+            f"contours lie between slices, {report.largest_shift_mm:.2f} mm from the nearest at most; shapes were "
+            "interpolated from them onto the slices, as asked",
+        ),
         (report.displaced, "contours were left out because a nearer one has their slice"),
         (report.duplicates, "exact copies of contours were dropped"),
         (report.united, "crossing contours were united"),

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 
 from contouring.combine import Overlap, even_odd_area
@@ -22,8 +21,6 @@ from imaging.geometry import Grid
 from imaging.volume import Region, SourceInstance
 
 __all__ = ["read_rtstruct"]
-
-AREA_TYPES = frozenset({"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"})
 
 CENTRE_PX = 1e-3
 """Vertices this near to a pixel centre lie on it (specification of contouring, 4.4)."""
@@ -128,7 +125,7 @@ class _Options:
 
 
 def _read(roi: ParsedRoi, grid: Grid, images: Sequence[SourceInstance], options: _Options) -> ReadRoi:
-    encloses = _encloses_area(roi.contours)
+    encloses = roi.contours.encloses_area
     closed, rest = roi.contours.selected(encloses), roi.contours.selected(~encloses)
     if len(rest) and not len(closed):
         raise UnsupportedContourType(
@@ -148,7 +145,7 @@ def _read(roi: ParsedRoi, grid: Grid, images: Sequence[SourceInstance], options:
             inclusive=options.inclusive,
         )
         region = filled.region
-        report = _reported(report, filled, closed, grid, images)
+        report = _reported(report, filled, closed, grid, images, is_resampled=options.offgrid == "resample")
         if not filled.used or report.outside == len(closed) or report.cut_share >= 1:
             raise EmptyAfterClipping(
                 f"All contours of structure {roi.number} lie outside the image; give the image series it was drawn on.",
@@ -168,19 +165,14 @@ def _read(roi: ParsedRoi, grid: Grid, images: Sequence[SourceInstance], options:
     )
 
 
-def _encloses_area(contours: Contours) -> NDArray[np.bool_]:
-    """Which contours are closed and have at least three different points."""
-    closed = np.array([t in AREA_TYPES for t in contours.types], dtype=np.bool_) & (contours.counts >= 3)
-    first = contours.starts[:-1][closed]
-    a, b, c = (contours.points_lps[first + n] for n in range(3))
-    repeats = ((a == b).all(axis=1)) | ((b == c).all(axis=1)) | ((a == c).all(axis=1))
-    for n in np.flatnonzero(closed)[repeats]:
-        closed[n] = len(np.unique(contours.polygon(int(n)), axis=0)) >= 3
-    return closed
-
-
 def _reported(
-    report: RoiReadReport, filled: Filled, closed: Contours, grid: Grid, images: Sequence[SourceInstance]
+    report: RoiReadReport,
+    filled: Filled,
+    closed: Contours,
+    grid: Grid,
+    images: Sequence[SourceInstance],
+    *,
+    is_resampled: bool,
 ) -> RoiReadReport:
     def contours(groups: Sequence[PlaneGroup], kind: str) -> int:
         return sum(len(g.contours) for g in groups if g.kind == kind)
@@ -191,7 +183,8 @@ def _reported(
         report,
         on_plane=contours(filled.used, "on"),
         snapped=contours(filled.used, "snapped"),
-        moved=contours(filled.used, "between"),
+        moved=0 if is_resampled else contours(filled.used, "between"),
+        resampled=contours(filled.used, "between") if is_resampled else 0,
         outside=contours(filled.groups, "outside"),
         displaced=sum(len(g.contours) for g in filled.behind),
         largest_shift_mm=max((g.shift_mm for g in inside), default=0.0),

@@ -20,6 +20,8 @@ class RoiReadReport:
     contours, on_plane, snapped, moved, outside, displaced
         Number of contours in all; on a plane; off by rounding; moved to the nearest slice on request; outside the
         image; left out because a nearer contour group has that slice.
+    resampled
+        Contours between slices from which shapes were interpolated onto the slices, on request.
     largest_shift_mm
         Largest distance of a used contour from its slice.
     largest_deviation_mm
@@ -46,6 +48,7 @@ class RoiReadReport:
     moved: int = 0
     outside: int = 0
     displaced: int = 0
+    resampled: int = 0
     largest_shift_mm: float = 0.0
     largest_deviation_mm: float = 0.0
     not_area: int = 0

@@ -1,7 +1,8 @@
 """A structure smoothed at constant volume: steps and spikes are evened out, every separate part keeps its size.
 
 Each part is blurred by a Gaussian in millimetres, and as many voxels are taken, from the highest value down, as fill
-its volume again. What such smoothing cannot keep, a spike or a sheet thinner than its width, is measured and returned.
+its volume again. What such smoothing cannot keep, a spike or a sheet thinner than its width, a hole or a cleft narrower
+than it, is measured and returned.
 """
 
 from collections.abc import Sequence
@@ -43,12 +44,31 @@ class Smoothed:
         Volume of what it had and now lies further than the width from it: thin parts that smoothing took away.
     parts_before, parts_after
         Separate parts; parts that grow into each other become one, and a thin neck that is lost makes two of one.
+    holes_closed
+        Holes, as the slices show them, of which nothing is left; those that touch from slice to slice are one.
+    filled_cc
+        Their volume, and that of clefts and of whatever else was outside and now lies further than the width within.
     """
 
     region: Region
     thin_cc: float
     parts_before: int = 1
     parts_after: int = 1
+    holes_closed: int = 0
+    filled_cc: float = 0.0
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """What a person should know of it, a sentence each; empty where nothing was lost."""
+        told = []
+        if self.thin_cc:
+            told.append(f"{self.thin_cc:.2f} cc of thin parts were lost by smoothing")
+        if self.filled_cc:
+            holes = f"holes ({self.holes_closed} closed) and " if self.holes_closed else ""
+            told.append(f"{self.filled_cc:.2f} cc of {holes}narrow gaps were filled by smoothing")
+        if self.parts_before != self.parts_after:
+            told.append(f"{self.parts_before} separate parts became {self.parts_after} by smoothing")
+        return tuple(told)
 
 
 def smoothed(region: Region, grid: Grid, width_mm: float) -> Smoothed:
@@ -99,7 +119,25 @@ def smoothed(region: Region, grid: Grid, width_mm: float) -> Smoothed:
     found = _placed(result, box, region)
     spacing = (float(np.median(heights)), *grid.pixel_spacing_mm)
     lost = mask & (ndimage.distance_transform_edt(~result, sampling=spacing) > width_mm)
-    return Smoothed(found, volume_cc(_placed(lost, box, region), grid), count, int(ndimage.label(result, PARTS)[1]))
+    closed, holes_closed = _closed_holes(mask, result)
+    filled = closed | (result & ~mask & (ndimage.distance_transform_edt(result, sampling=spacing) > width_mm))
+    return Smoothed(
+        found,
+        volume_cc(_placed(lost, box, region), grid),
+        count,
+        int(ndimage.label(result, PARTS)[1]),
+        holes_closed,
+        volume_cc(_placed(filled, box, region), grid),
+    )
+
+
+def _closed_holes(mask: BoolArray, result: BoolArray) -> tuple[BoolArray, int]:
+    """Voxels of the holes of a mask that its smooth form has not any more, and the number of these holes."""
+    holes = np.stack([ndimage.binary_fill_holes(plane) for plane in mask]) & ~mask
+    numbers, count = ndimage.label(holes)
+    closed = np.ones(count + 1, dtype=np.bool_)
+    closed[numbers[~result]] = closed[0] = False
+    return np.asarray(closed[numbers]), int(closed.sum())
 
 
 def _rooms(grid: Grid, width_mm: float) -> list[int]:

@@ -9,7 +9,8 @@ from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
 from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
-from contouring.contours import Contours
+from contouring.contours import AREA_TYPES, Contours
+from contouring.errors import CorruptContourData, DuplicateRoiNumber, FrameOfReferenceMismatch
 from contouring.profiles.drawing import check_drawing
 from contouring.profiles.finding import Finding, broken
 from contouring.profiles.image_match import check_image_match
@@ -18,6 +19,7 @@ from contouring.profiles.sequences import check_sequences
 from contouring.rings import Rings
 from contouring.rtstruct_parse import ParsedRoi, ParsedStructureSet, open_structure_set, parse_structure_set
 from contouring.rtstruct_planes import grid_of
+from contouring.rtstruct_read import read_rtstruct
 from imaging.geometry import Grid
 from imaging.headers import text
 from imaging.volume import SourceInstance
@@ -64,9 +66,22 @@ def check_profile(
     return (
         *check_sequences(dataset, parsed),
         *(check_image_match(parsed, rules, planes, images) if planes is not None else ()),
+        *(_refusals(parsed, rules, planes, images) if planes is not None else ()),
         *check_drawing(dataset, parsed, rules),
         *findings_of(dataset, parsed, rules, planes),
     )
+
+
+def _refusals(
+    parsed: ParsedStructureSet, rules: Profile, grid: Grid, images: Sequence[SourceInstance]
+) -> Iterator[Finding]:
+    """Structures that reading would refuse on these planes: found by reading them."""
+    told_elsewhere = (CorruptContourData, DuplicateRoiNumber) + (
+        (FrameOfReferenceMismatch,) if rules.value("same_frame_of_reference") else ()
+    )
+    for number, _, fault in read_rtstruct(parsed, grid, images=images).refused:
+        if not isinstance(fault, told_elsewhere):
+            yield Finding("(3006,0050)", f"ROI {number}: {fault.code}", "contours can be read", fault.message, True)
 
 
 def findings_of(ds: Dataset, parsed: ParsedStructureSet, rules: Profile, grid: Grid | None) -> tuple[Finding, ...]:
@@ -137,8 +152,8 @@ def _contours(rois: Sequence[ParsedRoi], rules: Profile, grid: Grid | None) -> I
         if roi.fault is not None:
             yield Finding("(3006,0050)", f"ROI {roi.number}", f"DICOM: {roi.fault.code}", roi.fault.message, True)
             continue
-        closed = [t in {"CLOSED_PLANAR", "CLOSEDPLANAR_XOR"} for t in roi.contours.types]
-        few = sum(c and n < 3 for c, n in zip(closed, roi.contours.counts.tolist(), strict=True))
+        closed = [t in AREA_TYPES for t in roi.contours.types]
+        few = sum(c and not e for c, e in zip(closed, roi.contours.encloses_area.tolist(), strict=True))
         if few:
             yield Finding("(3006,0046)", f"ROI {roi.number}: {few} contours", "3 points at least", "drop them", True)
         if roi.miscounted:

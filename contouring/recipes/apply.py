@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from contouring.booleans import cropped_from_skin, intersection, subtract, union
+from contouring.coarse import drawn_on_few_voxels
 from contouring.cut_margins import cut_by_scan, share_beyond_image
 from contouring.errors import RecipeRefused
 from contouring.margins import grow, shrink
@@ -45,11 +46,14 @@ class RecipeResult:
     uncovered
         (name, sentence) of the targets and smoothed structures that do not hold all of what they were made from, and of
         margins that the end of the scan cuts.
+    remarks
+        (name, sentence) of what smoothing lost and of margins around structures that are drawn on few voxels.
     """
 
     derived: tuple[Derived, ...]
     left_out: tuple[tuple[str, str], ...]
     uncovered: tuple[tuple[str, str], ...] = ()
+    remarks: tuple[tuple[str, str], ...] = ()
 
 
 def apply_recipe(recipe: Recipe, structures: Mapping[str, Region], grid: Grid) -> RecipeResult:
@@ -76,6 +80,7 @@ def apply_recipe(recipe: Recipe, structures: Mapping[str, Region], grid: Grid) -
     derived: list[Derived] = []
     left_out: list[tuple[str, str]] = []
     uncovered: list[tuple[str, str]] = []
+    remarks: list[tuple[str, str]] = []
     for step in recipe.steps:
         needed = [*step.sources, *step.minus, *step.inside, *([BODY] if step.skin_mm else [])]
         missing = [name for name in needed if name not in known or not known[name].voxel_count]
@@ -89,7 +94,7 @@ def apply_recipe(recipe: Recipe, structures: Mapping[str, Region], grid: Grid) -
                 step=step.name,
                 missing=missing,
             )
-        region = _made(step, known, grid)
+        region, told = _made(step, known, grid)
         if not region.voxel_count and step.optional:
             left_out.append((step.name, "nothing is left of it"))
             continue
@@ -99,9 +104,10 @@ def apply_recipe(recipe: Recipe, structures: Mapping[str, Region], grid: Grid) -
             uncovered += _uncovered(step, region, known, grid)
         if step.grow is not None and not (step.inside or step.skin_mm):
             uncovered += _beyond(step, known, grid)
+        remarks += [(step.name, text) for text in told]
         known[step.name] = region
         derived.append(Derived(step.name, region, step.text))
-    return RecipeResult(tuple(derived), tuple(left_out), tuple(uncovered))
+    return RecipeResult(tuple(derived), tuple(left_out), tuple(uncovered), tuple(remarks))
 
 
 def _beyond(step: Step, known: Mapping[str, Region], grid: Grid) -> list[tuple[str, str]]:
@@ -138,10 +144,15 @@ def _uncovered(step: Step, region: Region, known: Mapping[str, Region], grid: Gr
     return [(step.name, told)]
 
 
-def _made(step: Step, known: Mapping[str, Region], grid: Grid) -> Region:
-    region = union(*(known[name] for name in step.sources))
+def _made(step: Step, known: Mapping[str, Region], grid: Grid) -> tuple[Region, tuple[str, ...]]:
+    """The structure of a step, and what a person should know of how it was made."""
+    region, told = union(*(known[name] for name in step.sources)), list[str]()
     if step.smooth_mm:
-        region = smoothed(region, grid, step.smooth_mm).region
+        smooth = smoothed(region, grid, step.smooth_mm)
+        region = smooth.region
+        told += smooth.losses
+    if (step.grow is not None or step.shrink is not None) and (few := drawn_on_few_voxels(region)):
+        told.append(few)
     if step.grow is not None:
         region = grow(region, grid, step.grow)
     if step.shrink is not None:
@@ -150,4 +161,6 @@ def _made(step: Step, known: Mapping[str, Region], grid: Grid) -> Region:
         region = subtract(region, *(known[name] for name in step.minus))
     if step.inside:
         region = intersection(region, *(known[name] for name in step.inside))
-    return cropped_from_skin(region, known[BODY], grid, step.skin_mm) if step.skin_mm else region
+    if step.skin_mm:
+        region = cropped_from_skin(region, known[BODY], grid, step.skin_mm)
+    return region, tuple(told)

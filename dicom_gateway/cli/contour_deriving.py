@@ -52,11 +52,7 @@ def smoothed(
             continue
         found = smoothing.smoothed(roi.region, stack.grid, width_mm)
         kept.append(replace(roi, region=found.region, description=f"smoothed by {width_mm:g} mm"))
-        if found.thin_cc:
-            remarks.append((roi.name.tg263, f"{found.thin_cc:.2f} cc of thin parts were lost by smoothing"))
-        if found.parts_before != found.parts_after:
-            told = f"{found.parts_before} separate parts became {found.parts_after} by smoothing"
-            remarks.append((roi.name.tg263, told))
+        remarks += [(roi.name.tg263, told) for told in found.losses]
     return replace(read, remarks=tuple(remarks)), tuple(kept)
 
 
@@ -102,7 +98,7 @@ def _namewith_margin(source: "Roi", mm: float) -> str:
 
 
 def derived(read: "Structures", stack: "Stack", recipe: str) -> tuple["Structures", tuple["Roi", ...]]:
-    """The structures that a recipe derives; what it left out and what targets do not hold is among the remarks."""
+    """The structures that a recipe derives; what it left out, lost or could not hold is among the remarks."""
     from dataclasses import replace
 
     from contouring.errors import RecipeRefused
@@ -122,4 +118,4 @@ def derived(read: "Structures", stack: "Stack", recipe: str) -> tuple["Structure
         for number, d in enumerate(result.derived, start=1)
     )
     left_out = tuple((name, f"left out: {reason}") for name, reason in result.left_out)
-    return replace(read, remarks=(*read.remarks, *result.uncovered, *left_out)), rois
+    return replace(read, remarks=(*read.remarks, *result.uncovered, *result.remarks, *left_out)), rois

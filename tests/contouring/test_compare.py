@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import ImageDraw
 
 from contouring import Roi, lookup
 from contouring.compare import (
@@ -84,7 +85,36 @@ def test_contours_that_coincide_are_both_seen(case: Case) -> None:
 
     pixels = np.asarray(picture)[:-40]
     green, magenta = ((pixels == colour).all(axis=2).sum() for colour in (REFERENCE_COLOUR, OTHER_COLOUR))
-    assert green > magenta > 200
+    assert 0.75 < green / magenta < 1.33
+    # Along each side of the box both colours follow each other: no stretch shows one of them alone.
+    edge = np.argwhere((pixels == REFERENCE_COLOUR).all(axis=2))[:, 0].min() + 1
+    row = pixels[edge]
+    for colour in (REFERENCE_COLOUR, OTHER_COLOUR):
+        shown = np.flatnonzero((row == colour).all(axis=1))
+        assert len(shown) > 50
+        assert np.diff(shown).max() < 20
+
+
+def test_a_slice_without_one_of_the_contours_says_so(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+    region = case.rois[1].region
+    longer = region.mask()
+    longer[region.start[0] - 1] = longer[region.start[0]]
+    written: list[str] = []
+    text = ImageDraw.ImageDraw.text
+
+    def kept(self: ImageDraw.ImageDraw, place: tuple[float, float], words: str, **options: object) -> None:
+        written.append(words)
+        text(self, place, words, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ImageDraw.ImageDraw, "text", kept)
+
+    draw_difference(load_volume(case.stack), region, Region.from_mask(longer))
+    draw_difference(load_volume(case.stack), Region.from_mask(longer), region)
+    draw_difference(load_volume(case.stack), region, region)
+
+    assert written[1:3] == ["reference: no contour on this slice", "other (dashed)"]
+    assert written[4:6] == ["reference", "other: no contour on this slice"]
+    assert written[7:9] == ["reference", "other (dashed)"]
 
 
 def test_equal_and_empty_contours_are_drawn_too(case: Case) -> None:

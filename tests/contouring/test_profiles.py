@@ -14,6 +14,7 @@ import contouring.profiles.load
 from contouring.decimals import contour_data, decimal_text
 from contouring.profiles import check_profile, load_profile, profile_names
 from contouring.profiles.load import RULES
+from contouring.rtstruct_read import read_rtstruct
 from tests.contouring.cases import knotty_mask, roi, stack_of
 from tests.contouring.structure_sets import contour, square, structure_set
 from tests.contouring.test_rtstruct_write import written
@@ -235,3 +236,53 @@ def test_a_structure_set_without_any_roi_breaks_the_standard() -> None:
     assert {"DICOM: StructureSetROISequence is Type 1", "DICOM: ROIContourSequence is Type 1"} <= {
         f.rule for f in findings
     }
+
+
+BENT = np.array([0.0, 0.9, 0.0, 0.9])
+
+
+@pytest.mark.parametrize(
+    "contours",
+    [
+        [contour(square(GRID, 3) + BENT[:, None] * GRID.normal)],
+        [contour(b"1\\2\\3"), contour(square(GRID, 4)[:2])],
+        [contour(square(GRID, 4)[[0, 1, 0, 1]])],
+        [contour(b"NaN\\2\\3\\4\\5\\6\\7\\8\\9 ")],
+        [contour(b"left\\2\\3\\4\\5\\6\\7\\8\\9")],
+        [contour(b"1\\2 ")],
+        [contour(square(GRID, 2.4))],
+        [contour(square(GRID, 3) + 900.0)],
+        [contour(square(GRID, 3)), contour(square(GRID, 3, column=13, row=15))],
+        [contour(square(GRID, 3), kind="OPEN_PLANAR")],
+    ],
+    ids=["bent", "few points", "no area", "nan", "text", "uneven", "between", "outside", "crossing", "open"],
+)
+def test_what_reading_refuses_the_validator_tells(contours: list[Dataset]) -> None:
+    ds = structure_set([(1, "a", contours), (2, "b", [contour(square(GRID, 5))])], GRID)
+    ((number, _, fault),) = read_rtstruct(ds, GRID).refused
+
+    findings = check_profile(ds, "generic", GRID)
+
+    assert number == 1
+    (told,) = [f for f in findings if fault.code in f.value + f.rule]
+    assert (told.fix, told.value.split(":")[0]) == (fault.message, "ROI 1")
+
+
+@pytest.mark.parametrize("case", ["twice", "frame"])
+def test_refusals_of_numbers_and_frames_are_told_once(case: str) -> None:
+    numbers = (1, 1) if case == "twice" else (1, 2)
+    rois = [(n, name, [contour(square(GRID, 4))]) for n, name in zip(numbers, "ab", strict=True)]
+    ds = structure_set(rois, GRID, "1.9" if case == "frame" else None)
+
+    findings = check_profile(ds, "generic", GRID)
+
+    assert len(read_rtstruct(ds, GRID).refused) == 2
+    rule = "DICOM: duplicate_roi_number" if case == "twice" else "generic: same_frame_of_reference = True"
+    assert [f.value.split(":")[0] for f in findings if f.rule == rule] == [f"ROI {n}" for n in numbers]
+
+
+def test_contours_of_three_points_of_which_two_are_one_are_told_as_no_area() -> None:
+    ds = structure_set([(1, "a", [contour(square(GRID, 4)[[0, 1, 0, 1]]), contour(square(GRID, 5))])], GRID)
+
+    assert "3 points at least" in _rules(ds, "generic")
+    assert read_rtstruct(ds, GRID).structures[0].report.not_area == 1

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from contouring.coarse import drawn_on_few_voxels
 from contouring.errors import RecipeRefused
 from contouring.names import lookup
 from contouring.recipes import Recipe, apply_recipe, load_recipe, shipped_recipes
@@ -158,3 +159,30 @@ def test_a_step_smooths_at_constant_volume_and_tells_what_is_no_longer_within(tm
     assert "of Liver are not in it" in made.uncovered[0][1]
     with pytest.raises(RecipeRefused, match="smooth_mm lies within 0 and 20"):
         recipe(tmp_path, '[[step]]\nname = "Heart"\nfrom = "Liver"\nsmooth_mm = 21\n')
+
+
+def test_a_margin_about_few_voxels_and_what_smoothing_loses_are_told(tmp_path: Path) -> None:
+    steps = recipe(tmp_path, """
+[[step]]
+name = "PTV"
+from = "GTV"
+grow_mm = 5
+[[step]]
+name = "Heart"
+from = "Liver"
+smooth_mm = 3
+[[step]]
+name = "Heart_PRV05"
+from = "Liver"
+grow_mm = 5
+""")  # fmt: skip
+    hollow = ORGAN.mask()
+    hollow[10:13, 25:29, 25:29] = False
+    small, liver = box(slice(9, 14), slice(20, 29), slice(22, 31)), Region.from_mask(hollow)
+
+    made = apply_recipe(steps, {"GTV": small, "Liver": liver}, GRID)
+
+    assert [name for name, _ in made.remarks] == ["PTV", "Heart", "Heart"], "the step that is drawn finely says nothing"
+    assert made.remarks[0][1] == drawn_on_few_voxels(small)
+    assert "thin parts" in made.remarks[1][1]
+    assert "holes (1 closed)" in made.remarks[2][1]

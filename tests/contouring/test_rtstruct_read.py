@@ -374,6 +374,8 @@ def test_resampling_shifted_contours_gives_the_shape_on_every_slice_between() ->
 
     structure = one(items, offgrid="resample")
 
+    assert (structure.report.moved, structure.report.resampled) == (0, 6)
+
     mask = structure.region.mask()
     assert mask[5:10, 12:23, 10:18].all()
     assert mask.any(axis=(1, 2)).nonzero()[0].tolist() == [4, 5, 6, 7, 8, 9]

@@ -104,6 +104,26 @@ def test_a_thin_spike_that_is_lost_is_told() -> None:
     assert smoothed(rough(EVEN)[0], EVEN, 2.0).thin_cc == 0
 
 
+@pytest.mark.parametrize("grid", [EVEN, UNEVEN], ids=["even", "uneven"])
+def test_holes_and_tunnels_that_close_are_told_with_their_volume(grid: Grid) -> None:
+    mask = np.zeros(grid.shape, dtype=np.bool_)
+    mask[5:17, 8:38, 9:37] = True
+    hole, tunnel, wide = mask.copy(), mask.copy(), mask.copy()
+    hole[8:12, 15:19, 20:26] = False
+    tunnel[:, 21:24, 19:23] = False
+    wide &= ~Placed(ellipsoid(9, 8, 10), grid.points_lps(11, np.array([[22.7, 22.4]]))[0], TURN).mask(grid)
+
+    closed, bored, kept, plain = (smoothed(Region.from_mask(m), grid, 3.0) for m in (hole, tunnel, wide, mask))
+
+    assert not (~closed.region.mask() & mask & ~hole).any()
+    own_cc = volume_cc(Region.from_mask(mask & ~hole), grid)
+    assert closed.holes_closed == 1
+    assert closed.filled_cc == pytest.approx(own_cc)
+    assert closed.losses[-1] == f"{own_cc:.2f} cc of holes (1 closed) and narrow gaps were filled by smoothing"
+    assert bored.filled_cc == pytest.approx(volume_cc(Region.from_mask(mask & ~tunnel), grid), rel=0.35)
+    assert (kept.holes_closed, kept.filled_cc) == (plain.holes_closed, plain.filled_cc) == (0, 0)
+
+
 def test_empty_foreign_and_impossible_ones_are_refused() -> None:
     with pytest.raises(EmptyStructure):
         smoothed(Region.from_mask(np.zeros(EVEN.shape, dtype=np.bool_)), EVEN, 2.0)

@@ -128,3 +128,26 @@ def test_one_bad_structure_does_not_lose_the_others(case: Case, tmp_path: Path) 
     assert result.exit_code == 1
     assert "not read: Parotid_L: ContourData of contour 1 holds something" in result.stdout
     assert (tmp_path / "m.dcm").exists()
+
+
+def test_where_an_image_is_missing_each_command_says_what_to_do(
+    case: Case, structures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "gap"
+    folder.mkdir()
+    for n, file in enumerate(case.stack.files):
+        if n != 6:
+            (folder / file.name).write_bytes(file.read_bytes())
+    reading = ["--series", folder, "--offgrid", "nearest"]
+
+    refused = one_line(["measure", structures, *reading[:2]], capsys, monkeypatch)
+    volume = one_line(["to-mask", structures, *reading, "--out", tmp_path / "m.nii.gz"], capsys, monkeypatch)
+    surfaces = one_line(["compare", structures, structures, *reading], capsys, monkeypatch)
+
+    assert "give the whole series" in refused and "--offgrid" in refused
+    assert "give the whole series" in volume and "(.dcm)" in volume
+    assert "give the whole series" in surfaces and "radgate contour measure" in surfaces
+    assert run("to-mask", structures, *reading, "--out", tmp_path / "m.dcm").exit_code == 0
+    resampled = run("to-mask", structures, "--series", folder, "--offgrid", "resample", "--out", tmp_path / "r.dcm")
+    assert "interpolated from them onto the slices" in resampled.stdout
+    assert "moved" not in resampled.stdout
