@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from contouring.dose.dvh import Dvh, histogram_of
+from contouring.dose.dvh import Dvh, histograms_of
 from contouring.dose.errors import (
     DuplicateDose,
     FractionCountUnknown,
@@ -22,7 +22,7 @@ from contouring.dose.errors import (
 from contouring.dose.patient import check_one_patient, patient_of
 from contouring.dose.places import LatticePlaces, sampled_on_lattice, turned
 from contouring.dose.radiobiology import Course, eqd2, eqd2_slope
-from contouring.dose.solid import Caps, SubVoxelSource
+from contouring.dose.solid import Caps
 from contouring.dose.structure import PlanarStructure
 from contouring.dose.transform import RigidTransform, Transform
 from contouring.dose.volume import DoseVolume, SampledDose
@@ -269,18 +269,18 @@ def sum_on_structure(
         There is one plane, and nothing says how thick it is.
     """
     spacing = tuple(np.min([m.dose.spacing_mm for m in doses], axis=0).tolist())
-
-    voxels = SubVoxelSource(structure, caps)
     kept = [_Remembered(m.dose, m.transform, m.course) for m in doses]
-
-    def histogram(chosen: Sequence[MappedDose], alpha_beta: float | None) -> Dvh:
-        return histogram_of(structure, summed(chosen, alpha_beta), spacing, caps=caps, source=voxels)
-
     known = all(m.course is not None for m in doses)
+    asked: list[tuple[Sequence[MappedDose], float | None]] = [*(([m], None) for m in kept), (kept, None)]
+    if known:
+        asked += [*(([m], alpha_beta_gy) for m in kept), (kept, alpha_beta_gy)]
+    # On the same sub-voxels: doses and EQD2 of one structure stand side by side, and must go with each other.
+    found = histograms_of(structure, [summed(m, ratio) for m, ratio in asked], spacing, caps=caps)
+    count = len(kept)
     return StructureSum(
-        courses=tuple(histogram([m], None) for m in kept),
-        physical=histogram(kept, None),
+        courses=found[:count],
+        physical=found[count],
         alpha_beta_gy=alpha_beta_gy,
-        course_eqd2=tuple(histogram([m], alpha_beta_gy) for m in kept) if known else (),
-        eqd2=histogram(kept, alpha_beta_gy) if known else None,
+        course_eqd2=found[count + 1 : -1] if known else (),
+        eqd2=found[-1] if known else None,
     )

@@ -1,6 +1,6 @@
 """Dose-volume histogram of a structure: sub-voxels refined until the numbers stand still."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from contouring.dose.structure import PlanarStructure
 from contouring.dose.volume import DoseVolume, SampledDose
 from contouring.errors import ContouringError
 
-__all__ = ["USUAL_METRICS", "Dvh", "dose_volume_histogram", "histogram_of"]
+__all__ = ["USUAL_METRICS", "Dvh", "dose_volume_histogram", "histogram_of", "histograms_of"]
 
 FloatArray = NDArray[np.float64]
 Sampler = Callable[[LatticePlaces], SampledDose]
@@ -153,11 +153,8 @@ def histogram_of(
     *,
     caps: Caps = "half",
     overlap: Overlap = "error",
-    source: SubVoxelSource | None = None,
 ) -> Dvh:
     """The histogram of any dose that can be asked for at points, such as a sum; else as `dose_volume_histogram`.
-
-    Several histograms of one structure may share the `source` of its sub-voxels.
 
     Raises
     ------
@@ -168,27 +165,66 @@ def histogram_of(
     StructureRefused
         There is one plane, and nothing says how thick it is.
     """
+    return histograms_of(structure, [sampler], dose_spacing_mm, caps=caps, overlap=overlap)[0]
+
+
+def histograms_of(
+    structure: PlanarStructure,
+    samplers: Sequence[Sampler],
+    dose_spacing_mm: tuple[float, ...],
+    *,
+    caps: Caps = "half",
+    overlap: Overlap = "error",
+) -> tuple[Dvh, ...]:
+    """Histograms of one structure in several doses, or sums of them, on the same sub-voxels.
+
+    All are refined as far as any of them needs, so that their numbers go with each other: the mean of a sum is the sum
+    of the means, and the largest EQD2 is that of the largest dose.
+
+    Parameters
+    ----------
+    structure
+        See `contouring.dose.structure`.
+    samplers
+        Each tells its dose at places.
+    dose_spacing_mm
+        The finest spacing of the doses.
+    caps, overlap
+        As for `dose_volume_histogram`.
+
+    Raises
+    ------
+    OutsideDoseGrid
+        The structure lies outside one of the dose grids altogether.
+    OverlappingContours
+        Boundaries of two contours cross, and `overlap` is "error".
+    StructureRefused
+        There is one plane, and nothing says how thick it is.
+    """
     steps = steps_for(structure, dose_spacing_mm)
+    source = SubVoxelSource(structure, caps, overlap)
     # A structure thinner than the coarser sub-voxels may vanish in the first of the two: then it has not converged.
-    source = source or SubVoxelSource(structure, caps, overlap)
-    coarser = _coarse(source, sampler, steps)
+    coarser = [_coarse(source, sampler, steps) for sampler in samplers]
     for refinement in range(MOST_REFINEMENTS + 1):
         voxels = source.of(steps)
-        curve = _curve(voxels, sampler)
-        converged = coarser is not None and _is_settled(coarser, curve)
-        if converged or refinement == MOST_REFINEMENTS or 8 * len(voxels) > MOST_REFINED:
+        curves = [_curve(voxels, sampler) for sampler in samplers]
+        settled = [c is not None and _is_settled(c, f) for c, f in zip(coarser, curves, strict=True)]
+        if all(settled) or refinement == MOST_REFINEMENTS or 8 * len(voxels) > MOST_REFINED:
             break
-        coarser, steps = curve, steps.scaled(0.5)
-    return Dvh(
-        curve=curve,
-        caps=caps,
-        steps=steps,
-        sub_voxels=len(voxels),
-        converged=converged,
-        slab_volume_mm3=structure.slab_volume_mm3,
-        end_uncertainty_mm3=structure.end_uncertainty_mm3,
-        planes=len(structure.positions_mm),
-        gaps=voxels.gaps,
+        coarser, steps = [*curves], steps.scaled(0.5)
+    return tuple(
+        Dvh(
+            curve=curve,
+            caps=caps,
+            steps=steps,
+            sub_voxels=len(voxels),
+            converged=is_settled,
+            slab_volume_mm3=structure.slab_volume_mm3,
+            end_uncertainty_mm3=structure.end_uncertainty_mm3,
+            planes=len(structure.positions_mm),
+            gaps=voxels.gaps,
+        )
+        for curve, is_settled in zip(curves, settled, strict=True)
     )
 
 

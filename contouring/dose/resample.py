@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +63,7 @@ def union_grid(doses: Sequence[MappedDose], orientation: tuple[FloatArray, Float
     row, column = orientation
     axes = np.stack([np.cross(row, column), column, row])
     corners = np.concatenate([_corners(m) for m in doses]) @ axes.T
-    spacing = np.maximum(np.min([m.dose.spacing_mm for m in doses], axis=0), FINEST_MM)
+    spacing = np.maximum(np.min([_spacing_along(axes, m) for m in doses], axis=0), FINEST_MM)
     low, high = corners.min(axis=0), corners.max(axis=0)
     count = np.ceil((high - low) / spacing - 1e-6).astype(int) + 1
     origin = low @ axes
@@ -128,6 +129,16 @@ def _corners(mapped: MappedDose) -> FloatArray:
     ends = np.array([[0, 0], [grid.columns - 1, 0], [0, grid.rows - 1], [grid.columns - 1, grid.rows - 1]])
     own = np.concatenate([grid.points_lps(k, ends.astype(np.float64)) for k in (0, grid.shape[0] - 1)])
     return mapped.transform.source_points(own)
+
+
+def _spacing_along(axes: FloatArray, mapped: MappedDose) -> list[float]:
+    """Spacing of a dose along the axes of the image: a dose may be stored on sagittal or coronal planes."""
+    corners = _corners(mapped)
+    # Along the planes, the rows and the columns of the dose, as the spacing is.
+    edges = corners[[4, 2, 1]] - corners[0]
+    likeness = np.abs(edges @ axes.T) / np.linalg.norm(edges, axis=1, keepdims=True)
+    best = max(permutations(range(3)), key=lambda order: sum(likeness[own, axis] for axis, own in enumerate(order)))
+    return [mapped.dose.spacing_mm[own] for own in best]
 
 
 def _resampled(mapped: MappedDose, grid: Grid) -> NDArray[np.float32]:

@@ -7,6 +7,7 @@ from pydicom.dataset import Dataset
 from pydicom.uid import RTIonPlanStorage, RTPlanStorage
 
 from contouring.dose.errors import FractionCountUnknown, NotAPlan
+from contouring.dose.labels import label_of
 from contouring.dose.patient import Patient, patient_of
 from imaging.attributes import PARSER_FAULTS, text
 from imaging.headers import read_header
@@ -90,7 +91,7 @@ def read_rtplan(source: Dataset | Path) -> PlanFacts:
         ) from fault
     return PlanFacts(
         sop_instance_uid=text(dataset, "SOPInstanceUID"),
-        label=text(dataset, "RTPlanLabel"),
+        label=label_of(dataset, "RTPlanLabel"),
         patient=patient_of(dataset),
         fractions=fractions,
         prescription_gy=max(targets, default=None),

@@ -99,7 +99,7 @@ def sum_doses(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the objects made.", file_okay=False)],
     registration: Annotated[
-        Path | None, typer.Option(help="Spatial Registration of the frames, rigid or deformable.", exists=True)
+        list[Path] | None, typer.Option(help="Spatial Registration of the frames, rigid or deformable.", exists=True)
     ] = None,
     register: Annotated[
         Literal["rigid", "deformable"] | None,
@@ -133,7 +133,7 @@ def sum_doses(
     options = AssessOptions(
         fractions=tuple(given.whole_numbers(fractions, len(rtdose))),
         prescriptions_gy=tuple(given.doses(prescription, len(rtdose))),
-        registration=registration,
+        registration=given.one_way(registration, register),
         register=register,
         alpha_beta=given.ratios(alpha_beta),
         site=site,

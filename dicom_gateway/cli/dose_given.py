@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
 Number = TypeVar("Number", int, float)
 
-__all__ = ["doses", "language", "limit_sets", "names", "ratios", "reference_of", "stacks_of", "whole_numbers"]
+__all__ = [
+    "doses",
+    "language",
+    "limit_sets",
+    "names",
+    "one_way",
+    "ratios",
+    "reference_of",
+    "stacks_of",
+    "whole_numbers",
+]
 
 
 def whole_numbers(given: str, count: int) -> list[int | None]:
@@ -84,6 +94,22 @@ def language(config: Path | None) -> Literal["zh", "en"]:
     from dicom_gateway.settings import load_settings
 
     return "en" if config is not None and load_settings(config).report.language == "en" else "zh"
+
+
+def one_way(registrations: Sequence[Path] | None, register: str | None) -> Path | None:
+    """`--registration`: the one object, or None where there is none.
+
+    Raises
+    ------
+    typer.BadParameter
+        Several are given, or one beside `--register`: nobody says which of them counts.
+    """
+    option = "--registration"
+    if len(registrations or ()) > 1:
+        raise typer.BadParameter("give the one registration that the sum is to rest on", param_hint=option)
+    if registrations and register:
+        raise typer.BadParameter("give a registration or --register, not both", param_hint=option)
+    return registrations[0] if registrations else None
 
 
 def ratios(given: Sequence[str] | None) -> dict[str, float]:

@@ -18,7 +18,9 @@ from pydicom.uid import (
 from sqlalchemy import Connection, Engine, select
 
 from contouring.dose.errors import DoseError
+from contouring.dose.labels import label_of
 from contouring.dose.rtplan import PlanFacts, read_rtplan
+from contouring.dose.transform import Registration, read_registration
 from dicom_gateway.errors import UnknownObject
 from dicom_gateway.store.store import Store
 from dicom_gateway.store.tables import instance, series, study
@@ -89,10 +91,35 @@ class ImageCandidate:
 
 @dataclass(frozen=True)
 class RegistrationCandidate:
-    """A registration object and the frames that it relates."""
+    """A registration object and the frames that it relates.
+
+    Parameters
+    ----------
+    sop_uid, frame_uids
+        The object; the frames of reference that it relates.
+    name, description
+        Of its series and its content, for a person to tell it from others.
+    date, time
+        When it was made, else of its study; "" where it does not say.
+    registered_uid
+        Of a deformable one, which leads one way: the frame that it leads from. "" of a rigid one.
+    rigid
+        Its matrices; None of a deformable one, and of one that cannot be used.
+    """
 
     sop_uid: str
     frame_uids: frozenset[str]
+    name: str = ""
+    description: str = ""
+    date: str = ""
+    time: str = ""
+    registered_uid: str = ""
+    rigid: Registration | None = None
+
+    @property
+    def is_deformable(self) -> bool:
+        """Whether it carries a deformation."""
+        return bool(self.registered_uid)
 
 
 @dataclass(frozen=True)
@@ -198,7 +225,7 @@ def _dose(header: Dataset, study_uid: str, date: tuple[str, str, float], plans: 
         study_uid=study_uid,
         frame_uid=text(header, "FrameOfReferenceUID"),
         date=date,
-        label=plan.label if plan is not None else text(header, "SeriesDescription"),
+        label=plan.label if plan is not None else label_of(header, "SeriesDescription"),
         fractions=fractions,
         prescription_gy=plan.prescription_gy if plan is not None else None,
         plan_uids=named,
@@ -229,7 +256,7 @@ def _structures(header: Dataset, study_uid: str, date: tuple[str, str, float]) -
         for t in f.get("RTReferencedStudySequence") or ()
         for s in t.get("RTReferencedSeriesSequence") or ()
     ]
-    label = text(header, "StructureSetLabel")
+    label = label_of(header, "StructureSetLabel")
     return StructureCandidate(
         text(header, "SOPInstanceUID"), study_uid, date, label, tuple(dict.fromkeys(f for f in found if f)),
         tuple(dict.fromkeys(s for s in images if s)),
@@ -238,9 +265,29 @@ def _structures(header: Dataset, study_uid: str, date: tuple[str, str, float]) -
 
 def _registration(header: Dataset) -> RegistrationCandidate:
     items = [*(header.get("RegistrationSequence") or ()), *(header.get("DeformableRegistrationSequence") or ())]
-    frames = {text(header, "FrameOfReferenceUID")}
-    frames |= {text(i, "FrameOfReferenceUID") or text(i, "SourceFrameOfReferenceUID") for i in items}
-    return RegistrationCandidate(text(header, "SOPInstanceUID"), frozenset(f for f in frames if f))
+    registered = text(header, "FrameOfReferenceUID")
+    frames = {registered} | {text(i, "FrameOfReferenceUID") or text(i, "SourceFrameOfReferenceUID") for i in items}
+    is_deformable = text(header, "SOPClassUID") == DeformableSpatialRegistrationStorage
+    named = [label_of(header, k) for k in ("SeriesDescription", "ContentDescription", "ContentLabel")]
+    told = list(dict.fromkeys(n for n in named if n))
+    kind = next((k for k in ("Content", "Series", "Study") if text(header, f"{k}Date")), "Content")
+    return RegistrationCandidate(
+        sop_uid=text(header, "SOPInstanceUID"),
+        frame_uids=frozenset(f for f in frames if f),
+        name=told[0] if told else "",
+        description=", ".join(told[1:]),
+        date=text(header, f"{kind}Date"),
+        time=text(header, f"{kind}Time"),
+        registered_uid=registered if is_deformable else "",
+        rigid=None if is_deformable else _rigid(header),
+    )
+
+
+def _rigid(header: Dataset) -> Registration | None:
+    try:
+        return read_registration(header)
+    except DoseError:
+        return None
 
 
 def _referenced(header: Dataset, keyword: str) -> tuple[str, ...]:

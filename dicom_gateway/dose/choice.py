@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from dicom_gateway.dose.candidates import DoseCandidate, ImageCandidate, PatientDoses, StructureCandidate
+from dicom_gateway.dose.ways import do_agree, object_between, objects_between
 from dicom_gateway.errors import DoseChoiceRefused
 from imaging.provenance import digest
 
@@ -37,6 +38,10 @@ class DoseChoice:
         Whose limits apply; "" for none.
     alpha_beta
         Alpha/beta in Gy by name of the structure, by hand; what is left out comes from the table.
+    is_open
+        Several registration objects differ: a person has to choose one before anything is run.
+    bed
+        Biologically effective dose is written too.
     """
 
     study_uid: str
@@ -50,6 +55,8 @@ class DoseChoice:
     other_structures: tuple[str, ...] = ()
     site: str = ""
     alpha_beta: tuple[tuple[str, float], ...] = ()
+    is_open: bool = False
+    bed: bool = False
 
     @property
     def id(self) -> str:
@@ -64,9 +71,7 @@ class DoseChoice:
     def to_json(self) -> dict[str, Any]:
         """Plain values; what was not given by hand is left out, so that older sums keep their digest."""
         values = asdict(self)
-        if not self.alpha_beta:
-            del values["alpha_beta"]
-        return values
+        return {k: v for k, v in values.items() if v or k not in {"alpha_beta", "is_open", "bed"}}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "DoseChoice":
@@ -77,7 +82,10 @@ class DoseChoice:
 
 
 def propose(patient: PatientDoses) -> DoseChoice | None:
-    """The newest dose with the one before it, of different plans; None where they do not make a sum."""
+    """The newest dose with the one before it, of different plans; None where they do not make a sum.
+
+    Where registration objects differ it stays open which one is used: that is for a person to say.
+    """
     fit = [d for d in patient.doses if not d.reason]
     if len(fit) < 2:
         return None
@@ -86,7 +94,7 @@ def propose(patient: PatientDoses) -> DoseChoice | None:
     if before is None:
         return None
     try:
-        return complete(patient, (before.sop_uid, newest.sop_uid))
+        return complete(patient, (before.sop_uid, newest.sop_uid), may_stay_open=True)
     except DoseChoiceRefused:
         return None
 
@@ -97,9 +105,12 @@ def complete(
     *,
     structures: str = "",
     fractions: Sequence[int | None] = (),
+    registration: str = "",
     register: Literal["", "rigid", "deformable"] = "",
     site: str = "",
     alpha_beta: Mapping[str, float] | None = None,
+    bed: bool = False,
+    may_stay_open: bool = False,
 ) -> DoseChoice:
     """A choice with image, structures and registration found for it.
 
@@ -113,18 +124,24 @@ def complete(
         The structure set; "" takes the one of the newest dose's plan, frame or study.
     fractions
         By hand; None where the plan says it.
+    registration
+        The registration object that a person has chosen; "" takes the only one, or one of several that say the same.
     register
         What to compute where frames differ; "" takes an object where there is one, else a rigid registration.
     site
         Whose limits apply.
     alpha_beta
         Alpha/beta in Gy by name of the structure, by hand.
+    bed
+        Whether biologically effective dose is written too.
+    may_stay_open
+        Takes doses whose registration objects differ, for a person to choose one.
 
     Raises
     ------
     DoseChoiceRefused
         They do not make a sum: a dose is missing or unfit, or there is no structure set with its image, or no way
-        between the frames.
+        between the frames, or several that differ.
     """
     chosen = [_found(patient, uid) for uid in doses]
     if len(chosen) < 2 or len(set(doses)) < len(doses):
@@ -133,28 +150,55 @@ def complete(
         raise DoseChoiceRefused("Two of the doses are of the same plan; choose each plan once.")
     drawn, image = _structures(patient, chosen, structures)
     foreign = sorted({d.frame_uid for d in chosen} - {image.frame_uid})
-    registration = ""
-    others: tuple[str, ...] = ()
-    if foreign:
-        registration = "" if register else _registration(patient, image.frame_uid, foreign)
-        if not registration:
-            register = register or "rigid"
-            others = _others(patient, foreign)
-    else:
-        register = ""
+    way = _way(patient, image.frame_uid, foreign, registration, register, may_stay_open=may_stay_open)
     return DoseChoice(
         study_uid=image.study_uid,
         doses=tuple(doses),
         fractions=tuple(fractions) or (None,) * len(chosen),
         structures=drawn.sop_uid,
         series=image.series_uid,
-        registration=registration,
-        register=register,
-        others=others,
+        registration=way.registration,
+        register=way.register,
+        others=way.others,
         other_structures=_other_structures(patient, foreign),
         site=site,
         alpha_beta=tuple(sorted((alpha_beta or {}).items())),
+        is_open=way.is_open,
+        bed=bed,
     )
+
+
+@dataclass(frozen=True)
+class _Way:
+    """How the frames are joined; fields as in `DoseChoice`."""
+
+    registration: str = ""
+    register: Literal["", "rigid", "deformable"] = ""
+    others: tuple[str, ...] = ()
+    is_open: bool = False
+
+
+def _way(
+    patient: PatientDoses, frame: str, foreign: Sequence[str], registration: str,
+    register: Literal["", "rigid", "deformable"], *, may_stay_open: bool,
+) -> _Way:  # fmt: skip
+    """What a person has chosen, else an object where there is one, else what can be computed.
+
+    Raises
+    ------
+    DoseChoiceRefused
+        There is no way, or there are several that differ.
+    """
+    if registration:
+        return _Way(object_between(patient, frame, foreign, registration))
+    if not foreign:
+        return _Way()
+    if not register:
+        if may_stay_open and not do_agree(objects_between(patient, frame, foreign), frame, foreign):
+            return _Way(is_open=True)
+        if found := object_between(patient, frame, foreign):
+            return _Way(found)
+    return _Way(register=register or "rigid", others=_others(patient, foreign))
 
 
 def _found(patient: PatientDoses, uid: str) -> DoseCandidate:
@@ -201,11 +245,6 @@ def _image(patient: PatientDoses, drawn: StructureCandidate) -> ImageCandidate |
     named = [i for i in patient.images if i.series_uid in drawn.series_uids]
     fitting = named or [i for i in patient.images if i.frame_uid in drawn.frame_uids]
     return fitting[0] if len(fitting) == 1 else next((i for i in fitting if i.modality == "CT"), None)
-
-
-def _registration(patient: PatientDoses, frame: str, foreign: Sequence[str]) -> str:
-    wanted = {frame, *foreign}
-    return next((r.sop_uid for r in reversed(patient.registrations) if wanted <= r.frame_uids), "")
 
 
 def _others(patient: PatientDoses, frames: Sequence[str]) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Engine, select, update
 
 from dicom_gateway.dose.choice import DoseChoice
+from dicom_gateway.dose.ways import OBJECTS_DIFFER
 from dicom_gateway.flow.record import insert_once, note_event
 from dicom_gateway.store.tables import delivery, dose_sum
 
@@ -38,13 +39,24 @@ class DoseRow:
 
 
 def keep_proposal(engine: Engine, choice: DoseChoice) -> bool:
-    """Note a proposal; False where it was made before, whatever became of it."""
+    """Note a proposal; False where it was made before, whatever became of it.
+
+    One that nobody has answered yet changes with what has come since, such as another registration.
+    """
     now = time.time()
-    values = _values(choice.proposal_id, choice, "PROPOSED", now)
+    values = _values(choice.proposal_id, choice, "PROPOSED", now) | {
+        "reason": OBJECTS_DIFFER if choice.is_open else None
+    }
     with engine.begin() as connection:
         is_new = insert_once(connection, dose_sum, values)
         if is_new:
             note_event(connection, "dose_proposed", choice.study_uid, {"doses": len(choice.doses)})
+        else:
+            waiting = (dose_sum.c.id == choice.proposal_id, dose_sum.c.state == "PROPOSED")
+            kept = connection.execute(select(dose_sum.c.choice).where(*waiting)).scalar()
+            if kept is not None and DoseChoice.from_json(kept) != choice:
+                changed = {k: values[k] for k in ("study_uid", "choice", "reason", "changed")}
+                connection.execute(update(dose_sum).where(*waiting).values(**changed))
     return is_new
 
 

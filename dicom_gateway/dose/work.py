@@ -18,6 +18,7 @@ from contouring.names import load_aliases
 from dicom_gateway.dose.candidates import doses_of
 from dicom_gateway.dose.page_data import keep_page_data
 from dicom_gateway.dose.record import DoseRow
+from dicom_gateway.dose.ways import OBJECTS_DIFFER
 from dicom_gateway.errors import DoseChoiceRefused
 from dicom_gateway.flow.journal import DatabaseJournal
 from dicom_gateway.flow.kept import keep_bytes, keep_json
@@ -115,7 +116,8 @@ def make(job: DoseJob) -> None:
 
     rtstruct = dcmread(job.file(job.row.choice.structures))
     language: Literal["zh", "en"] = "en" if job.settings.report.language == "en" else "zh"
-    results = dose_results(found, reference, rtstruct, job.created_at, language=language, step=told)
+    bed = job.row.choice.bed
+    results = dose_results(found, reference, rtstruct, job.created_at, language=language, bed=bed, step=told)
     with told("page"):
         keep_page_data(job.pages, results.report, rtstruct)
     _keep(job, results.report, tuple(results.objects.values()))
@@ -123,6 +125,8 @@ def make(job: DoseJob) -> None:
 
 def _assessed(job: DoseJob, reference: Stack) -> DoseAssessment:
     choice = job.row.choice
+    if choice.is_open:
+        raise DoseChoiceRefused(OBJECTS_DIFFER)
     patient = doses_of(job.engine, job.store, choice.study_uid)
     plans = {uid for d in patient.doses if d.sop_uid in choice.doses for uid in d.plan_uids}
     own = tuple(load_limits(path) for path in job.settings.dose.limits)

@@ -28,6 +28,9 @@ MOST_DOSES = 26
 Proof = Annotated[str, Form(max_length=100)]
 MOST_STRUCTURES = 400
 
+COMPUTED: dict[str, Literal["rigid", "deformable"]] = {"rigid": "rigid", "deformable": "deformable"}
+"""What the field of the registration says where none of the patient's objects is chosen."""
+
 Ratios = Annotated[list[str], Form(max_length=MOST_STRUCTURES)]
 Chosen = Annotated[list[str], Form(max_length=MOST_DOSES)]
 
@@ -82,10 +85,11 @@ def dose_routes(site: Site) -> APIRouter:
         known: Chosen = [],  # noqa: B006
         fractions: Chosen = [],  # noqa: B006
         structures: Annotated[str, Form(max_length=64)] = "",
-        registration: Annotated[Literal["", "rigid", "deformable"], Form()] = "",
+        registration: Annotated[str, Form(max_length=64)] = "",
         limits: Annotated[str, Form(max_length=64)] = "",
         ratio_of: Ratios = [],  # noqa: B006
         ratio: Ratios = [],  # noqa: B006
+        bed: bool = Form(default=False),
         proof: Proof = "",
     ) -> Response:
         check_form(site, request, proof)
@@ -99,9 +103,11 @@ def dose_routes(site: Site) -> APIRouter:
                 dose,
                 structures=structures,
                 fractions=[_fractions(given.get(uid, "")) for uid in dose],
-                register=registration,
+                registration="" if registration in COMPUTED else registration,
+                register=COMPUTED.get(registration, ""),
                 site=limits,
                 alpha_beta=_ratios(ratio_of, ratio),
+                bed=bed,
             )
         except DoseChoiceRefused as error:
             return _page(site, request, study_uid, "", error.message, 422)

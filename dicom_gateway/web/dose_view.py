@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, select
 
 from contouring.dose.limits import sites
-from dicom_gateway.dose.candidates import PatientDoses, doses_of
+from dicom_gateway.dose.candidates import PatientDoses, RegistrationCandidate, doses_of
 from dicom_gateway.dose.record import DoseRow, rows_of_studies
+from dicom_gateway.dose.ways import objects_between
 from dicom_gateway.store.tables import delivery, encoded_object, study
 from dicom_gateway.web.pages import dicom_date
 from dicom_gateway.web.site import Site
@@ -35,6 +36,17 @@ class DoseView:
         """What to call a dose."""
         dose = self.patient.dose(sop_uid)
         return dose.label if dose is not None and dose.label else "—"
+
+    def registrations(self, row: DoseRow) -> tuple[RegistrationCandidate, ...]:
+        """The objects that relate the frames of a sum, the newest first; none where there is one frame only."""
+        frame = next((i.frame_uid for i in self.patient.images if i.series_uid == row.choice.series), "")
+        doses = [self.patient.dose(uid) for uid in row.choice.doses]
+        foreign = sorted({d.frame_uid for d in doses if d is not None} - {frame})
+        return objects_between(self.patient, frame, foreign) if frame and foreign else ()
+
+    def registration(self, row: DoseRow) -> RegistrationCandidate | None:
+        """The object that a sum rests on."""
+        return next((r for r in self.patient.registrations if r.sop_uid == row.choice.registration), None)
 
     def names(self, row: DoseRow) -> str:
         """What to call a sum; with the dates of the doses where they have one name."""

@@ -1,11 +1,17 @@
 """A site with two courses in its store, and with their sum finished, for tests of the dose pages."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
 
+import numpy as np
+from pydicom import dcmread
+from pydicom.uid import UID
 from sqlalchemy import Engine
 
+from contouring.dose.registration_write import write_registration
+from contouring.dose.transform import RigidTransform
 from dicom_gateway.dose import record
 from dicom_gateway.dose.candidates import PatientDoses, doses_of
 from dicom_gateway.dose.choice import complete, propose
@@ -15,9 +21,12 @@ from dicom_gateway.settings import Settings
 from dicom_gateway.settings.model import Store as StoreSettings
 from dicom_gateway.settings.model import Web
 from dicom_gateway.store import Store, open_engine
+from imaging.provenance import deterministic_uid
+from imaging.series import Stack, scan
 from tests.reports.dose_case import two_courses
+from tests.synthetic.series import write_series
 
-__all__ = ["DoseSite", "dose_site"]
+__all__ = ["DoseSite", "dose_site", "dose_site_of_two_frames", "registration"]
 
 
 class DoseSite:
@@ -53,6 +62,10 @@ class DoseSite:
         assert proposed is not None
         record.keep_proposal(self.engine, proposed)
         self.sum_id = record.ask(self.engine, complete(self.patient, proposed.doses, site="conventional"))
+        self.work()
+
+    def work(self) -> None:
+        """Make the sum that was asked for."""
         row = record.row_of(self.engine, self.sum_id)
         assert row is not None
         folder = self.root / "work"
@@ -71,3 +84,39 @@ def dose_site(root: Path, token_file: Path | None = None) -> Iterator[DoseSite]:
         yield site
     finally:
         site.engine.dispose()
+
+
+@contextmanager
+def dose_site_of_two_frames(
+    root: Path, moved_mm: Sequence[Sequence[float]], token_file: Path | None = None
+) -> Iterator[DoseSite]:
+    """As `dose_site`, with the first dose in the frame of another image, and a registration for each shift."""
+    folder = root / "case"
+    folder.mkdir(parents=True)
+    case = two_courses(folder)
+    write_series(folder / "other", study_seed=5)
+    stacks = scan([case.images]).stacks[0], scan([folder / "other"]).stacks[0]
+    dose = dcmread(case.doses[0])
+    dose.FrameOfReferenceUID = stacks[1].frame_of_reference_uid
+    dose.save_as(case.doses[0])
+    objects = [registration(folder, stacks, n, shift) for n, shift in enumerate(moved_mm, start=1)]
+    site = DoseSite(root, token_file)
+    try:
+        site.receive([*sorted((folder / "other").glob("*.dcm")), *objects, *case.files])
+        yield site
+    finally:
+        site.engine.dispose()
+
+
+def registration(folder: Path, stacks: tuple[Stack, Stack], number: int, shift_mm: Sequence[float]) -> Path:
+    """A registration of a second image to the first one, made on a day of its own."""
+    matrix = np.eye(4)
+    matrix[:3, 3] = shift_mm
+    transform = RigidTransform(matrix, stacks[0].frame_of_reference_uid, stacks[1].frame_of_reference_uid)
+    written = write_registration(transform, *stacks, made_at=datetime(2026, 3, number, 9, 40 + number))
+    ds = written.dataset
+    ds.SOPInstanceUID = ds.file_meta.MediaStorageSOPInstanceUID = UID(deterministic_uid("registration", number))
+    ds.SeriesInstanceUID = UID(deterministic_uid("registration series", number))
+    ds.SeriesDescription, ds.ContentDescription = f"配准 {number}", f"第 {number} 次"
+    ds.save_as(folder / f"reg{number}.dcm", enforce_file_format=True)
+    return folder / f"reg{number}.dcm"

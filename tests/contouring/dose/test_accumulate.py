@@ -282,3 +282,45 @@ def test_an_organ_half_in_one_grid_is_half_known() -> None:
     unknown = 1 - truth.sphere_cap(12)(height) / sphere(12).volume_mm3
     assert found.physical.curve.outside_share == pytest.approx(unknown, abs=0.008)
     assert found.courses[0].curve.outside_share == 0
+
+
+def test_all_histograms_of_a_structure_lie_on_the_same_sub_voxels() -> None:
+    steep = dose_of(linear((3.0, 1.0, -2.0), 60.0), grid_around((2.0, 1.7, 2.3)))
+    even = dose_of(linear((0.0, 0.02, 0.01), 30.0), grid_around((3.1, 2.2, 1.9), (30, 28, 33), FFP))
+    doses = [map_dose(steep, FRAME, course=Course(35)), map_dose(even, FRAME, course=Course(35))]
+
+    found = sum_on_structure(structure(sphere(9.3)), doses, 2.0)
+
+    assert found.eqd2 is not None
+    every = [*found.courses, found.physical, *found.course_eqd2, found.eqd2]
+    assert len({d.steps for d in every}) == len({d.sub_voxels for d in every}) == 1
+    means = [d.curve.mean_gy for d in every]
+    assert means[0] + means[1] == pytest.approx(means[2], rel=1e-12)
+    assert means[3] + means[4] == pytest.approx(means[5], rel=1e-12)
+
+
+# A dose on sagittal planes: rows run from front to back, columns from head to feet, planes from right to left.
+SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
+CORONAL = (1.0, 0.0, 0.0, 0.0, 0.0, -1.0)
+
+
+@pytest.mark.parametrize(
+    ("orientation", "along_xyz"), [(SAGITTAL, (5.0, 1.2, 1.5)), (CORONAL, (1.2, 5.0, 1.5)), (HFS, (1.2, 1.5, 5.0))]
+)
+@pytest.mark.parametrize("is_turned", [False, True])
+def test_the_grid_of_a_sum_has_the_spacings_of_its_doses_along_their_own_axes(
+    orientation: tuple[float, ...], along_xyz: tuple[float, ...], is_turned: bool
+) -> None:
+    # Planes 5 mm apart, 1.5 mm between rows, 1.2 mm between columns, whichever way they are turned.
+    grid = grid_around((5.0, 1.5, 1.2), (13, 41, 52), orientation, frame=OTHER if is_turned else FRAME)
+    field = linear((0.8, -0.5, 0.3), 40.0)
+    doses = [map_dose(dose_of(field, grid), FRAME, rigid(6.0) if is_turned else None)]
+
+    made = union_grid(doses, (np.array(HFS[:3]), np.array(HFS[3:])), FRAME)
+
+    assert (made.pixel_spacing_mm[1], made.pixel_spacing_mm[0], made.spacing_mm[0]) == pytest.approx(along_xyz)
+    total = sum_on_grid(doses, made)
+    at = points_of_grid(made)[total.is_known.ravel()]
+    wanted = field(rigid(6.0).apply(at) if is_turned else at)
+    assert np.abs(total.volume.dose_gy[total.is_known] - wanted).max() < 1e-3
+    assert total.is_known.mean() > (0.3 if is_turned else 0.9)

@@ -192,6 +192,26 @@ def test_two_frames_without_a_registration_are_refused(courses: Path, tmp_path: 
     assert type(outcome.exception).__name__ == "NoRegistration"
 
 
+@pytest.mark.parametrize("second", [["--registration"], ["--register", "rigid"]])
+def test_one_way_between_frames_is_given_or_the_command_says_so(
+    courses: Path, tmp_path: Path, second: list[str]
+) -> None:
+    files = [str(courses / "a" / "RTDOSE.dcm"), str(courses / "b" / "RTDOSE.dcm"),
+             "--rtstruct", str(courses / "a" / "RTSTRUCT.dcm"), "--series", str(courses / "a" / "CT")]  # fmt: skip
+    objects = [tmp_path / f"reg{n}.dcm" for n in (1, 2)]
+    for file in objects:
+        file.write_bytes(b"never read")
+    last = [*second, str(objects[1])] if len(second) == 1 else second
+
+    outcome = CliRunner().invoke(
+        app, ["sum", *files, "--out", str(tmp_path / "o"), "--registration", str(objects[0]), *last]
+    )
+
+    assert outcome.exit_code == 2
+    assert "give " in outcome.output and "--registration" in outcome.output
+    assert not (tmp_path / "o").exists()
+
+
 def test_export(collection: Path, tmp_path: Path) -> None:
     outcome = CliRunner().invoke(
         app, ["export-openkbp", "pt_1", "--data", str(collection), "--out", str(tmp_path), "--json"]
