@@ -1,7 +1,7 @@
 """Study versions in the database: opened by the first instance, decided once, followed by the next when one is late."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +10,14 @@ from sqlalchemy import Connection, Engine, func, insert, select, update
 from dicom_gateway.complete.engine import Decision
 from dicom_gateway.errors import NotReceiving
 from dicom_gateway.store.rows import InstanceRow
-from dicom_gateway.store.tables import event, instance, study_version
+from dicom_gateway.store.tables import event, instance, study_version, version_input
 
 __all__ = [
     "FORCE_EVENT",
     "Forced",
     "Version",
     "decide_version",
+    "decided_inputs",
     "force_complete",
     "forced_since",
     "input_digest",
@@ -75,8 +76,10 @@ def open_version(engine: Engine, study_uid: str, now: float) -> Version:
     return Version(study_uid, number, now, late=last is not None)
 
 
-def decide_version(engine: Engine, version: Version, decision: Decision, digest: str, now: float) -> bool:
-    """Write a decision; False where another process was first."""
+def decide_version(
+    engine: Engine, version: Version, decision: Decision, rows: Sequence[InstanceRow], now: float
+) -> bool:
+    """Write a decision and the instances it was made on; False where another process was first."""
     with engine.begin() as connection:
         done = connection.execute(
             update(study_version)
@@ -90,12 +93,16 @@ def decide_version(engine: Engine, version: Version, decision: Decision, digest:
                 reason=decision.reason or None,
                 # State and reason change while the version is worked on; how it was decided stays in the evidence.
                 evidence=decision.evidence | {"state": decision.state, "reason": decision.reason, "decided_at": now},
-                input_digest=digest,
+                input_digest=input_digest(rows),
                 changed=now,
             )
         )
         if done.rowcount == 0:
             return False
+        inputs = sorted([row.sop_uid, row.sha256] for row in rows)
+        connection.execute(
+            insert(version_input).values(study_uid=version.study_uid, version=version.version, inputs=inputs)
+        )
         detail = {
             "version": version.version,
             "instances": decision.evidence["instances"],
@@ -103,6 +110,15 @@ def decide_version(engine: Engine, version: Version, decision: Decision, digest:
         }
         _note(connection, f"study_{decision.state.lower()}", version.study_uid, now, detail)
     return True
+
+
+def decided_inputs(engine: Engine, study_uid: str, version: int) -> list[list[str]] | None:
+    """Sorted [SOP Instance UID, sha256] pairs that a version was decided on; None where nobody wrote them down."""
+    columns = version_input.c
+    query = select(columns.inputs).where(columns.study_uid == study_uid, columns.version == version)
+    with engine.connect() as connection:
+        inputs: list[list[str]] | None = connection.execute(query).scalar()
+    return inputs
 
 
 def force_complete(engine: Engine, study_uid: str, reason: str, now: float) -> None:

@@ -25,7 +25,7 @@ from dicom_gateway.complete.versions import (
     unstarted,
 )
 from dicom_gateway.settings import Complete, Settings
-from dicom_gateway.store.rows import Receipt
+from dicom_gateway.store.rows import InstanceRow, Receipt
 from dicom_gateway.store.store import Store
 
 __all__ = ["Watcher"]
@@ -196,12 +196,12 @@ class Watcher:
             if study.wake_at > started:
                 continue
             study.checked_at = started
-            decision, digest = self._decide(study_uid, study)
+            decision, rows = self._decide(study_uid, study)
             if decision.state == "RECEIVING":
                 cost = self._now() - started
                 study.wake_at = max(decision.wake_at or 0.0, started + 20 * cost)
                 continue
-            is_ours = decide_version(self._engine, study.version, decision, digest, self._now())
+            is_ours = decide_version(self._engine, study.version, decision, rows, self._now())
             del self._studies[study_uid]  # not before: a database that fails leaves the study to the next look
             if is_ours:
                 by = decision.evidence["by"]
@@ -210,7 +210,7 @@ class Watcher:
                 self._to_tell.append((study_uid, study.version.version))
         self._tell()
 
-    def _decide(self, study_uid: str, study: _Open) -> tuple[Decision, str]:
+    def _decide(self, study_uid: str, study: _Open) -> tuple[Decision, list[InstanceRow]]:
         with self._wake:  # asked first: what was sent before a connection ended is then in the index
             is_receiving = any(study_uid in studies for studies in self._connected.values())
         rows = self._store.instances(study_uid=study_uid, origin="received")
@@ -227,7 +227,7 @@ class Watcher:
             receiving=is_receiving,
             forced=study.forced,
         )
-        return decision, input_digest(rows)
+        return decision, rows
 
     def _tell(self) -> None:
         """Hand decided versions to the flow; what it does not take is tried again."""

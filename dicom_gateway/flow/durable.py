@@ -19,6 +19,7 @@ from typing import Any
 from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, Serializer, StepOptions
 from sqlalchemy import Engine, select
 
+from dicom_gateway.complete.versions import decided_inputs
 from dicom_gateway.flow import record
 from dicom_gateway.flow.gating import HELD, held_reasons, keep_release
 from dicom_gateway.flow.job import Job, Tools
@@ -133,7 +134,7 @@ class StudyFlow(DBOSConfiguredInstance):
     def process(self, study_uid: str, version: int) -> str:
         """Take one study version from its files to the delivery ledger; returns its state."""
         with self._attendance.at_work():
-            inputs = DBOS.run_step({"name": "freeze", **AGAIN}, self._freeze, study_uid)
+            inputs = DBOS.run_step({"name": "freeze", **AGAIN}, self._freeze, study_uid, version)
             jobs = DBOS.run_step({"name": "route", **AGAIN}, self._route, study_uid, version, inputs)
             for job in jobs:
                 self._work(job, inputs)
@@ -180,10 +181,16 @@ class StudyFlow(DBOSConfiguredInstance):
         keep_hold(self._engine, plan_json, inputs, reasons)
         record.job_state(self._engine, plan.id, "HELD", " ".join(reasons))
 
-    def _freeze(self, study_uid: str) -> list[list[str]]:
-        """The received objects of this version as (SOP UID, sha256) pairs: what comes later is a later version."""
-        rows = self._store.instances(study_uid=study_uid, origin="received")
-        return sorted([row.sop_uid, row.sha256] for row in rows)
+    def _freeze(self, study_uid: str, version: int) -> list[list[str]]:
+        """What this version was decided on, as (SOP UID, sha256) pairs.
+
+        Others may have come while it waited for its turn; they are a later version's.
+        """
+        inputs = decided_inputs(self._engine, study_uid, version)
+        if inputs is None:  # decided by a release that did not write them down
+            rows = self._store.instances(study_uid=study_uid, origin="received")
+            inputs = sorted([row.sop_uid, row.sha256] for row in rows)
+        return inputs
 
     def _route(self, study_uid: str, version: int, inputs: list[list[str]]) -> list[dict[str, Any]]:
         """Scan the files, ask the routes, and write down the jobs."""
@@ -239,6 +246,8 @@ class StudyFlow(DBOSConfiguredInstance):
         plan = JobPlan.from_json(plan_json)
         if self._is_superseded(plan):
             return "superseded"
+        if record.has_result(self._engine, plan.id):
+            return ""  # a workflow begun anew: what is published is not made a second time
         journal = DatabaseJournal(self._engine, plan.study_uid, plan.version)
         aside = record.set_aside(self._engine, plan.study_uid)
         job = Job(plan, self._study_files(inputs), self._folder(plan), self._tools, journal, aside)
@@ -266,6 +275,8 @@ class StudyFlow(DBOSConfiguredInstance):
     def _deliver(self, plan_json: dict[str, Any]) -> str:
         """Put the objects into the store and the ledger; the sentence of a failure, or nothing."""
         plan = JobPlan.from_json(plan_json)
+        if record.is_handed_over(self._engine, plan.id):
+            return ""
         journal = DatabaseJournal(self._engine, plan.study_uid, plan.version)
         try:
             with journal.step("deliver", plan.id) as step:

@@ -49,7 +49,7 @@ def plan_jobs(
         wanted = members[0].profile
         plans.append(
             JobPlan(
-                id=digest([study_uid, input_digest, stack, names]),
+                id=digest([study_uid, version, input_digest, stack, names]),
                 study_uid=study_uid,
                 version=version,
                 stack=str(stack),

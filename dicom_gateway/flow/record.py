@@ -13,6 +13,8 @@ from dicom_gateway.store import tables
 __all__ = [
     "delivering_studies",
     "earlier_result",
+    "has_result",
+    "is_handed_over",
     "job_state",
     "keep_jobs",
     "keep_result",
@@ -130,6 +132,20 @@ def keep_result(
                 {**item, "result_id": plan.id, "position": position, "created": now},
             )
     return plan.id
+
+
+def has_result(engine: Engine, job_id: str) -> bool:
+    """Whether the result of a job is written: its objects are made and stored."""
+    query = select(tables.result.c.id).where(tables.result.c.job_id == job_id)
+    with engine.connect() as connection:
+        return connection.execute(query).first() is not None
+
+
+def is_handed_over(engine: Engine, job_id: str) -> bool:
+    """Whether all objects of a job stand in the delivery ledger."""
+    query = select(tables.job.c.state).where(tables.job.c.id == job_id)
+    with engine.connect() as connection:
+        return connection.execute(query).scalar() in {"DELIVERING", "DELIVERED", "PARTLY", "SUPERSEDED"}
 
 
 def settle_study(engine: Engine, study_uid: str) -> None:

@@ -33,6 +33,7 @@ __all__ = [
     "step_log",
     "study",
     "study_version",
+    "version_input",
 ]
 
 metadata = MetaData()
@@ -118,6 +119,14 @@ study_version = Table(
     Column("opened", Float, nullable=False),
     Column("changed", Float, nullable=False),
     UniqueConstraint("study_uid", "version"),
+)
+
+version_input = Table(
+    "version_input",
+    metadata,
+    Column("study_uid", String, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("inputs", JSON, nullable=False),  # sorted [SOP UID, sha256] pairs that the version was decided on
 )
 
 event = Table(

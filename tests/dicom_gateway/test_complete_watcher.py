@@ -10,7 +10,7 @@ from sqlalchemy import Engine, select, update
 from sqlalchemy.exc import OperationalError
 
 from dicom_gateway.complete import Watcher, force_complete, watcher
-from dicom_gateway.complete.versions import decide_version
+from dicom_gateway.complete.versions import decide_version, decided_inputs
 from dicom_gateway.errors import NotReceiving
 from dicom_gateway.settings import Settings
 from dicom_gateway.store import Receipt, Store
@@ -100,6 +100,9 @@ def test_a_late_slice_makes_the_next_version(store: Store, engine: Engine, begin
     assert first["reason"].startswith("1 slices are missing")
     assert first["input_digest"] != second["input_digest"]
     assert "study_late" in kinds(engine)
+    inputs = [decided_inputs(engine, STUDY, number) or [] for number in (1, 2)]
+    assert [len(pairs) for pairs in inputs] == [7, 8]
+    assert all(pair in inputs[1] for pair in inputs[0])
 
 
 def test_repetitions_and_results_of_ours_make_no_new_version(store: Store, engine: Engine, begin: Begin) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Engine, insert, select, text
+from sqlalchemy import Engine, insert, select, text, update
 from sqlalchemy.exc import OperationalError
 
+from dicom_gateway.complete import Decision
+from dicom_gateway.complete.versions import decide_version, open_version
 from dicom_gateway.flow import durable, record, steps
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
 from dicom_gateway.flow.job import Job, Tools
@@ -24,6 +26,7 @@ from dicom_gateway.settings import Store as StoreSettings
 from dicom_gateway.store import Store, open_engine, tables
 from imaging.testing.phantom import make_phantom, write_phantom
 from monai_bundles import discover, run_bundle
+from reports.encode import identity
 from tests.e2e.peers import wait_for
 
 STUDY_STATES = tables.study_version.c.state
@@ -105,6 +108,11 @@ def status_of(workflow_id: str) -> str:
 def state_of(engine: Engine) -> str:
     with engine.connect() as connection:
         return str(connection.execute(select(STUDY_STATES)).scalar_one())
+
+
+def objects(engine: Engine) -> set[str]:
+    with engine.connect() as connection:
+        return set(connection.execute(select(tables.encoded_object.c.sop_uid)).scalars())
 
 
 def test_a_database_that_restarts_in_a_step_is_waited_for(
@@ -310,6 +318,55 @@ def test_after_an_upgrade_what_was_waiting_or_at_work_is_begun_anew(
         shut_down()
     with engine.connect() as connection:
         assert len(connection.execute(select(tables.job.c.id)).all()) == 1
+
+
+def test_after_an_upgrade_what_was_delivered_is_not_made_a_second_time(
+    settings: Settings, engine: Engine, study_uid: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where one series of a study was done and another was at work."""
+    launched(settings, engine, "0.1.0").start(study_uid, 1)
+    wait_for("the study", lambda: state_of(engine) == "DELIVERED", 120)
+    shut_down()
+    before = objects(engine)
+    monkeypatch.setattr(identity, "radgate_version", lambda: "0.2.0")  # part of every UID
+    record.study_state(engine, study_uid, 1, "RUNNING")
+    with engine.begin() as connection:
+        connection.execute(text("UPDATE workflow_status SET status = 'PENDING', executor_id = 'test'"))
+
+    flow = launched(settings, engine, "0.2.0")
+    try:
+        flow.start(study_uid, 1)
+
+        wait_for("the study", lambda: state_of(engine) == "DELIVERED", 120)
+    finally:
+        shut_down()
+    assert before and objects(engine) == before
+
+
+def test_a_version_that_waits_while_late_images_come_leaves_them_to_the_next_version(
+    flow: StudyFlow, engine: Engine, study_uid: str, settings: Settings
+) -> None:
+    rows = Store.open(settings, engine).instances(study_uid=study_uid, origin="received")
+    early = sorted(rows, key=lambda row: row.instance_number or 0)[:-1]
+    with engine.begin() as connection:
+        connection.execute(update(tables.study_version).values(state="RECEIVING"))
+    decision = Decision("COMPLETE", None, "", {"by": "silence", "instances": len(early)})
+    for number, instances in ((1, early), (2, rows)):
+        version = open_version(engine, study_uid, 2.0)
+        assert version.version == number
+        assert decide_version(engine, version, decision, instances, 3.0)
+
+    flow.start(study_uid, 1)
+    flow.start(study_uid, 2)
+
+    def states() -> list[str]:
+        with engine.connect() as connection:
+            return list(connection.execute(select(STUDY_STATES).order_by(tables.study_version.c.version)).scalars())
+
+    wait_for("both versions", lambda: states() == ["SUPERSEDED", "DELIVERED"], 120)
+    with engine.connect() as connection:
+        jobs = connection.execute(select(tables.job.c.version, tables.job.c.state)).all()
+    assert sorted((job.version, job.state) for job in jobs) == [(1, "SUPERSEDED"), (2, "DELIVERED")]
 
 
 def test_an_outage_in_the_last_step_leaves_a_study_that_is_looked_after(

@@ -258,7 +258,7 @@ def test_a_study_decided_incomplete_keeps_saying_so_after_delivery(site: FilledS
     sentence = "3 slices are missing between others; send the series again from its source."
     evidence = {"by": "gap", "instances": 12, "announced": None, "silent_s": 300.0, "series": []}
     decision = Decision("INCOMPLETE", None, sentence, evidence)
-    assert decide_version(site.engine, opened, decision, "0" * 64, site.now)
+    assert decide_version(site.engine, opened, decision, [], site.now)
     for state in ("ROUTED", "RUNNING", "DELIVERING", "DELIVERED"):
         study_state(site.engine, decided, 1, state)
     english = {"Cookie": "radgate_language=en"}
