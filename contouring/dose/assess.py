@@ -21,6 +21,7 @@ from contouring.dose.assessment import (
 )
 from contouring.dose.bounds import NOT_ALIGNED, Reach, bounds_of, is_above
 from contouring.dose.cautions import high_doses, other_names, partly_known, unused, warnings_of
+from contouring.dose.course_grids import Eqd2Grids, sum_of_grids
 from contouring.dose.deformation import Deformation
 from contouring.dose.limits import Judged, LimitSet, Verdict, judge
 from contouring.dose.patient import check_one_patient, patient_of
@@ -349,8 +350,5 @@ def _organs(sources: Sequence[Dataset | Path], reference: Stack, options: Assess
 def _grids(mapped: Sequence[MappedDose], reference: Stack, ratios: Sequence[float]) -> DoseGrids:
     directions = (reference.grid.row_direction, reference.grid.column_direction)
     grid = union_grid(mapped, directions, reference.frame_of_reference_uid)
-    return DoseGrids(
-        courses=tuple(sum_on_grid([m], grid) for m in mapped),
-        physical=sum_on_grid(mapped, grid),
-        eqd2={ratio: sum_on_grid(mapped, grid, ratio) for ratio in ratios},
-    )
+    courses = tuple(sum_on_grid([m], grid) for m in mapped)
+    return DoseGrids(courses, sum_of_grids(mapped, courses), Eqd2Grids(tuple(mapped), courses, tuple(ratios)))

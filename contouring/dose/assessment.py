@@ -269,7 +269,7 @@ class DoseGrids:
     physical
         Their sum; `is_known` is False where one of them does not reach, and the sum holds the known part there.
     eqd2
-        The sum of EQD2 by alpha/beta in Gy; empty where a number of fractions is not known.
+        The sum of EQD2 by alpha/beta in Gy, made when asked for; empty where a number of fractions is not known.
     """
 
     courses: tuple[GridSum, ...]

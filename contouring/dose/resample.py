@@ -16,7 +16,7 @@ from contouring.dose.transform import RigidTransform
 from contouring.dose.volume import EDGE_MM, DoseFacts, DoseVolume
 from imaging.geometry import Grid
 
-__all__ = ["GridSum", "check_overlap", "sum_on_grid", "union_grid"]
+__all__ = ["GridSum", "check_overlap", "facts_of_sum", "sum_on_grid", "union_grid"]
 
 FloatArray = NDArray[np.float64]
 
@@ -117,10 +117,14 @@ def sum_on_grid(doses: Sequence[MappedDose], grid: Grid, alpha_beta_gy: float | 
             part = ((1 - course.recovery) * eqd2(part, course.fractions, alpha_beta_gy)).astype(np.float32)
         total += part
         known &= there
+    return GridSum(DoseVolume(total, grid, facts_of_sum(doses, alpha_beta_gy)), known)
+
+
+def facts_of_sum(doses: Sequence[MappedDose], alpha_beta_gy: float | None) -> DoseFacts:
+    """What a sum of doses says of itself."""
     kind = "PHYSICAL" if alpha_beta_gy is None else "EFFECTIVE"
     plans = tuple(dict.fromkeys(p for m in doses for p in m.dose.facts.plan_uids))
-    facts = DoseFacts(dose_type=kind, summation_type="MULTI_PLAN", plan_uids=plans, header=doses[0].dose.facts.header)
-    return GridSum(DoseVolume(total, grid, facts), known)
+    return DoseFacts(dose_type=kind, summation_type="MULTI_PLAN", plan_uids=plans, header=doses[0].dose.facts.header)
 
 
 def _corners(mapped: MappedDose) -> FloatArray:

@@ -304,8 +304,9 @@ def _check_size(dataset: Dataset, stored: NDArray[Any], grid: Grid, scaling: flo
     if not largest <= LARGEST_GY or high > MOST_HIGH_MM3:
         raise ImpossibleDose(
             f"The dose reaches {largest:.3g} Gy and is above {limit:g} Gy in {high / 1000:.3g} cc, where brachytherapy "
-            f"stays below {LARGEST_GY:g} Gy and {MOST_HIGH_MM3 / 1000:g} cc; its DoseGridScaling is wrong, export the "
-            "dose again.",
+            f"stays below {LARGEST_GY:g} Gy and {MOST_HIGH_MM3 / 1000:g} cc; its DoseGridScaling is wrong and the dose "
+            "has to be exported again, or it is one of radioembolisation, which cannot be told from that and is not "
+            "read.",
             largest_gy=largest,
             high_mm3=high,
         )

@@ -122,8 +122,9 @@ def write_rtdose(total: GridSum, facts: SumFacts, *, made_at: datetime) -> Writt
     read = read_rtdose(dataset, any_size=True)
     scaling = float(ds.DoseGridScaling)
     limit = scaling / 2 + 1e-6 * float(np.abs(total.volume.dose_gy).max(initial=0))
-    same = read.grid.is_same_as(total.volume.grid) and bool(
-        np.abs(read.dose_gy.astype(np.float64) - total.volume.dose_gy).max() <= limit
+    same = read.grid.is_same_as(total.volume.grid) and all(
+        bool(np.abs(written.astype(np.float64) - made).max() <= limit)
+        for written, made in zip(read.dose_gy, total.volume.dose_gy, strict=True)
     )
     if not same:
         raise RoundTripMismatch(
@@ -197,7 +198,11 @@ def _fill_dose(ds: Dataset, total: GridSum, facts: SumFacts) -> None:
             _reference(DeformableSpatialRegistrationStorage if is_deformable else SpatialRegistrationStorage, uid)
             for uid, is_deformable in facts.registrations
         ])
-    ds.PixelData = np.rint(dose.astype(np.float64) / float(scaling)).astype("<u4").tobytes()
+    stored = np.empty(dose.shape, dtype="<u4")
+    for plane, values in zip(stored, dose, strict=True):
+        # In double precision, plane by plane: a grid may be large.
+        plane[:] = np.rint(values.astype(np.float64) / float(scaling))
+    ds.PixelData = stored.tobytes()
     ds["PixelData"].VR = "OW"
 
 

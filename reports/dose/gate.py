@@ -40,19 +40,18 @@ def validate_dose(
     found: list[Violation] = []
     known = _known(objects, report)
     with ThreadPoolExecutor(max_workers=2) as pool, quiet_pydicom():
-        asked = [(n, pool.submit(dciodvfy_findings, narrowed(o))) for n, o in enumerate(objects) if outside]
-        read = [dcmread(BytesIO(item.data)) for item in objects]
-        for item, ds in zip(objects, read, strict=True):
+        asked = [pool.submit(_said_outside, o) for o in objects if outside]
+        # One object is open at a time: a dose takes as much memory as its grid, and there are many.
+        for n, item in enumerate(objects):
+            ds = dcmread(BytesIO(item.data))
             inherited = inherited_from(report.stack, ds)
             found += element_violations(item.outlet, ds, inherited)
             found += _identity(item, ds, report)
             found += _references(item, ds, known)
             found += _content(item, ds, report)
-        for n, answer in asked:
-            inherited = inherited_from(report.stack, read[n])
-            found += [
-                Violation(objects[n].outlet, "dciodvfy", line) for line in dciodvfy_errors(answer.result(), inherited)
-            ]
+            if outside:
+                lines = dciodvfy_errors(asked[n].result(), inherited)
+                found += [Violation(item.outlet, "dciodvfy", line) for line in lines]
     if len({o.sop_instance_uid for o in objects}) < len(objects):
         found.append(Violation("all", "identity", "Two objects have the same SOP Instance UID."))
     return tuple(sorted(set(found)))
@@ -73,6 +72,10 @@ def require_valid_dose(objects: Sequence[EncodedObject], report: DoseReport, *, 
             "and do not send them.",
             broken=[[v.outlet, v.rule] for v in found],
         )
+
+
+def _said_outside(item: EncodedObject) -> tuple[str, ...] | None:
+    return dciodvfy_findings(narrowed(item))
 
 
 def narrowed(item: EncodedObject) -> EncodedObject:

@@ -1,5 +1,6 @@
 """The doses of an assessment as layers to be shown: each course, their sum, and EQD2 for each alpha/beta."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -32,9 +33,9 @@ def course_layers(assessment: DoseAssessment) -> tuple[DoseLayer, ...]:
     )
 
 
-def eqd2_layers(assessment: DoseAssessment) -> tuple[DoseLayer, ...]:
-    """EQD2 of the sum, one layer for each alpha/beta."""
-    return tuple(
+def eqd2_layers(assessment: DoseAssessment) -> Iterator[DoseLayer]:
+    """EQD2 of the sum, one layer for each alpha/beta, one after the other."""
+    return (
         _layer(
             f"eqd2_ab{ratio:g}",
             f"总和 EQD2 α/β={ratio:g} Gy",

@@ -64,16 +64,18 @@ def named_objects(
     from reports.dose.sr import encode_dose_sr
 
     objects = {
-        made.name: finished(OUTLETS[made.kind], dcmread(BytesIO(made.encoded)), data=made.encoded)
+        made.name: finished(
+            OUTLETS[made.kind], dcmread(BytesIO(made.encoded), stop_before_pixels=True), data=made.encoded
+        )
         for made in dose_objects(report.assessment, report.stack, made_at=report.created_at, bed=bed)
     }
-    pictures = []
-    for layer in (sum_layer(report.assessment), *eqd2_layers(report.assessment)):
-        frames = frames_of(report, layer)
-        objects[f"capture_{layer.key}"] = encode_capture(report, layer, frames)
-        pictures.append(frames)
+    layer = sum_layer(report.assessment)
+    frames = frames_of(report, layer)
+    objects[f"capture_{layer.key}"] = encode_capture(report, layer, frames)
+    for each in eqd2_layers(report.assessment):
+        objects[f"capture_{each.key}"] = encode_capture(report, each, frames_of(report, each))
     objects["report_sr"] = encode_dose_sr(report, language=language)
-    shown = _for_paper(pictures[0])
+    shown = _for_paper(frames)
     objects["report_pdf"] = encode_dose_pdf(report, tuple((_jpeg(image), image.size) for image in shown))
     return objects
 

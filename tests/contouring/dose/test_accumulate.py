@@ -10,6 +10,7 @@ from pydicom.uid import SpatialRegistrationStorage
 
 from contouring.dose import DoseVolume, read_rtdose
 from contouring.dose.accumulate import MappedDose, check_summable, map_dose, sum_on_structure, summed
+from contouring.dose.course_grids import Eqd2Grids, sum_of_grids
 from contouring.dose.errors import (
     DifferentPatients,
     DuplicateDose,
@@ -324,3 +325,22 @@ def test_the_grid_of_a_sum_has_the_spacings_of_its_doses_along_their_own_axes(
     wanted = field(rigid(6.0).apply(at) if is_turned else at)
     assert np.abs(total.volume.dose_gy[total.is_known] - wanted).max() < 1e-3
     assert total.is_known.mean() > (0.3 if is_turned else 0.9)
+
+
+def test_eqd2_on_the_grid_is_made_when_asked_for_and_converted_dose_by_dose() -> None:
+    grid = grid_around()
+    fields = linear((0.9, -0.4, 0.2), 40.0), linear((-0.3, 0.5, 0.6), 25.0)
+    doses = [map_dose(dose_of(f, grid), FRAME, course=Course(n)) for f, n in zip(fields, (30, 5), strict=True)]
+    courses = tuple(sum_on_grid([d], grid) for d in doses)
+    found = Eqd2Grids(tuple(doses), courses, (2.0, 10.0))
+    points = points_of_grid(grid)
+
+    for ratio in found:
+        total = found[ratio]
+        wanted = sum(eqd2(np.asarray(f(points)), n, ratio) for f, n in zip(fields, (30, 5), strict=True))
+        assert total.volume.facts.dose_type == "EFFECTIVE"
+        assert np.abs(total.volume.dose_gy.ravel() / wanted - 1).max() < 3e-7
+        assert np.array_equal(total.volume.dose_gy, sum_on_grid(doses, grid, ratio).volume.dose_gy)
+    physical = sum_of_grids(doses, courses)
+    assert np.array_equal(physical.volume.dose_gy, sum_on_grid(doses, grid).volume.dose_gy)
+    assert (len(found), found.get(3.0)) == (2, None)

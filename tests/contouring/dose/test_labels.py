@@ -4,6 +4,7 @@ from io import BytesIO
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
 
 from contouring.dose.labels import label_of
 from contouring.dose.rtplan import read_rtplan
@@ -14,7 +15,7 @@ def read_back(label: str, character_set: str, *, stated: str | None = None) -> D
     """A plan with a label, through a file."""
     ds = plan_dataset(33, 1, 66.0)
     ds.SpecificCharacterSet, ds.RTPlanLabel = character_set, label
-    ds.file_meta = Dataset()
+    ds.file_meta = FileMetaDataset()
     buffer = BytesIO()
     ds.save_as(buffer, implicit_vr=False, little_endian=True)
     read = dcmread(BytesIO(buffer.getvalue()), force=True)
