@@ -5,7 +5,6 @@ Both find the files of the same folder, sort them by position and return values 
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -15,6 +14,7 @@ from statistics import median
 
 import numpy as np
 
+from bench._memory import peak_mib
 from tests.synthetic.series import SeriesDescription, write_series
 
 __all__ = ["main"]
@@ -78,8 +78,7 @@ READERS = {
 
 def _one_run(name: str, folder: str) -> None:
     elapsed, total = READERS[name](Path(folder))
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": elapsed, "sum": total, "peak_mib": peak_mib}))
+    print(json.dumps({"seconds": elapsed, "sum": total, "peak_mib": peak_mib()}))
 
 
 def measure(folder: Path, repeats: int = REPEATS) -> dict[str, dict[str, float]]:

@@ -4,7 +4,6 @@ Each runs in a process of its own, so that peak memory is its own. Run with `pyt
 """
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -19,6 +18,7 @@ import pydicom
 from numpy.typing import NDArray
 from pydicom.sr.codedict import codes
 
+from bench._memory import peak_mib
 from contouring import NameTable, Roi, write_seg
 from imaging.provenance import Algorithm
 from imaging.series import scan
@@ -83,8 +83,7 @@ def _one_run(name: str, folder: Path, target: Path) -> None:
     regions = make_regions()
     seconds = WRITERS[name](folder, regions, target)
     frames = int(pydicom.dcmread(target, stop_before_pixels=True).NumberOfFrames)
-    peak_mib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    row = {"seconds": seconds, "frames": frames, "bytes": target.stat().st_size, "peak_mib": peak_mib}
+    row = {"seconds": seconds, "frames": frames, "bytes": target.stat().st_size, "peak_mib": peak_mib()}
     print(json.dumps(row))
 
 

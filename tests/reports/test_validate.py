@@ -14,7 +14,7 @@ from pydicom.dataset import Dataset
 from imaging.quiet import quiet_pydicom
 from reports import EncodedObject, encode_all
 from reports.errors import InvalidObject, ValidatorSilent
-from reports.validate import ALLOWED_WARNINGS, Violation, dciodvfy_findings, require_valid, validate
+from reports.validate import ALLOWED_WARNINGS, Violation, dciodvfy_findings, outside, require_valid, validate
 from reports.validate.elements import element_violations, raw_violations
 from reports.validate.raw import raw_object
 from tests.conftest import require_program
@@ -215,6 +215,30 @@ def test_dciodvfy_runs_inside_the_gate(case: Case, objects: dict[str, EncodedObj
     violations = validate([changed], case.result, case.stack, outside=True)
 
     assert any(v.rule == "dciodvfy" for v in violations)
+
+
+@pytest.mark.interop
+def test_dciodvfy_is_shown_an_excerpt_of_very_many_frames_and_finds_what_we_plant(
+    objects: dict[str, EncodedObject], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    require_program("dciodvfy")
+    shown = []
+    real = subprocess.run
+
+    def run(command: list[str], **options: object) -> object:
+        shown.append(dcmread(command[-1]))
+        return real(command, **options)  # type: ignore[call-overload]
+
+    monkeypatch.setattr(subprocess, "run", run)
+    monkeypatch.setattr(outside, "MOST_FRAMES", 5)
+    frames = int(dcmread(BytesIO(objects["seg"].data)).NumberOfFrames)
+
+    assert dciodvfy_findings(objects["seg"]) == ()
+    assert dciodvfy_findings(spoiled(objects["seg"], lambda ds: delattr(ds, "Modality")))
+    assert [(ds.NumberOfFrames, len(ds.PerFrameFunctionalGroupsSequence)) for ds in shown] == [(5, 5)] * 2
+    assert frames > 5
+    numbers = {item.SegmentIdentificationSequence[0].ReferencedSegmentNumber for item in shown[0][0x52009230].value}
+    assert len(numbers) > 1  # from all of the object, not from its beginning
 
 
 def test_a_program_that_is_not_installed_is_no_verdict(objects: dict[str, EncodedObject]) -> None:
