@@ -81,6 +81,17 @@ def _noise(volume: Volume, sigma: float, rng: np.random.Generator) -> NDArray[An
     return volume.array + np.float32(sigma) * rng.standard_normal(volume.array.shape, dtype=np.float32)
 
 
+def _smooth_noise(blur_px: float) -> Plant:
+    """Noise that hangs together within the plane, as kernels make it; sigma is that after the blur."""
+
+    def values(volume: Volume, sigma: float, rng: np.random.Generator) -> NDArray[Any]:
+        noise = rng.standard_normal(volume.array.shape, dtype=np.float32)
+        noise = ndimage.gaussian_filter(noise, (0, blur_px, blur_px), output=noise)
+        return np.asarray(volume.array + np.float32(sigma / float(noise.std())) * noise)
+
+    return pixels(values)
+
+
 def _rician(volume: Volume, share: float, rng: np.random.Generator) -> NDArray[Any]:
     sigma = share / 100 * float(np.percentile(volume.array, 98))
     noise = rng.normal(0, sigma, (2, *volume.array.shape))
@@ -312,6 +323,8 @@ def _exposed_film(inputs: Inputs, deviation: float, seed: int) -> Inputs | None:
 
 DEFECTS: tuple[Defect, ...] = (
     Defect("noise", "ct.noise.gni", "CT", "HU", (10, 20, 30, 45, 60), 1, pixels(_noise)),
+    Defect("noise, smooth", "ct.noise.gni", "CT", "HU", (10, 20, 30, 45, 60), 1, _smooth_noise(0.8)),
+    Defect("noise, smoother", "ct.noise.gni", "CT", "HU", (10, 20, 30, 45, 60), 1, _smooth_noise(1.2)),
     Defect("blur", "ct.sharpness.f50", "CT", "mm", (0.8, 1.2, 1.8, 2.5, 3.5), -1, pixels(_blur)),
     Defect("slice displacement", "ct.motion", "CT", "mm", (2, 4, 8, 12, 18), 1, pixels(_step)),
     Defect("metal", "ct.metal", "CT", "mm", (2, 3, 5, 7, 10), 1, _metal),

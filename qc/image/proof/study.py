@@ -28,14 +28,16 @@ MOST_OF_KIND = {"CT": 6, "MR": 4, "DX": 10}
 BAD = {Grade.WARN, Grade.FAIL}
 Z95 = 1.959964
 
+NOISE_MOVES = {
+    "ct.hu.air": "noise widens the peak of air",
+    "ct.ring": "noise raises the mean of circles with few pixels",
+    "ct.motion": "noise lowers the likeness of neighbouring slices",
+    "ct.hu.fat": "noise takes the peak of fat away",
+    "ct.truncation": "noise above -300 HU in air looks like matter at the border",
+}
+
 LISTED: dict[str, dict[str, str]] = {
-    "noise": {
-        "ct.hu.air": "noise widens the peak of air",
-        "ct.ring": "noise raises the mean of circles with few pixels",
-        "ct.motion": "noise lowers the likeness of neighbouring slices",
-        "ct.hu.fat": "noise takes the peak of fat away",
-        "ct.truncation": "noise above -300 HU in air looks like matter at the border",
-    },
+    **dict.fromkeys(("noise", "noise, smooth", "noise, smoother"), NOISE_MOVES),
     "blur": {
         "ct.ring": "blur lowers the noise that rings are measured against",
         "ct.hu.air": "blur mixes air with skin",
@@ -131,7 +133,7 @@ def _summary(defect: Defect, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
         "rho_lowest": min(rhos) if rhos else None,
         "rows": list(rows),
     }
-    if defect.name == "noise" and rows:
+    if defect.check == "ct.noise.gni" and rows:
         errors = [
             abs(v / math.hypot(row["clean"], s) - 1)
             for row in rows
@@ -139,6 +141,7 @@ def _summary(defect: Defect, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
             for s, v in row["pairs"]
         ]
         summary["largest_error_percent"] = 100 * max(errors, default=0.0)
+        summary["within_5_percent"] = float(np.mean([e <= 0.05 for e in errors])) if errors else 0.0
         summary["median_error_percent"] = 100 * float(np.median(errors)) if errors else 0.0
     return summary
 
