@@ -19,6 +19,9 @@ DEPTH = 0.55
 FINE_MM, BROAD_MM = 6.0, 22.0
 """A spine is a ridge between these widths."""
 
+MOST_DEG = 30.0
+"""Tried up to 15 degrees; what reads more than twice that is no frontal chest, and no number to act on."""
+
 FEWEST_ROWS = 10
 CENTRAL = (0.3, 0.7)
 """Where the spine lies between the outer edges of the lungs."""
@@ -29,7 +32,7 @@ WIDTH_MM = 260.0
 
 @check(
     "dx.rotation",
-    version="1.0.0",
+    version="1.1.0",
     title=("旋转", "Rotation"),
     unit="deg",
     direction="higher_worse",
@@ -67,6 +70,8 @@ def _degrees(picture: Picture, header: Dataset) -> Measured | NotEvaluable:
     a, b = float(np.median(left)), float(np.median(right))
     index = (2 * spine - a - b) / (b - a)
     degrees = math.degrees(math.asin(min(1.0, abs(index) / DEPTH)))
+    if degrees > MOST_DEG:
+        return NotEvaluable("no_region", {"index": index})
     side = ("图左", "picture's left") if index < 0 else ("图右", "picture's right")
     return Measured(
         degrees,
