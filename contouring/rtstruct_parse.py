@@ -16,6 +16,7 @@ from contouring.decimal_parse import parse_with_longest
 from contouring.errors import ContouringError, CorruptContourData, DuplicateRoiNumber, NotAStructureSet
 from contouring.rtstruct_items import ContourItem, contour_items
 from imaging.headers import PARSER_FAULTS, read_header, text
+from imaging.labels import label_of
 
 __all__ = ["ParsedRoi", "ParsedStructureSet", "coordinate_texts", "open_structure_set", "parse_structure_set"]
 
@@ -129,7 +130,7 @@ def parse_structure_set(source: Dataset | Path) -> ParsedStructureSet:
         )
         return ParsedStructureSet(
             rois=rois,
-            label=text(dataset, "StructureSetLabel"),
+            label=label_of(dataset, "StructureSetLabel"),
             referenced_series_uids=_series_uids(dataset),
             strays=tuple(sorted(set(contours_of) - set(numbers))),
         )

@@ -7,10 +7,10 @@ from pydicom.dataset import Dataset
 from pydicom.uid import RTIonPlanStorage, RTPlanStorage
 
 from contouring.dose.errors import FractionCountUnknown, NotAPlan
-from contouring.dose.labels import label_of
 from contouring.dose.patient import Patient, patient_of
 from imaging.attributes import PARSER_FAULTS, text
 from imaging.headers import read_header
+from imaging.labels import label_of
 
 __all__ = ["PlanFacts", "read_rtplan"]
 

@@ -22,6 +22,7 @@ from contouring.rtstruct_planes import grid_of
 from contouring.rtstruct_read import read_rtstruct
 from imaging.geometry import Grid
 from imaging.headers import text
+from imaging.labels import label_of
 from imaging.volume import SourceInstance
 
 __all__ = ["Finding", "check_profile", "findings_of"]
@@ -99,7 +100,7 @@ def findings_of(ds: Dataset, parsed: ParsedStructureSet, rules: Profile, grid: G
 
 
 def _head(ds: Dataset, rules: Profile) -> Iterator[Finding]:
-    label = text(ds, "StructureSetLabel")
+    label = label_of(ds, "StructureSetLabel") or text(ds, "StructureSetLabel")
     limit = rules.value("label_max")
     if not 1 <= len(label) <= limit:
         yield broken(rules, "label_max", "(3006,0002)", f"{len(label)} characters", f"use 1 to {limit} characters")

@@ -18,7 +18,6 @@ from pydicom.uid import (
 from sqlalchemy import Connection, Engine, select
 
 from contouring.dose.errors import DoseError
-from contouring.dose.labels import label_of
 from contouring.dose.rtplan import PlanFacts, read_rtplan
 from contouring.dose.transform import Registration, read_registration
 from dicom_gateway.errors import UnknownObject
@@ -27,6 +26,7 @@ from dicom_gateway.store.tables import instance, series, study
 from imaging.attributes import text
 from imaging.errors import ImagingError
 from imaging.headers import read_header
+from imaging.labels import label_of
 
 __all__ = ["DoseCandidate", "ImageCandidate", "PatientDoses", "RegistrationCandidate", "StructureCandidate", "doses_of"]
 

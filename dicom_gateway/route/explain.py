@@ -14,7 +14,7 @@ from typing import Any
 from dicom_gateway.route.clauses import Clause, Outcome
 from dicom_gateway.route.facts import Facts, actual_text, actual_values, is_regular
 from dicom_gateway.route.rules import Route
-from imaging.headers import text
+from imaging.labels import label_of
 from imaging.series import Leftover, Stack
 
 __all__ = [
@@ -184,7 +184,7 @@ def explain_stack(item: Stack | Leftover, facts: Facts, routes: Sequence[Route])
         stack=item.id,
         series_uid=item.series_instance_uid,
         modality=item.modality,
-        description=text(item.header, "SeriesDescription"),
+        description=label_of(item.header, "SeriesDescription"),
         shape=item.grid.shape,
         regular=is_regular(item.grid),
         routes=answers,

@@ -217,6 +217,11 @@ class Inputs:
         return None if self.volume is None else plane_statistics(self.volume, self.modality)
 
 
+def _is_plain(value: bytes) -> bool:
+    """Whether the bytes are ASCII in every character set: after an escape, 7 bits may be Chinese."""
+    return value.isascii() and b"\x1b" not in value
+
+
 def text_of(header: Dataset, keyword: str) -> str:
     """One attribute as text without spaces around it; several values are joined by a backslash."""
     try:
@@ -224,7 +229,7 @@ def text_of(header: Dataset, keyword: str) -> str:
         if element is None or element.value is None:
             return ""
         # Plain ASCII is taken from the bytes: pydicom would warn about its length or style, which is no matter here.
-        if isinstance(element.value, bytes) and element.value.isascii() and element.VR not in BINARY_VR:
+        if isinstance(element.value, bytes) and _is_plain(element.value) and element.VR not in BINARY_VR:
             return element.value.decode("ascii").strip(" \0")[:CHARACTER_LIMIT]
         value = header.get(keyword)
     except PARSER_FAULTS:
