@@ -111,7 +111,10 @@ def worker_that(folder: Path, does: str) -> Path:
         ("time.sleep(60)", "timeout"),
         ("os.abort()", "JSONDecodeError"),
         ("print('no json')", "JSONDecodeError"),
-        ("print(json.dumps({'status': 'failed', 'error': 'ValueError'}))", "ValueError"),
+        (
+            "print(json.dumps({'status': 'failed', 'error': 'ValueError'}))",
+            "ValueError: the scan may not hold all modules of the phantom; scan its whole length",
+        ),
     ],
 )
 def test_a_worker_that_hangs_crashes_or_fails_is_a_result(tmp_path: Path, does: str, detail: str) -> None:

@@ -24,6 +24,9 @@ __all__ = ["KINDS", "analyse_phantom", "recognise_stack"]
 KINDS = ("water", *worker.CLASSES)
 MOST_PLANES = 40
 MOST_LOOKED_AT = 15
+CUT_SHORT = ": the scan may not hold all modules of the phantom; scan its whole length"
+"""What the library means by a value that is wrong, for a scan that begins or ends within the phantom."""
+
 END_SHARE = 0.1
 """Share of the planes at each end that is left out: they may be half air."""
 
@@ -122,7 +125,8 @@ def _by_worker(kind: str, job: Mapping[str, Any], python: Path, timeout_s: float
     except (OSError, ValueError) as error:
         return PhantomResult(kind, reason="error", detail=type(error).__name__)
     if answer.get("status") != "ok":
-        return PhantomResult(kind, reason="error", detail=str(answer.get("error", ""))[:64])
+        fault = str(answer.get("error", ""))[:64]
+        return PhantomResult(kind, reason="error", detail=fault + (CUT_SHORT if fault == "ValueError" else ""))
     values = tuple(
         PhantomValue(f"phantom.{kind}.{name.lower().replace(' ', '_')}"[:64], value, _unit(name))
         for name, value in sorted(answer["values"].items())
