@@ -51,6 +51,12 @@ def outcome_of(row: Mapping[str, Any]) -> str:
     return ""
 
 
+DRAWN = (
+    "Dice is measured on a phantom drawn from simple shapes. The networks know patients only: on it they may miss a "
+    "structure altogether. What they reach on patients is in their cards (monai_bundles/bundles/*/docs/README.md)."
+)
+
+
 def came_back_table(
     results: Sequence[Mapping[str, Any]],
     objects: Sequence[Mapping[str, Any]],
@@ -58,7 +64,7 @@ def came_back_table(
     dice: Mapping[str, float],
 ) -> Table:
     """Objects in the store, and structures with their volume and, for the phantom, Dice against the truth."""
-    table = Table(title="What came back")
+    table = Table(title="What came back", caption=DRAWN if dice else None, caption_justify="left")
     for column, justify in (("What", "left"), ("", "left"), ("Volume, cm3", "right"), ("Dice", "right")):
         table.add_column(column, justify="right" if justify == "right" else "left", overflow="fold")
     for row in sorted(objects, key=lambda r: (r["result_id"], r["position"])):

@@ -221,6 +221,28 @@ def test_a_person_can_force_a_study_from_another_process(store: Store, engine: E
     assert versions(engine)[0]["evidence"]["by"] == "person"
 
 
+def test_a_word_on_one_version_decides_no_later_one(
+    store: Store, engine: Engine, begin: Begin, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A restart reads the events from the first on."""
+    monkeypatch.setattr(watcher, "FORCE_POLL_S", 0.05)
+    first, told = begin()
+    send(store, 1, 2, 3, NumberOfSeriesRelatedInstances="400")
+    while not versions(engine):
+        time.sleep(0.01)
+    force_complete(engine, STUDY, "scanner broke down", time.time())
+    told.wait(1)
+    send(store, 4, NumberOfSeriesRelatedInstances="400")
+    while len(versions(engine)) < 2:
+        time.sleep(0.01)
+    first.stop()
+
+    begin()
+    time.sleep(0.6)
+
+    assert [version["state"] for version in versions(engine)] == ["COMPLETE", "RECEIVING"]
+
+
 def test_nobody_can_force_what_is_unknown_or_decided(store: Store, engine: Engine, begin: Begin) -> None:
     with pytest.raises(NotReceiving, match="check the Study Instance UID"):
         force_complete(engine, STUDY, "typing error", time.time())

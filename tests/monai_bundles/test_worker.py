@@ -5,14 +5,17 @@ import os
 import signal
 import threading
 from collections.abc import Iterator
+from io import StringIO
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import monai_bundles as mb
 from imaging.volume import Volume
-from monai_bundles import errors, wire
+from monai_bundles import errors, wire, worker_process
+from monai_bundles.engines import selection
 from monai_bundles.registry import load_bundle
 from monai_bundles.worker_process import told_of
 from tests.monai_bundles.making import GRIDS, make_bundle, make_volume
@@ -70,6 +73,21 @@ def test_the_process_stays_for_the_next_run(worker: mb.Worker, bundle: mb.Bundle
 
     assert before is not None
     assert worker.pid == before
+
+
+def test_a_warm_network_has_the_engine_that_was_chosen_for_it(
+    bundle: mb.Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warmed: list[str] = []
+    monkeypatch.setattr(selection, "warm_engine", lambda digest, *_: warmed.append(digest))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    digest = bundle.algorithm.bundle_digest
+
+    worker_process._serve(
+        {"kind": "warm", "root": str(bundle.root), "digest": digest}, worker_process.Answers(StringIO())
+    )
+
+    assert warmed == [digest]
 
 
 def test_a_bundles_own_error_comes_back_as_itself(worker: mb.Worker, bundle: mb.Bundle) -> None:
