@@ -48,7 +48,7 @@ def associated(
 ) -> Iterator[Any]:
     """A pynetdicom association, established or not."""
     ae = AE(ae_title=calling)
-    ae.dimse_timeout = ae.network_timeout = 4
+    ae.dimse_timeout = ae.network_timeout = 20  # a busy machine may take some seconds
     contexts = [build_context(c) for c in classes]
     association = ae.associate("127.0.0.1", port, contexts=contexts, ae_title=called, evt_handlers=NO_DELAY)
     try:
