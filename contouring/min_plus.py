@@ -40,7 +40,7 @@ class Lattice:
     low_lps
         Its first point.
     squares
-        Shape (x, y, z), in units of the margins; 4 above 1.
+        Shape (x, y, z), in units of the margins; 4 at most.
     is_bare
         Axes along which one side or both have no margin, shape (3,).
     """
@@ -126,7 +126,7 @@ def min_plus_passes(
     spacing_mm: float = LATTICE_MM,
     overhangs: tuple[NDArray[np.float32], NDArray[np.float32]] | None = None,
 ) -> NDArray[np.float32]:
-    """Squared scaled distance to the points where `field` is 0, along the three axes of the array; 4 where above 1.
+    """Squared scaled distance to the points where `field` is 0, along the three axes of the array; 4 at most.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def min_plus_passes(
             beyond = None if overhangs is None else overhangs[n]
             steps = _steps_from_start(field == 0, beyond, first, backwards=n == 1)
             squares = np.square(steps * np.float32(spacing_mm / (margin + offset_mm)))
-            np.minimum(out, np.where(squares <= 1, squares, FAR), out=out)
+            np.minimum(out, np.minimum(squares, FAR), out=out)
     for axis in others:
         moved = np.moveaxis(out, axis, 0)
         lowered = moved.copy()
@@ -157,7 +157,8 @@ def min_plus_passes(
             if margin <= 0:
                 continue
             margin += SURFACE_OFFSET_MM
-            for k in range(1, int(margin / spacing_mm) + 1):
+            # Beyond the margin too: the distance where it ends is found between two points of the lattice.
+            for k in range(1, int(2 * margin / spacing_mm) + 1):
                 cost = np.float32((k * spacing_mm / margin) ** 2)
                 to, source = (lowered[k:], moved[:-k]) if sign > 0 else (lowered[:-k], moved[k:])
                 np.minimum(to, source + cost, out=to)

@@ -10,6 +10,7 @@ from typing import Any
 
 from pynetdicom import AE, evt
 from pynetdicom.events import Event
+from pynetdicom.pdu import A_ASSOCIATE_RJ
 from pynetdicom.presentation import build_context
 
 from dicom_gateway.listen import Listener
@@ -46,11 +47,22 @@ def listening(settings: Settings, store: Store, heard: list[Receipt] | None = No
 def associated(
     port: int, *, calling: str = "CT1", called: str = "RADGATE", classes: Sequence[str] = (CT_CLASS, VERIFICATION)
 ) -> Iterator[Any]:
-    """A pynetdicom association, established or not."""
+    """A pynetdicom association, established or not; `refusals` holds (result, source, reason) as they came.
+
+    Its own `is_rejected` is False where its thread wakes up only after the refusal has closed the socket (3.0.4).
+    """
+    refusals: list[tuple[int, int, int]] = []
+
+    def heard(event: Event) -> None:
+        if isinstance(event.pdu, A_ASSOCIATE_RJ):
+            refusals.append((event.pdu.result, event.pdu.source, event.pdu.reason_diagnostic))
+
     ae = AE(ae_title=calling)
     ae.dimse_timeout = ae.network_timeout = 20  # a busy machine may take some seconds
     contexts = [build_context(c) for c in classes]
-    association = ae.associate("127.0.0.1", port, contexts=contexts, ae_title=called, evt_handlers=NO_DELAY)
+    handlers: Any = [*NO_DELAY, (evt.EVT_PDU_RECV, heard)]
+    association = ae.associate("127.0.0.1", port, contexts=contexts, ae_title=called, evt_handlers=handlers)
+    association.refusals = refusals
     try:
         yield association
     finally:

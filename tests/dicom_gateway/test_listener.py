@@ -110,9 +110,8 @@ def test_an_unknown_peer_sees_a_rejection_with_its_reason(
     with listening(settings, store) as listener:
         for _ in range(5):
             with associated(listener.port, calling=calling, called=called) as association:
-                assert association.is_rejected
-                answer = association.acceptor.primitive
-                assert (answer.result, answer.result_source, answer.diagnostic) == reason
+                assert association.refusals == [reason]
+                assert not association.is_established
         assert listener.counts()["open"] == 0
 
 
@@ -123,7 +122,7 @@ def test_an_error_in_the_decision_rejects(settings: Any, store: Store, monkeypat
     monkeypatch.setattr(store, "accepts_more", fail)
 
     with listening(settings, store) as listener, associated(listener.port) as association:
-        assert association.is_rejected
+        assert len(association.refusals) == 1
         assert listener.counts()["rejected.broken_request"] == 1
 
 
@@ -138,8 +137,7 @@ def test_associations_beyond_the_limit_of_a_peer_are_rejected(tmp_path: Path, st
     with listening(settings, store) as listener, associated(listener.port) as first:
         assert first.is_established
         with associated(listener.port) as second:
-            assert second.is_rejected
-            assert second.acceptor.primitive.diagnostic == 2
+            assert [reason for _, _, reason in second.refusals] == [2]
         with associated(listener.port, calling="ECHOER") as other:
             assert other.is_established
 
