@@ -38,6 +38,21 @@ def test_an_even_dose_is_that_dose_everywhere() -> None:
     assert (curve.volume_at(11.999), curve.volume_at(12.001)) == (50.0, 0.0)
 
 
+def test_a_large_part_of_even_dose_costs_the_hot_end_nothing() -> None:
+    """A body of 27 l of which most lies outside the beam: the near maximum is a thousandth of a thousandth of it."""
+    hot = np.linspace(1.0, 60.0, 3000)
+    values = np.concatenate([np.zeros(900_000), hot])
+    half = np.concatenate([np.zeros(900_000), np.full(3000, 0.2)])
+    weights = np.random.default_rng(1).uniform(9.0, 30.0, len(values))
+
+    curve = curve_of(values, half, weights, weights / 30)
+
+    for dose in (10.0, 30.0, 59.0, 60.1):
+        exact = (weights[900_000:] * np.clip((hot + 0.2 - dose) / 0.4, 0, 1)).sum()
+        assert curve.volume_at(dose) == pytest.approx(exact, abs=0.05)
+    assert curve.volume_at(0.0) == pytest.approx(curve.known_mm3, rel=1e-3)
+
+
 def test_names_of_numbers() -> None:
     found = dose_volume_histogram(structure(sphere(12)), dose_of(linear((0, 0, 1.0)), grid_around(orientation=HFS)))
 
