@@ -95,7 +95,7 @@ def _hole_forms(contours: Contours) -> dict[str, int]:
         "xor": xor,
         "nested": sum(_is_hole(n, flat, np.flatnonzero(np.abs(heights - heights[n]) <= SAME_PLANE_MM))
                       for n in range(len(flat))),
-        "keyhole": sum(_has_channel(r) for r in rings),
+        "keyhole": sum(_has_channel(r) for r in flat),
     }  # fmt: skip
 
 

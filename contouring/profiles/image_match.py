@@ -13,8 +13,9 @@ from imaging.volume import SourceInstance
 
 __all__ = ["check_image_match"]
 
-BEYOND_PX = 0.01
-"""Contours run along the outer edge of the outermost pixels, and coordinates are rounded."""
+BEYOND_PX = 0.25
+"""Contours run along the outer edge of the outermost pixels; smooth ones of a body that the image cuts swing beyond by an
+eighth of a pixel where they round a corner."""
 
 
 def check_image_match(

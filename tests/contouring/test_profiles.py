@@ -15,7 +15,7 @@ from contouring.decimals import contour_data, decimal_text
 from contouring.profiles import check_profile, load_profile, profile_names
 from contouring.profiles.load import RULES
 from contouring.rtstruct_read import read_rtstruct
-from tests.contouring.cases import knotty_mask, roi, stack_of
+from tests.contouring.cases import ORIENTATIONS, knotty_mask, roi, stack_of
 from tests.contouring.structure_sets import contour, square, structure_set
 from tests.contouring.test_rtstruct_write import written
 
@@ -206,6 +206,21 @@ def test_what_radgate_writes_belongs_to_its_image_up_to_the_last_pixel() -> None
     result = written(stack, [roi(np.ones(stack.grid.shape, dtype=np.bool_))], mode="crack", profile="eclipse")
 
     assert check_profile(result.dataset, "eclipse", stack.grid, stack.sources) == ()
+
+
+@pytest.mark.parametrize("orientation", ORIENTATIONS)
+@pytest.mark.parametrize("mode", ["crack", "smooth"])
+def test_a_body_that_the_image_cuts_keeps_all_rules_in_every_orientation(orientation: str, mode: str) -> None:
+    """In sagittal and coronal planes too, where x or y of a ring is constant and each seems to run to and fro."""
+    stack = stack_of(orientation=ORIENTATIONS[orientation])
+    _, j, i = np.indices(stack.grid.shape)
+    middle, size = 0.3 * np.array(stack.grid.shape), np.array(stack.grid.shape)
+    body = ((j - middle[1]) / (0.5 * size[1])) ** 2 + ((i - middle[2]) / (0.6 * size[2])) ** 2 < 1
+    body &= ((j - 0.4 * size[1]) / (0.15 * size[1])) ** 2 + ((i - 0.3 * size[2]) / (0.1 * size[2])) ** 2 >= 1
+
+    for name in profile_names():
+        made = written(stack, [roi(body)], mode=mode, profile=name).dataset
+        assert check_profile(made, name, stack.grid, stack.sources) == ()
 
 
 def test_missing_doubled_and_undefined_parts_are_told_with_their_cause() -> None:
