@@ -14,7 +14,7 @@ from imaging.volume import SourceInstance
 __all__ = ["check_image_match"]
 
 BEYOND_PX = 0.25
-"""Contours run along the outer edge of the outermost pixels; smooth ones of a body that the image cuts swing beyond by an
+"""Contours run along the outer edge of the outermost pixels; smooth ones of a body that the image cuts swing out by an
 eighth of a pixel where they round a corner."""
 
 
