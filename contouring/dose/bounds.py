@@ -218,7 +218,8 @@ def bounds_of(
         high=None if reason else histogram("high"),
         not_aligned_share=away if all(o is not None or not r for r, o in zip(radius_mm, organs, strict=True)) else None,
         sum_of_maxima_gy=nothing.sum_of_maxima_gy,
-        unrestricted_high_gy=float(total["unrestricted"][known & core].max(initial=0.0)),
+        # What is not known may hold more.
+        unrestricted_high_gy=float(total["unrestricted"][core].max(initial=0.0)) if known[core].all() else None,
         sum_of_ceilings_gy=nothing.sum_of_ceilings_gy,
         misalignment_gy=float(moved[hot].max(initial=0.0)),
         band_low=histogram("band_low"),

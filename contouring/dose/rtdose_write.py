@@ -31,6 +31,7 @@ from pydicom.uid import (
 )
 
 from contouring.decimals import decimal_text
+from contouring.dose.cautions import partly_known
 from contouring.dose.resample import GridSum
 from contouring.dose.rtdose_read import read_rtdose
 from contouring.errors import RoundTripMismatch
@@ -185,7 +186,8 @@ def _fill_dose(ds: Dataset, total: GridSum, facts: SumFacts) -> None:
     else:
         ds.ReferencedRTPlanSequence = DicomSequence([_reference(RTPlanStorage, uid) for uid in facts.plan_uids])
     ds.DoseGridScaling = scaling
-    ds.DoseComment = facts.comment[:64]
+    # A viewer shows the known part as if it were the sum.
+    ds.DoseComment = f"{facts.comment[:47]}, partly unknown" if partly_known(total) else facts.comment[:64]
     ds.SpatialTransformOfDose = "NON_RIGID" if facts.is_deformed else "RIGID" if facts.is_registered else "NONE"
     codes = [COMPOSED] if facts.alpha_beta_gy is None else [COMPOSED, RADIOBIOLOGICAL]
     ds.DerivationCodeSequence = DicomSequence([code_item(c) for c in codes])

@@ -26,10 +26,17 @@ HEAD_PX, FOOT_PX, SIDE_PX = 46, 30, 128
 WASH = 0.42
 """Opacity of the colours: the anatomy stays visible."""
 
+HATCH_PX, HATCH = 9, 0.55
+"""Distance and opacity of the lines over what is not known."""
+
+EDGE_SHARE = 0.01
+"""Share of a picture without known dose that is not worth a word: dose grids end at the centres of their last voxels."""
+
 WASH_FROM = 0.1
 """Share of the scale below which nothing is coloured."""
 
 WARNING = "不可用于计划 NOT FOR PLANNING"
+UNKNOWN = "斜线处剂量不全 / hatched: not all dose known"
 LIGHT, DIM, AMBER = (235, 238, 242), (150, 160, 168), (255, 205, 110)
 FINE = 2
 """Lines are drawn at twice the size and brought down, which smooths them."""
@@ -101,11 +108,13 @@ def paint(
     down = rows.start - 0.5 + (np.arange(size[1]) + 0.5) * (rows.stop - rows.start) / size[1]
     across = columns.start - 0.5 + (np.arange(size[0]) + 0.5) * (columns.stop - columns.start) / size[0]
     cut = overlay.cut(layer.dose.dose_gy, plane, index, volume.array.shape)
-    if cut is not None:
-        dose = cut.at(*np.meshgrid(down, across, indexing="ij"))
-        _wash(picture, dose, layer.scale)
-        for level in layer.levels_gy:
-            _draw_lines(picture, level_segments(dose, level), layer.scale.colour(level), 1.2)
+    here = np.meshgrid(down, across, indexing="ij")
+    dose = np.full(here[0].shape, np.nan) if cut is None else cut.at(*here)
+    is_unknown = ~np.isfinite(dose)
+    _hatch(picture, is_unknown)
+    _wash(picture, dose, layer.scale)
+    for level in layer.levels_gy:
+        _draw_lines(picture, level_segments(dose, level), layer.scale.colour(level), 1.2)
     for outline in outlines:
         segments = _outline_segments(outline.region, plane, index)
         per_pixel = np.array([(rows.stop - rows.start) / size[1], (columns.stop - columns.start) / size[0]])
@@ -114,8 +123,15 @@ def paint(
     corner = (room[0] - size[0]) // 2, HEAD_PX + (room[1] - size[1]) // 2
     frame.paste(Image.fromarray(np.asarray(np.clip(np.round(picture), 0, 255), dtype=np.uint8)), corner)
     seen = [o for o in outlines if plane.mask(o.region, index) is not None]
-    _write(frame, plane, index, layer, seen)
+    _write(frame, plane, index, layer, seen, is_partly_unknown=bool(is_unknown.mean() > EDGE_SHARE))
     return frame
+
+
+def _hatch(picture: NDArray[np.float32], is_unknown: NDArray[np.bool_]) -> None:
+    """Thin slanted lines where not every dose is known: grey without them means little dose."""
+    down, across = np.indices(is_unknown.shape)
+    lines = is_unknown & ((down + across) % HATCH_PX < 1)
+    picture[lines] = (1 - HATCH) * picture[lines] + HATCH * np.array(DIM, dtype=np.float32)
 
 
 def _wash(picture: NDArray[np.float32], dose: FloatArray, scale: ColourScale) -> None:
@@ -153,7 +169,9 @@ def _font(size: int) -> Any:
     return ImageFont.truetype(str(FONT_FILE), size)
 
 
-def _write(frame: Image.Image, plane: Plane, index: int, layer: DoseLayer, seen: Sequence[Outline]) -> None:
+def _write(
+    frame: Image.Image, plane: Plane, index: int, layer: DoseLayer, seen: Sequence[Outline], *, is_partly_unknown: bool
+) -> None:
     """Head, foot, directions, scale and names."""
     draw: Any = ImageDraw.Draw(frame)
     width, height = frame.size
@@ -163,6 +181,8 @@ def _write(frame: Image.Image, plane: Plane, index: int, layer: DoseLayer, seen:
     draw.text((width - 10, 4), WARNING, font=_font(16), fill=AMBER, anchor="ra")
     note = "AI 计算，供医师审核 / Computed, for review by a physician"
     draw.text((10, height - 8), note, font=_font(13), fill=DIM, anchor="ld")
+    if is_partly_unknown:
+        draw.text((width - 10, height - 8), UNKNOWN, font=_font(13), fill=AMBER, anchor="rd")
     right, middle = width - SIDE_PX, HEAD_PX + (height - HEAD_PX - FOOT_PX) / 2
     places = {
         "left": ((8, middle), "lm"),

@@ -41,6 +41,7 @@ def test_the_registration_is_chosen_by_name_before_the_sum_is_made(
     assert proposed is not None
     record.keep_proposal(site.engine, proposed)
     started: list[str] = []
+    end = {r.name: f" · …{r.sop_uid[-6:]}" for r in site.patient.registrations}
     app = create_app(site.settings, site.engine, site.store, start_dose=started.append)
     with serving(app) as address:
         page = browser.new_context(viewport={"width": 1366, "height": 768}).new_page()
@@ -50,8 +51,8 @@ def test_the_registration_is_chosen_by_name_before_the_sum_is_made(
         chooser = proposal.locator('select[name="registration"]')
         assert chooser.locator("option").all_inner_texts() == [
             "请选择",
-            "配准 2 · 2026-03-02 09:42 · 第 2 次, RIGID",
-            "配准 1 · 2026-03-01 09:41 · 第 1 次, RIGID",
+            "配准 2 · 2026-03-02 09:42 · 第 2 次, RIGID" + end["配准 2"],
+            "配准 1 · 2026-03-01 09:41 · 第 1 次, RIGID" + end["配准 1"],
             "计算刚性",
             "计算形变（定性）",
         ]
@@ -60,7 +61,7 @@ def test_the_registration_is_chosen_by_name_before_the_sum_is_made(
 
         proposal.locator("button.primary").click()
         assert started == [], "the browser asks for a choice"
-        chooser.select_option(label="配准 1 · 2026-03-01 09:41 · 第 1 次, RIGID")
+        chooser.select_option(label="配准 1 · 2026-03-01 09:41 · 第 1 次, RIGID" + end["配准 1"])
         proposal.locator("button.primary").click()
 
         expect(page.locator("#dose-working")).to_be_visible()

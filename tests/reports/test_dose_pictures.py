@@ -1,5 +1,7 @@
 """Colours, level lines and sections of the dose report: closed-form truth on oblique grids."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -188,3 +190,27 @@ def test_a_picture_shows_wash_lines_outline_and_warning_where_they_belong() -> N
     assert outlined > 60
     assert (np.abs(hot - [255, 40, 220]).sum(axis=2) < 60).sum() == 0
     assert (np.abs(hot[:30, 430:] - [255, 205, 110]).sum(axis=2) < 60).sum() > 100, "the warning"
+
+
+def test_where_not_all_doses_are_known_lines_and_a_note_say_so() -> None:
+    volume, layer, outline = case()
+    plane = next(p for p in display_planes(volume.grid) if p.through == 0)
+    overlay = overlay_of(volume.grid, layer.dose.grid)
+    half = layer.dose.dose_gy.copy()
+    half[:, :, half.shape[2] // 2 :] = np.nan
+
+    def painted(dose_gy: np.ndarray) -> np.ndarray:
+        dose = replace(layer.dose, dose_gy=dose_gy)
+        return np.asarray(paint(volume, plane, 13, replace(layer, dose=dose), overlay, (outline,)), dtype=int)
+
+    known, unknown = painted(np.nan_to_num(layer.dose.dose_gy)), painted(half)
+    without = painted(np.nan_to_num(half))  # no dose at all there, which is known
+    lines = np.abs(unknown - without).sum(axis=2)[60:600, 340:540] > 20  # beside the edge, where a line of dose runs
+    assert 0.05 < lines.mean() < 0.2, "the anatomy stays visible"
+    wider = grid_around((3.9, 1.8, 2.1), (60.0, 61.0, 57.0))
+    everywhere = replace(layer, dose=DoseVolume(np.full(wider.shape, 2.0), wider))
+    whole = paint(volume, plane, 13, everywhere, overlay_of(volume.grid, wider), (outline,))
+    assert not (np.abs(np.asarray(whole, dtype=int)[-30:, 300:] - [255, 205, 110]).sum(axis=2) < 60).any()
+    note = (np.abs(unknown[-30:, 300:] - [255, 205, 110]).sum(axis=2) < 60).sum()
+    assert note > 100
+    assert not np.array_equal(known, unknown)
