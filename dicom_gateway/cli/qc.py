@@ -11,6 +11,7 @@ from dicom_gateway.cli import qc_bench, qc_phantom, qc_records
 
 if TYPE_CHECKING:
     from qc.image import SeriesVerdict
+    from qc.image.illustrate import SeriesPictures
 
 __all__ = ["app"]
 
@@ -50,12 +51,26 @@ def image(
     """
     from dicom_gateway.errors import NothingToDo
     from imaging.series import scan
+    from qc.image import SeriesVerdict
     from qc.image.folder import accompanying, check_scan
+    from qc.image.illustrate import SeriesPictures
 
     ordered = dict(_pair(item) for item in order or ())
     scanned = scan([study])
     beside = accompanying(scanned)
-    verdicts = check_scan(scanned, profile, intent=intent, order=ordered, profile_folders=tuple(profiles or ()))
+    pictures: list[SeriesPictures] = []
+
+    def keep(_: SeriesVerdict, drawn: SeriesPictures) -> None:
+        pictures.append(drawn)
+
+    verdicts = check_scan(
+        scanned,
+        profile,
+        intent=intent,
+        order=ordered,
+        profile_folders=tuple(profiles or ()),
+        illustrated=keep if html is not None else None,
+    )
     if beside:
         kinds = Counter(left.modality if left.reason.code != "localiser" else "localiser" for left in beside)
         named = ", ".join(f"{kind or '?'} ({count})" for kind, count in sorted(kinds.items()))
@@ -63,7 +78,7 @@ def image(
     if not verdicts:
         raise NothingToDo(NO_IMAGE)
     if html is not None:
-        _write_page(verdicts, html)
+        _write_page(verdicts, pictures, html)
     if as_json:
         typer.echo(json.dumps([v.to_json() for v in verdicts], ensure_ascii=False, indent=1, allow_nan=False))
     else:
@@ -158,7 +173,7 @@ def explain(
                 typer.echo(f"  {check_id:<24} {limits['role']:<5} {spans}")
 
 
-def _write_page(verdicts: list["SeriesVerdict"], file: Path) -> None:
+def _write_page(verdicts: list["SeriesVerdict"], pictures: list["SeriesPictures"], file: Path) -> None:
     """Write the page for the technician.
 
     Raises
@@ -170,7 +185,7 @@ def _write_page(verdicts: list["SeriesVerdict"], file: Path) -> None:
     from qc.image.page import render_page
 
     try:
-        file.write_text(render_page(verdicts), encoding="utf-8")
+        file.write_text(render_page(verdicts, pictures), encoding="utf-8")
     except OSError as error:
         raise OutputRefused(f"The page cannot be written ({error.strerror}); name another file.") from error
 

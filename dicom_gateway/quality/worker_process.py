@@ -18,7 +18,6 @@ from typing import IO, Any
 import numpy as np
 from pydicom.dataset import Dataset
 
-from dicom_gateway.quality.place import Scene, place_picture
 from imaging.errors import RadgateError
 from imaging.frames import ENHANCED, SINGLE_FRAME, planes_of
 from imaging.headers import read_header, text
@@ -30,6 +29,7 @@ from qc.image.judgeable import is_secondary_capture
 from qc.image.match import profile_of_sender
 from qc.image.monitor import SeriesMonitor
 from qc.image.phantom import analyse_phantom, phantom_verdict, recognise_stack
+from qc.image.place import Scene, place_picture
 from qc.image.planar import read_planar
 from qc.image.registry import OTHER_MODALITIES, discover
 from qc.image.result import CheckResult, SeriesVerdict

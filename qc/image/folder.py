@@ -1,6 +1,6 @@
 """Files to verdicts: one for each stack, and one for what was no stack and that a person should know of."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
@@ -10,6 +10,7 @@ from pydicom.dataset import Dataset
 from imaging.errors import RadgateError
 from imaging.headers import read_header
 from imaging.series import Leftover, Scan, load_volume, scan
+from qc.image.illustrate import SeriesPictures, pictures_of_planar, pictures_of_stack
 from qc.image.inputs import PLANAR
 from qc.image.judgeable import is_secondary_capture
 from qc.image.planar import read_planar
@@ -82,6 +83,7 @@ def check_scan(
     profile_folders: Sequence[Path] = (),
     context: Sequence[Path] = (),
     alone: bool = False,
+    illustrated: Callable[[SeriesVerdict, SeriesPictures], None] | None = None,
 ) -> list[SeriesVerdict]:
     """As `check_files`, of files that were scanned.
 
@@ -89,6 +91,8 @@ def check_scan(
     ----------
     alone
         Whether what only goes with images gets a verdict where there is nothing else.
+    illustrated
+        Told each verdict with its pictures, which are drawn only then.
 
     Raises
     ------
@@ -123,6 +127,8 @@ def check_scan(
                 siblings=around.siblings,
             )
         )
+        if illustrated is not None:
+            illustrated(verdicts[-1], pictures_of_stack(verdicts[-1], stack, volume))
     leftovers = _by_series(scanned.leftovers)
     images = [item for item in leftovers if not _accompanies(*item)]
     for left, headers in leftovers if alone and not images and not scanned.stacks else images:
@@ -134,6 +140,8 @@ def check_scan(
                     series, profile, intent=intent, order=order, today=today, profile_folders=profile_folders
                 )
             )
+            if illustrated is not None:
+                illustrated(verdicts[-1], pictures_of_planar(verdicts[-1], series))
             continue
         verdicts.append(
             check_refused(
@@ -146,6 +154,8 @@ def check_scan(
                 frames=frames_in_time(left.files) if left.reason.code == "four_dimensional" else (),
             )
         )
+        if illustrated is not None:
+            illustrated(verdicts[-1], pictures_of_planar(verdicts[-1], read_planar(left.files[:1])))
     return verdicts
 
 

@@ -1,8 +1,10 @@
-"""One page for the technician: what is wrong, where, why, and what to do; no picture and no patient data."""
+"""One page for the technician: what is wrong, where, why, and what to do, with pictures; no patient data."""
 
+from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
+from qc.image.illustrate import SeriesPictures
 from qc.image.registry import discover
 from qc.image.result import CheckResult, Grade, SeriesVerdict
 
@@ -14,6 +16,7 @@ h1 { font-size: 1.4rem } h2 { font-size: 1.1rem; margin: 2rem 0 .4rem; overflow-
 table { border-collapse: collapse; width: 100%; margin: .4rem 0 1rem }
 table.findings { table-layout: fixed }
 .findings th:nth-child(1) { width: 6rem } .findings th:nth-child(2) { width: 10rem }
+.findings th:nth-child(4) { width: 15rem }
 th, td { text-align: left; vertical-align: top; padding: .4rem .6rem; border-bottom: 1px solid #d8dee6 }
 th { font-weight: 600; color: #55606e; font-size: .85rem }
 td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums }
@@ -21,12 +24,20 @@ td.number { text-align: right; white-space: nowrap; font-variant-numeric: tabula
 .PASS { background: #d9f0dd; color: #14532d } .WARN { background: #fdeeb8; color: #713f12 }
 .FAIL { background: #f9d3d3; color: #7f1d1d } .NOT_EVALUABLE { background: #e5e7eb; color: #374151 }
 .now { color: #7f1d1d; font-weight: 600 } .en { color: #55606e; font-size: .88rem } details { margin: .3rem 0 }
+img { max-width: 100%; margin: .4rem 0; display: block }
 """
 
 
-def render_page(verdicts: Sequence[SeriesVerdict]) -> str:
-    """A page in HTML with the findings of each series first and all numbers behind a fold."""
-    parts = [_series(v) for v in verdicts]
+def render_page(verdicts: Sequence[SeriesVerdict], pictures: Sequence[SeriesPictures] = ()) -> str:
+    """A page in HTML with the findings of each series first and all numbers behind a fold.
+
+    Parameters
+    ----------
+    pictures
+        Of each verdict, in the same order; they are part of the page, which needs no other file.
+    """
+    shown = pictures or [SeriesPictures() for _ in verdicts]
+    parts = [_series(v, p) for v, p in zip(verdicts, shown, strict=True)]
     return (
         '<!doctype html>\n<html lang="zh"><head><meta charset="utf-8"><title>图像质量 / Image quality</title>'
         f"<style>{STYLE}</style></head><body><h1>图像质量 <span class=en>Image quality</span></h1>\n"
@@ -35,7 +46,7 @@ def render_page(verdicts: Sequence[SeriesVerdict]) -> str:
     )
 
 
-def _series(verdict: SeriesVerdict) -> str:
+def _series(verdict: SeriesVerdict, pictures: SeriesPictures) -> str:
     subject = verdict.results[0].subject if verdict.results else None
     what = f"{escape(subject.modality)} · {subject.planes} 层 / slices" if subject else ""
     head = (
@@ -44,7 +55,9 @@ def _series(verdict: SeriesVerdict) -> str:
         f"<div class=en>{escape(verdict.profile_id)} · sha256 {escape(verdict.profile_sha256[:12])}</div>"
     )
     findings = verdict.findings()
-    rows = "".join(_finding(r) for r in findings)
+    rows = "".join(_finding(r, pictures.findings.get(r.check_id, b"")) for r in findings)
+    if pictures.overview:
+        head += f"<div>{_picture(pictures.overview, '序列 / series')}</div>"
     body = (
         "<table class=findings><tr><th>等级 / grade<th>项目 / check<th>原因 / cause<th>处理 / action</tr>"
         + rows
@@ -63,7 +76,7 @@ def _series(verdict: SeriesVerdict) -> str:
     return f"{head}{body}<details>{summary}{table}</details></section>"
 
 
-def _finding(result: CheckResult) -> str:
+def _finding(result: CheckResult, picture: bytes) -> str:
     spec = discover().get(result.check_id)
     title = (spec.title_zh, spec.title_en) if spec else (result.check_id, result.check_id)
     cause = (result.cause.zh, result.cause.en) if result.cause else ("", "")
@@ -71,8 +84,14 @@ def _finding(result: CheckResult) -> str:
     now = "<div class=now>患者离开前 / while the patient is here</div>" if result.action and result.action.now else ""
     return (
         f"<tr><td>{_badge(str(result.grade))}<td>{_both(title)}<td>{_both(cause)}{_places(result)}"
-        f"<td>{_both(action)}{now}</tr>"
+        f"{_picture(picture, f'位置 / place: {title[0]} / {title[1]}')}<td>{_both(action)}{now}</tr>"
     )
+
+
+def _picture(png: bytes, words: str) -> str:
+    if not png:
+        return ""
+    return f'<img alt="{escape(words)}" src="data:image/png;base64,{b64encode(png).decode("ascii")}">'
 
 
 def _places(result: CheckResult) -> str:

@@ -16,6 +16,10 @@ SMALLEST_SHARE = 0.08
 FLAT_PX = 4.0
 
 
+FLAT_SHARE = 0.5
+"""A banner or a frame has one colour over more than this share of it."""
+
+
 @dataclass(frozen=True, eq=False)
 class Scanned:
     """The region.
@@ -48,9 +52,11 @@ def find_scanned(picture: Picture) -> Scanned | None:
         return None
     sizes = np.bincount(labels.ravel())
     sizes[0] = 0
-    if sizes.max() < SMALLEST_SHARE * mask.size:
+    large = [int(n) for n in np.argsort(sizes)[::-1] if sizes[n] >= SMALLEST_SHARE * mask.size]
+    found = next((n for n in large if not _is_flat(grey[labels == n])), None)
+    if found is None:
         return None
-    region = np.asarray(ndimage.binary_fill_holes(labels == int(sizes.argmax())))
+    region = np.asarray(ndimage.binary_fill_holes(labels == found))
     rows, columns = np.flatnonzero(region.any(axis=1)), np.flatnonzero(region.any(axis=0))
     box = (slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1))
     inner = region[box]
@@ -60,3 +66,9 @@ def find_scanned(picture: Picture) -> Scanned | None:
     return Scanned(
         grey[box].astype(np.float32), inner, (box[0].start, box[0].stop), (box[1].start, box[1].stop), is_linear
     )
+
+
+def _is_flat(grey: NDArray[np.floating]) -> bool:
+    """Whether most of a piece has one brightness, as no tissue has that is not saturated."""
+    counts = np.histogram(grey, bins=256, range=(0.0, 1.0))[0]
+    return bool(counts[:-1].max() > FLAT_SHARE * grey.size)

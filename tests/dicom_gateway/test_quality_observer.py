@@ -310,7 +310,7 @@ def test_pictures_are_drawn_for_every_kind_of_place(tmp_path: Path) -> None:
     import numpy as np
     from PIL import Image
 
-    from dicom_gateway.quality.place import Scene, place_picture
+    from qc.image.place import Scene, place_picture
 
     plane = np.arange(60 * 90).reshape(60, 90) % 900 - 400
     scout = (np.array([0.0, 2.5, 7.5, 10.0]), np.full((4, 90), 200, dtype=np.int16))
@@ -336,7 +336,7 @@ def test_the_box_of_a_finding_lies_on_its_pixels_in_a_wide_picture_too() -> None
     import numpy as np
     from PIL import Image
 
-    from dicom_gateway.quality.place import Scene, place_picture
+    from qc.image.place import Scene, place_picture
 
     plane = np.zeros((40, 200))
     plane[10:20, 50:80] = 100.0

@@ -1,10 +1,16 @@
 """`radgate qc` on a terminal: exit codes, JSON, the page and the profiles."""
 
 import json
+import re
+from base64 import b64decode
 from dataclasses import replace
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
+from PIL import Image
 from pydicom.dataset import Dataset
 from pydicom.uid import UID, BasicTextSRStorage, RTStructureSetStorage
 from typer.testing import CliRunner
@@ -87,6 +93,27 @@ def test_the_page_shows_findings_and_escapes_what_came_from_outside(clean: Path,
     assert "缺层" in text
     assert "张" not in text
     assert "<script" not in text
+
+
+def test_the_page_holds_a_picture_of_the_series_and_of_the_place_of_each_finding(clean: Path, tmp_path: Path) -> None:
+    sorted(clean.iterdir())[4].unlink()
+    page = tmp_path / "out.html"
+
+    RUN.invoke(app, ["image", str(clean), "--html", str(page)])
+
+    found = re.findall(r'<img alt="([^"]+)" src="data:image/png;base64,([^"]+)">', page.read_text(encoding="utf-8"))
+    pictures = {
+        words: np.asarray(Image.open(BytesIO(b64decode(data))).convert("RGB")).astype(int) for words, data in found
+    }
+    series, gap = pictures["序列 / series"], pictures["位置 / place: 缺层 / Missing slices"]
+    assert series.shape[0] == gap.shape[0] == 300
+    assert series.std() > 10
+
+    def red(picture: NDArray[np.int_]) -> int:
+        return int(np.count_nonzero((picture[..., 0] > 180) & (picture[..., 1] < 90) & (picture[..., 2] < 90)))
+
+    assert red(series) == 0
+    assert red(gap) > 100
 
 
 def test_profiles_are_listed() -> None:

@@ -9,6 +9,7 @@ from scipy import ndimage
 from imaging.volume import Volume
 from qc.image.body import BodySection, field_of_view_radius_mm
 from qc.image.inputs import Inputs
+from qc.image.padding import body_beside, is_masked_body, padding_mask, rim_of
 from qc.image.pixels import state_of_scale
 from qc.image.registry import Advice, Measured, NotEvaluable, check
 from qc.image.result import Location
@@ -22,7 +23,7 @@ SHORTEST_RUN = 3
 
 @check(
     "ct.truncation",
-    version="1.0.1",
+    version="1.1.0",
     title=("体表截断", "Truncated body"),
     unit="%",
     direction="higher_worse",
@@ -31,7 +32,7 @@ SHORTEST_RUN = 3
     uncertainty=0.2,
     modalities=("CT",),
     needs=("headers", "pixels"),
-    source="Radgate: share of the body's outline within 1.5 pixels of the reconstruction circle or the border",
+    source="Radgate: share of the body's outline within 1.5 pixels of the reconstruction circle, padding or the border",
     causes={
         "cut": Advice(
             "positioning",
@@ -46,21 +47,30 @@ SHORTEST_RUN = 3
     },
 )
 def truncation(inputs: Inputs) -> Measured | NotEvaluable:
-    """Largest share over the planes (median of three neighbours), per cent of the outline."""
+    """Largest share over the planes (median of three neighbours), per cent of the outline.
+
+    A body whose skin falls to the value of its surroundings within one pixel was cut out of its picture: there only the
+    circle and the border tell anything.
+    """
     volume = inputs.volume
     if volume is None or not inputs.body:
         return NotEvaluable("no_volume" if volume is None else "no_region")
     if state_of_scale(volume)[0] != "upright":
         return NotEvaluable("no_region")  # air is no air there, and every border would look like a cut body
     radius_mm = field_of_view_radius_mm(volume, inputs.body)
+    rim, is_masked = _rim(volume, inputs.body)
     shares, arcs, towards = [], [], []
     for section in inputs.body:
         outline = section.mask & ~ndimage.binary_erosion(section.mask, border_value=0)
         cut = outline & _edge(volume, section, radius_mm)
+        if rim is not None:
+            cut |= outline & _beside_padding(volume, section, rim)
         total = np.count_nonzero(outline)
         shares.append(100.0 * np.count_nonzero(cut) / total)
         arcs.append(np.count_nonzero(cut) * section.step * float(np.mean(volume.grid.pixel_spacing_mm)))
         towards.append(_direction_lps(volume, cut))
+    if is_masked and not any(shares):
+        return NotEvaluable("background_zeroed")  # what was beyond the edge is not known
     smooth = ndimage.median_filter(np.array(shares), SHORTEST_RUN, mode="nearest")
     worst = int(smooth.argmax())
     p_mm = volume.grid.plane_positions_mm
@@ -108,6 +118,24 @@ def _edge(volume: Volume, section: BodySection, radius_mm: float) -> NDArray[np.
         x = np.arange(columns) * dx - (full_columns - 1) / 2 * dx / section.step
         edge |= np.hypot(y[:, None], x[None, :]) >= radius_mm - EDGE_PIXELS * max(dy, dx)
     return edge
+
+
+def _rim(volume: Volume, sections: tuple[BodySection, ...]) -> tuple[NDArray[np.bool_] | None, bool]:
+    """Pixels beside padding that cuts body, or None; and whether a mask has cut the body out instead."""
+    padding = padding_mask(volume, [s.plane for s in sections])
+    rim = None if padding is None else rim_of(padding)
+    if padding is None or rim is None or not any(body_beside(volume.array[s.plane], rim).any() for s in sections):
+        return None, False
+    is_masked = is_masked_body(volume, sections, padding, rim)
+    return (None if is_masked else rim), is_masked
+
+
+def _beside_padding(volume: Volume, section: BodySection, rim: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Pixels of the section's mask at which body ends at padding within one pixel."""
+    hard = body_beside(volume.array[section.plane], rim)
+    if hard.any():
+        hard = ndimage.binary_dilation(hard, np.ones((2 * section.step + 1,) * 2))
+    return np.asarray(hard[:: section.step, :: section.step])
 
 
 def _direction_lps(volume: Volume, cut: NDArray[np.bool_]) -> NDArray[np.float64]:

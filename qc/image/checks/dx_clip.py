@@ -6,7 +6,9 @@ exposure.
 """
 
 import numpy as np
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
+from scipy import ndimage
 
 from qc.image.inputs import Inputs, text_of
 from qc.image.picture import Picture
@@ -27,13 +29,19 @@ CHEST_AIR = 25.0
 BREAST_AIR = 95.0
 """Both for a mammogram: a small breast in a field of which all the rest is black by processing."""
 
+SHUTTER = 0.08
+"""Share of the field that a shutter which is not quite straight reaches into it."""
+
+LONG = 3.0
+"""... along a piece of its border that is so many times longer than it is wide."""
+
 SPECKS = 2.0
 """Per cent that is surely lost and still says less of a picture than a black area that may be."""
 
 
 @check(
     "dx.clip",
-    version="1.1.0",
+    version="1.1.1",
     title=("饱和", "Saturation"),
     unit="%",
     direction="higher_worse",
@@ -95,7 +103,8 @@ def _share(picture: Picture, header: Dataset) -> Measured | NotEvaluable:
     air = free_air(picture, field)[field.box].repeat(n, 0).repeat(n, 1)[: pixels.shape[0], : pixels.shape[1]]
     body = ~air
     total = max(1, int(np.count_nonzero(body)))
-    bright = 100 * float(np.count_nonzero((pixels >= picture.top) & body)) / total
+    brightest = _without_shutter((pixels >= picture.top) & body)
+    bright = 100 * float(np.count_nonzero(brightest)) / total
     dark = 100 * float(np.count_nonzero((pixels <= picture.bottom) & body)) / total
     where = (Location("box_px", {"rows": [box[0].start, box[0].stop], "columns": [box[1].start, box[1].stop]}),)
     black = 100 * float(np.count_nonzero(pixels <= picture.bottom)) / max(1, pixels.size)
@@ -106,6 +115,25 @@ def _share(picture: Picture, header: Dataset) -> Measured | NotEvaluable:
         sure = bright + max(dark, black - most)
         return Measured(value, "black", where, evidence=evidence, uncertainty=value - sure)
     return Measured(bright + dark, "bright" if bright >= dark else "dark", where, evidence=evidence)
+
+
+def _without_shutter(bright: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """What is at the brightest value without narrow pieces along the border: a shutter that is not quite straight."""
+    labels, count = ndimage.label(bright)
+    if not count:
+        return bright
+    keep = np.ones(count + 1, dtype=np.bool_)
+    keep[0] = False
+    rows, columns = bright.shape
+    for index, (down, across) in enumerate(ndimage.find_objects(labels), start=1):
+        height, width = down.stop - down.start, across.stop - across.start
+        at_side = across.start == 0 or across.stop == columns
+        at_end = down.start == 0 or down.stop == rows
+        along_side = at_side and width <= SHUTTER * columns and height >= LONG * width
+        along_end = at_end and height <= SHUTTER * rows and width >= LONG * height
+        keep[index] = not (along_side or along_end)
+    found: NDArray[np.bool_] = keep[labels]
+    return found
 
 
 def _air_of(header: Dataset) -> tuple[float, float]:

@@ -16,11 +16,13 @@ WHITE = 0.97
 THIN_PX = 7
 CONTRAST = 0.4
 FEWEST_PX = 5
+FLOW = 0.03
+"""A region with more colour than this shows flow, whose thin vessels and frame cannot be told from marks."""
 
 
 @check(
     "us.overlay",
-    version="1.0.0",
+    version="1.1.0",
     title=("图像上的标注", "Marks over the image"),
     unit="%",
     direction="higher_worse",
@@ -55,6 +57,9 @@ def _share(picture: Picture, header: Dataset) -> Measured | NotEvaluable:
     if picture.is_colour:
         rgb = picture.array[scanned.rows[0] : scanned.rows[1], scanned.columns[0] : scanned.columns[1]] / picture.top
         coloured = (rgb.max(axis=2) - rgb.min(axis=2) > COLOUR) & scanned.mask
+        share = np.count_nonzero(coloured) / np.count_nonzero(scanned.mask)
+        if share > FLOW:
+            return NotEvaluable("unsupported", {"coloured": float(100 * share)})
         # Flow is coloured in areas; a caliper is thin.
         strokes |= coloured & ~ndimage.binary_opening(coloured, np.ones((THIN_PX, THIN_PX)))
     labels, _ = ndimage.label(strokes, np.ones((3, 3)))
