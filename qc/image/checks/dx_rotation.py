@@ -19,6 +19,7 @@ DEPTH = 0.55
 FINE_MM, BROAD_MM = 6.0, 22.0
 """A spine is a ridge between these widths."""
 
+UNCERTAINTY_DEG = 2.0
 MOST_DEG = 30.0
 """Tried up to 15 degrees; what reads more than twice that is no frontal chest, and no number to act on."""
 
@@ -32,12 +33,12 @@ WIDTH_MM = 260.0
 
 @check(
     "dx.rotation",
-    version="1.1.0",
+    version="1.2.0",
     title=("旋转", "Rotation"),
     unit="deg",
     direction="higher_worse",
     settles="early",
-    uncertainty=2,
+    uncertainty=UNCERTAINTY_DEG,
     modalities=("CR", "DX"),
     needs=("headers", "pictures"),
     source="Radgate: distances from the spine to the outer edges of the lungs; tried on projected chests",
@@ -61,7 +62,8 @@ def rotation(inputs: Inputs) -> Measured | NotEvaluable:
 
 def _degrees(picture: Picture, header: Dataset) -> Measured | NotEvaluable:
     film = chest_film(picture) if is_chest(header) else None
-    if film is None or text_of(header, "ViewPosition").upper() in {"LL", "RL", "LAT", "LATERAL"}:
+    stated = text_of(header, "ViewPosition").upper()
+    if film is None or stated in {"LL", "RL", "LLD", "RLD", "LAT", "LATERAL"}:
         return NotEvaluable("no_region")
     rows, left, right = film.outer_edges()
     if len(rows) < 10:
@@ -78,6 +80,8 @@ def _degrees(picture: Picture, header: Dataset) -> Measured | NotEvaluable:
         where=(Location("side", {"side": "left" if index < 0 else "right"}),),
         params={"side_zh": side[0], "side_en": side[1]},
         evidence={"index": index, "spine_column": spine * picture.coarse_step, "rows": float(len(rows))},
+        # Two valleys of air may be something else: what no header calls frontal raises a warning and is never a FAIL.
+        uncertainty=UNCERTAINTY_DEG if stated in {"AP", "PA"} else max(UNCERTAINTY_DEG, degrees),
     )
 
 
