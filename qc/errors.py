@@ -8,6 +8,7 @@
         ├── UnknownProfile
         ├── AmbiguousProfile
         ├── CheckInvalid
+        ├── TooFewSeries
         └── TablesMissing
 
 A fault of an image is no error: it is a result with a grade. These are faults of a profile file or of a check's own
@@ -16,7 +17,15 @@ declaration, found when they are read, not when a patient's series arrives.
 
 from imaging.errors import RadgateError
 
-__all__ = ["AmbiguousProfile", "CheckInvalid", "ProfileInvalid", "QcError", "TablesMissing", "UnknownProfile"]
+__all__ = [
+    "AmbiguousProfile",
+    "CheckInvalid",
+    "ProfileInvalid",
+    "QcError",
+    "TablesMissing",
+    "TooFewSeries",
+    "UnknownProfile",
+]
 
 
 class QcError(RadgateError):
@@ -37,6 +46,10 @@ class AmbiguousProfile(QcError):
 
 class CheckInvalid(QcError):
     """A check is declared incompletely, or twice."""
+
+
+class TooFewSeries(QcError):
+    """Limits cannot be scaled to a site that has judged so few series."""
 
 
 class TablesMissing(QcError):

@@ -24,6 +24,7 @@ profiles_app = typer.Typer(help="Protocol profiles: which checks, which limits."
 app.add_typer(profiles_app, name="profiles")
 app.command("export")(qc_records.export)
 app.command("trend")(qc_records.trend)
+app.command("limits")(qc_records.limits)
 app.command("phantom")(qc_phantom.phantom)
 app.command("bench")(qc_bench.bench)
 

@@ -1,4 +1,4 @@
-"""`radgate qc export` and `radgate qc trend`: what the service has judged, as a table and over time."""
+"""`radgate qc export`, `trend` and `limits`: what the service has judged, as a table, over time, and as limits of a site."""
 
 import json
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-__all__ = ["export", "trend"]
+__all__ = ["export", "limits", "trend"]
 
 Config = Annotated[Path, typer.Option("--config", help="Settings file of the service.", exists=True)]
 Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="Only what is not older than this day.")]
@@ -67,6 +67,33 @@ def trend(
         raise typer.Exit(ALARM)
     if all(t.chart.baseline is None for t in found):
         raise typer.Exit(TOO_FEW)
+
+
+def limits(
+    out: Annotated[Path, typer.Argument(help="Profile file to write, such as site_mr1_brain.toml.")],
+    station: Annotated[str, typer.Option("--station", help="Station name of the scanner.")],
+    profile: Annotated[str, typer.Option(help="Profile that the series were judged with.")],
+    config: Config,
+) -> None:
+    """Write a site profile whose limits come from at least 50 accepted series of one scanner and protocol."""
+    from dicom_gateway.errors import OutputRefused
+    from dicom_gateway.quality.history import accepted_values
+    from dicom_gateway.settings import load_settings
+    from qc.image.profile import load_profiles, profile_by_id
+    from qc.image.scaled import scaled_limits, site_profile_text
+
+    judged_with = profile_by_id(load_profiles(*load_settings(config).quality.profiles), profile)
+    with _connected(config) as connection:
+        found = scaled_limits(judged_with, accepted_values(connection, station, profile))
+    text = site_profile_text(out.stem, judged_with, found, datetime.now().astimezone().date())
+    try:
+        with out.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise OutputRefused(f"The profile cannot be written ({error.strerror}); name another file.") from error
+    typer.echo(
+        f"{len(found)} checks have limits in {out.name}; name '{out.stem}' in the peer's qc_profiles or in a route."
+    )
 
 
 @contextmanager

@@ -8,10 +8,11 @@ from sqlalchemy import Connection, Engine, func, insert, select
 
 from dicom_gateway.errors import UnknownTrend
 from dicom_gateway.quality.record import note_event
-from dicom_gateway.store.quality_tables import baseline, point
+from dicom_gateway.store.quality_tables import baseline, judged_series, point
+from imaging.provenance import digest
 from qc.image.trend import Chart, Point, baseline_of, chart_of
 
-__all__ = ["Trend", "groups", "rebaseline", "trend_of", "trends_of"]
+__all__ = ["Trend", "accepted_values", "groups", "rebaseline", "trend_of", "trends_of"]
 
 MOST_POINTS = 2000
 LEAST_SHOWN = 2
@@ -47,6 +48,22 @@ def trends_of(connection: Connection, station: str, profile: str, checks: Sequen
     found = [trend_of(connection, check, station, profile) for check in known if checks is None or check in checks]
     shown = [t for t in found if len(t.chart.points) >= LEAST_SHOWN]
     return sorted(shown, key=lambda t: (not t.chart.alarms(), t.check_id))
+
+
+def accepted_values(connection: Connection, station: str, profile: str) -> dict[str, list[float]]:
+    """Values by check of a scanner and protocol, without those of series that a person rejected."""
+    rejected = connection.execute(select(judged_series.c.series_uid).where(judged_series.c.rejected.is_not(None)))
+    out = {digest(["trend", uid]) for uid in rejected.scalars()}
+    found: dict[str, list[float]] = {}
+    rows = connection.execute(
+        select(point.c.check_id, point.c.value, point.c.series_digest)
+        .where(point.c.station == station, point.c.profile == profile)
+        .order_by(point.c.check_id, point.c.time)
+    )
+    for check_id, value, series in rows:
+        if series not in out:
+            found.setdefault(check_id, []).append(value)
+    return found
 
 
 def trend_of(connection: Connection, check_id: str, station: str, profile: str) -> Trend:

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import numpy as np
 import pytest
-from sqlalchemy import Engine, select
+from sqlalchemy import Engine, select, update
 from typer.testing import CliRunner
 
 from dicom_gateway.cli.app import app
@@ -19,7 +19,10 @@ from dicom_gateway.quality.history import groups, rebaseline, trend_of, trends_o
 from dicom_gateway.quality.record import keep_judgement
 from dicom_gateway.settings import load_settings
 from dicom_gateway.store import Store, open_engine, tables
+from dicom_gateway.store.quality_tables import judged_series
 from dicom_gateway.web import create_app
+from qc.errors import TooFewSeries
+from qc.image.profile import load_profiles
 from tests.dicom_gateway.web_server import serving
 
 DAY_S = 86400.0
@@ -158,6 +161,35 @@ def test_the_command_line_exports_and_tells_the_trend_by_its_exit_code(config: P
     assert alarmed.exit_code == 11
     assert "since" in alarmed.stdout and "baseline 8" in alarmed.stdout
     assert len(as_json[0]["points"]) == 40
+
+
+def test_the_command_line_writes_limits_from_fifty_accepted_series(
+    config: Path, engine: Engine, tmp_path: Path
+) -> None:
+    run = CliRunner()
+    made = tmp_path / "site_sim1.toml"
+    asked = ["qc", "limits", str(made), "--station", "CTSIM1", "--profile", "ct_rt_sim", "--config", str(config)]
+    refused = run.invoke(app, asked)
+    for number in range(40, 70):
+        got = answer(number, 8.0)
+        got["verdict"]["results"][0]["check_id"] = "ct.sharpness.f50"
+        keep_judgement(engine, got)
+    for number in range(100, 160):
+        got = answer(number, 0.2 + 0.001 * number)
+        got["verdict"]["results"][0]["check_id"] = "ct.sharpness.f50"
+        keep_judgement(engine, got)
+    with engine.begin() as connection:
+        bad = [f"1.2.826.0.{number}" for number in range(40, 70)]
+        connection.execute(update(judged_series).where(judged_series.c.series_uid.in_(bad)).values(rejected=1.0))
+
+    done = run.invoke(app, asked)
+    again = run.invoke(app, asked)
+
+    assert isinstance(refused.exception, TooFewSeries)
+    assert done.exit_code == 0
+    limits = load_profiles(made)["site_sim1"].limits["ct.sharpness.f50"]
+    assert limits.warn is not None and limits.warn[1] < 1  # the thirty rejected ones, of 8, are left out
+    assert isinstance(again.exception, OutputRefused)
 
 
 def test_the_pages_show_the_trend_and_take_a_new_baseline(config: Path, engine: Engine) -> None:
