@@ -1,4 +1,4 @@
-"""`radgate qc export`, `trend` and `limits`: what the service has judged, as a table, over time, and as limits of a site."""
+"""`radgate qc export`, `trend` and `limits`: what was judged, as a table, over time, and as limits of a site."""
 
 import json
 from collections.abc import Iterator

@@ -53,7 +53,7 @@ def scaled_limits(profile: Profile, values: Mapping[str, Sequence[float]]) -> li
     if max((len(v) for v in values.values()), default=0) < FEWEST_SERIES:
         most = max((len(v) for v in values.values()), default=0)
         raise TooFewSeries(
-            f"{most} accepted series of this scanner and profile were judged; limits need {FEWEST_SERIES}: wait for more."
+            f"{most} accepted series of this scanner and profile; limits need {FEWEST_SERIES}: wait for more."
         )
     found = []
     for check_id, numbers in sorted(values.items()):
