@@ -220,6 +220,7 @@ class StudyFlow(DBOSConfiguredInstance):
                 step.detail = decision.to_json()
             # A workflow that starts anew keeps the time of the first start, and so the UIDs of what may be delivered.
             begun = record.keep_jobs(self._engine, plans)
+            record.end_other_jobs(self._engine, study_uid, version, [plan.id for plan in plans])
         except Exception as error:  # the boundary of the step: counted, logged by code, shown as a state
             if is_passing(error):
                 raise

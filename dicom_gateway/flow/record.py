@@ -13,6 +13,7 @@ from dicom_gateway.store import tables
 __all__ = [
     "delivering_studies",
     "earlier_result",
+    "end_other_jobs",
     "has_result",
     "is_handed_over",
     "job_state",
@@ -28,6 +29,9 @@ __all__ = [
 ]
 
 OPEN_DELIVERIES = ("PENDING", "SENDING")
+AT_WORK = ("ROUTED", "QC", "RUN", "MEASURED", "ENCODED", "VALIDATED")
+"""States of a job between its plan and its delivery."""
+
 GOOD_DELIVERIES = ("ACCEPTED", "WARNED", "COMMITTED", "VERIFIED")
 
 
@@ -83,6 +87,19 @@ def keep_jobs(engine: Engine, plans: Sequence[JobPlan]) -> dict[str, float]:
             )
         kept = select(tables.job.c.id, tables.job.c.created).where(tables.job.c.id.in_([plan.id for plan in plans]))
         return {row.id: float(row.created) for row in connection.execute(kept)}
+
+
+def end_other_jobs(engine: Engine, study_uid: str, version: int, kept: Sequence[str]) -> None:
+    """End what an earlier beginning of a study version planned and nobody will go on with, since the routes changed."""
+    job = tables.job.c
+    mine = (job.study_uid == study_uid, job.version == version, job.state.in_(AT_WORK), job.id.not_in(kept))
+    reason = "The routes have changed since this job began; the other jobs of the study replace it."
+    with engine.begin() as connection:
+        connection.execute(
+            update(tables.job)
+            .where(*mine)
+            .values(state="SUPERSEDED", reason=reason, progress=None, changed=time.time())
+        )
 
 
 def job_state(engine: Engine, job_id: str, state: str, reason: str | None = None) -> None:
@@ -192,13 +209,14 @@ def settle_study(engine: Engine, study_uid: str) -> None:
 
 def overall_state(job_states: Sequence[str]) -> str | None:
     """The state of a study version with jobs in these states; None while some are still worked on."""
-    if not job_states or any(s in {"ROUTED", "QC", "RUN", "MEASURED", "ENCODED", "VALIDATED"} for s in job_states):
+    if not job_states or any(s in AT_WORK for s in job_states):
         return None
     for state in ("DELIVERING", "HELD"):
         if state in job_states:
             return state
+    left = set(job_states) - {"SUPERSEDED"} or {"SUPERSEDED"}
     for state in ("DELIVERED", "SUPERSEDED", "REFUSED", "FAILED"):
-        if set(job_states) <= {state}:
+        if left == {state}:
             return state
     return "PARTLY"
 

@@ -18,6 +18,7 @@ from dicom_gateway.flow import durable, record, steps
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
 from dicom_gateway.flow.job import Job, Tools
 from dicom_gateway.flow.journal import DatabaseJournal, Step
+from dicom_gateway.flow.plan import JobPlan
 from dicom_gateway.flow.steps import STEPS
 from dicom_gateway.flow.workflows import BROKEN_OFF
 from dicom_gateway.route.rules import default_routes
@@ -341,6 +342,28 @@ def test_after_an_upgrade_what_was_delivered_is_not_made_a_second_time(
     finally:
         shut_down()
     assert before and objects(engine) == before
+
+
+def test_jobs_of_routes_that_are_no_longer_there_hold_no_study_up(
+    flow: StudyFlow, engine: Engine, study_uid: str
+) -> None:
+    """As after an upgrade that renamed a route, while a job of it was at work."""
+    old = JobPlan(
+        id="old", study_uid=study_uid, version=1, stack="1", series_uid="1.2", route="renamed", bundles=("ct",),
+        profile="auto", deliver=(), input_digest="0", created_at=1.0, supersedes="", predecessors=(),
+    )  # fmt: skip
+    record.keep_jobs(engine, [old])
+    record.job_state(engine, "old", "RUN")
+
+    flow.start(study_uid, 1)
+
+    wait_for("the study", lambda: state_of(engine) == "DELIVERED", 120)
+    with engine.connect() as connection:
+        state, reason = connection.execute(
+            select(tables.job.c.state, tables.job.c.reason).where(tables.job.c.id == "old")
+        ).one()
+    assert state == "SUPERSEDED"
+    assert reason.startswith("The routes have changed")
 
 
 def test_a_version_that_waits_while_late_images_come_leaves_them_to_the_next_version(
