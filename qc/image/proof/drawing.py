@@ -79,7 +79,7 @@ def response(defects: Sequence[Mapping[str, Any]]) -> str:
                 f'<polyline points="{points}" fill="none" stroke="{SERIES[index % len(SERIES)]}" stroke-width="1.4"/>'
             )
     rows = -(-len(defects) // across)
-    return _page(across * wide + 10, rows * high + 10, parts)
+    return _page(across * wide + 40, rows * high + 10, parts)
 
 
 def _means(pairs: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
