@@ -278,6 +278,8 @@ class StudyFlow(DBOSConfiguredInstance):
         plan = JobPlan.from_json(plan_json)
         if record.is_handed_over(self._engine, plan.id):
             return ""
+        if self._is_superseded(plan) and not record.has_result(self._engine, plan.id):
+            return "superseded"
         journal = DatabaseJournal(self._engine, plan.study_uid, plan.version)
         try:
             with journal.step("deliver", plan.id) as step:

@@ -392,6 +392,31 @@ def test_a_version_that_waits_while_late_images_come_leaves_them_to_the_next_ver
     assert sorted((job.version, job.state) for job in jobs) == [(1, "SUPERSEDED"), (2, "DELIVERED")]
 
 
+def test_a_version_that_is_replaced_in_its_last_step_delivers_nothing(
+    flow: StudyFlow, engine: Engine, study_uid: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = Store.open(settings, engine).instances(study_uid=study_uid, origin="received")
+    decision = Decision("COMPLETE", None, "", {"by": "silence", "instances": len(rows)})
+    (*before, (name, real)) = STEPS
+
+    def replaced(job: Job, step: Step) -> None:
+        real(job, step)
+        if job.plan.version == 1:
+            assert decide_version(engine, open_version(engine, study_uid, 4.0), decision, rows, 5.0)
+
+    monkeypatch.setattr(durable, "STEPS", (*before, (name, replaced)))
+
+    flow.start(study_uid, 1)
+
+    wait_for("the first version", lambda: status_of(f"{study_uid}:1") == "SUCCESS", 120)
+    assert not objects(engine)
+    flow.start(study_uid, 2)
+    wait_for("the second version", lambda: status_of(f"{study_uid}:2") == "SUCCESS", 120)
+    with engine.connect() as connection:
+        jobs = connection.execute(select(tables.job.c.version, tables.job.c.state)).all()
+    assert sorted((job.version, job.state) for job in jobs) == [(1, "SUPERSEDED"), (2, "DELIVERED")]
+
+
 def test_an_outage_in_the_last_step_leaves_a_study_that_is_looked_after(
     flow: StudyFlow, engine: Engine, study_uid: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
