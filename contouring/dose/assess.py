@@ -1,6 +1,5 @@
 """Files to an assessment: the one function behind the commands, the gateway and the pages."""
 
-import string
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +17,7 @@ from contouring.dose.assessment import (
     Flag,
     ReferenceImage,
     StructureAssessment,
+    letter_of,
 )
 from contouring.dose.bounds import NOT_ALIGNED, Reach, bounds_of, is_above
 from contouring.dose.cautions import high_doses, other_names, partly_known, unused, warnings_of
@@ -59,10 +59,10 @@ class AssessOptions:
         Prescribed dose of each course by hand; empty or None as above.
     labels
         What to call the courses; empty for the labels of their plans.
-    registration
-        A Spatial Registration or Deformable Spatial Registration object.
+    registrations
+        Spatial Registration or Deformable Spatial Registration objects, each of the image and one or more other frames.
     register
-        What radgate computes where frames differ and there is no object; None: nothing.
+        What radgate computes for the frames that no object relates; None: nothing.
     alpha_beta
         The clinic's alpha/beta in Gy by name.
     site, limits
@@ -80,7 +80,7 @@ class AssessOptions:
     fractions: tuple[int | None, ...] = ()
     prescriptions_gy: tuple[float | None, ...] = ()
     labels: tuple[str, ...] = ()
-    registration: Dataset | Path | None = None
+    registrations: tuple[Dataset | Path, ...] = ()
     register: Register | None = None
     alpha_beta: Mapping[str, float] = field(default_factory=dict)
     site: str = ""
@@ -150,7 +150,7 @@ def assess(
     tell("register", 0, 1)
     related = relations(
         volumes, reference, others,
-        registration=chosen.registration, register=chosen.register, made_at=made_at, organs=organs,
+        registrations=chosen.registrations, register=chosen.register, made_at=made_at, organs=organs,
     )  # fmt: skip
     by_dose = [related[v.grid.frame_of_reference_uid] for v in volumes]
     frame = reference.frame_of_reference_uid
@@ -184,9 +184,7 @@ def assess(
         site=chosen.site,
         limit_sets=chosen.limits,
         warnings=(
-            *warnings_of(
-                facts, rows, chosen.limits, registration=chosen.registration is not None, register=chosen.register
-            ),
+            *warnings_of(facts, rows, chosen.limits, registration=bool(chosen.registrations), register=chosen.register),
             *unused(facts, read_plans, meant, chosen.alpha_beta),
             *high_doses({f.letter: v for f, v in zip(facts, volumes, strict=True)}),
             *other_names([*patients, *(p.patient for p in read_plans)]),
@@ -311,9 +309,8 @@ def _facts(
     dose, course = mapped.dose.facts, mapped.course
     plan = plan_of(dose, plans)
     prescribed = options.prescriptions_gy[number] if options.prescriptions_gy else None
-    letter = string.ascii_uppercase[number] if number < 26 else f"#{number + 1}"
     return CourseFacts(
-        letter=letter,
+        letter=letter_of(number),
         label=options.labels[number] if options.labels else plan.label if plan else "",
         dose_uid=dose.sop_instance_uid,
         plan_uids=dose.plan_uids,

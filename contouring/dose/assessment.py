@@ -5,6 +5,7 @@
 in the frame of reference of the reference image. One dose alone is an assessment too: its sum is that dose.
 """
 
+import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -34,6 +35,7 @@ __all__ = [
     "RegistrationNumbers",
     "StructureAssessment",
     "TransformSource",
+    "letter_of",
 ]
 
 TransformSource = Literal["same_frame", "object", "computed_rigid", "computed_deformable"]
@@ -54,6 +56,11 @@ Flag = Literal[
 registration; some of it has no voxel of the same organ within reach on another image; its sum exceeds what any
 alignment of the organ with itself can give (a fault of the registration); no row in the table of alpha/beta; the
 histogram still moved when it was refined; planes without contours; the deformation folds within it."""
+
+
+def letter_of(number: int) -> str:
+    """What the course at this place, from 0, is called."""
+    return string.ascii_uppercase[number] if number < 26 else f"#{number + 1}"
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import DeformableSpatialRegistrationStorage
 
-from contouring.dose.assessment import RegistrationNumbers, TransformSource
+from contouring.dose.assessment import RegistrationNumbers, TransformSource, letter_of
 from contouring.dose.deformation import DeformableRegistration, read_deformable_registration
 from contouring.dose.errors import NoRegistration, RegistrationRefused
 from contouring.dose.patient import check_one_patient, patient_of
 from contouring.dose.registration_quality import least_jacobians, registration_picture, structure_dice
 from contouring.dose.structure import PlanarStructure
-from contouring.dose.transform import Registration, RigidTransform, Transform, read_registration
+from contouring.dose.transform import SAME_MATRIX, Registration, RigidTransform, Transform, read_registration
 from contouring.dose.volume import DoseVolume
 from imaging.attributes import text
 from imaging.headers import read_header
@@ -30,6 +31,8 @@ __all__ = ["Organs", "Register", "Relation", "relations"]
 Register = Literal["rigid", "deformable"]
 """What radgate computes where the frames differ and no object relates them."""
 
+
+_Object = Registration | DeformableRegistration
 
 Organs = Mapping[str, Mapping[str, PlanarStructure]]
 """Structures by name, by the frame of reference that they were drawn in."""
@@ -63,7 +66,7 @@ def relations(
     reference: Stack,
     others: Sequence[Stack],
     *,
-    registration: Dataset | Path | None,
+    registrations: Sequence[Dataset | Path],
     register: Register | None,
     made_at: datetime,
     organs: Organs | None = None,
@@ -76,10 +79,10 @@ def relations(
         The doses.
     reference, others
         The reference image, and the images of the other frames, to register with.
-    registration
-        A registration object.
+    registrations
+        Registration objects. Each relates the frame of the image with one or more of the others.
     register
-        What to compute where frames differ and there is no object.
+        What to compute for the frames that no object relates.
     made_at
         Time of the run.
     organs
@@ -88,9 +91,9 @@ def relations(
     Raises
     ------
     NoRegistration
-        The frames differ, there is no object, and nothing may be computed, or no one image of the other frame is there.
+        A frame differs, no object relates it, and nothing may be computed, or no one image of that frame is there.
     RegistrationRefused
-        The object relates other frames or is none, or the computed registration is not good enough.
+        An object relates other frames or is none, two differ, or the computed registration is not good enough.
     DifferentPatients
         An image or an object belongs to somebody else.
     ImagingError
@@ -98,32 +101,77 @@ def relations(
     """
     frame = reference.frame_of_reference_uid
     found = {frame: Relation(None, "same_frame")}
-    foreign = sorted({d.grid.frame_of_reference_uid for d in doses} - {frame})
-    if registration is not None:
-        # Also where it is not needed: a wrong file was meant for something, and must not pass for used.
-        read = _read(registration)
-        check_one_patient(read.patient, patient_of(reference.header))
-        if frame not in read.frames:
-            raise RegistrationRefused(
-                "The registration relates other frames of reference than that of the image; give the one between the "
-                "images of the doses, or none where all doses lie in the frame of the image.",
-                frames=len(read.frames),
+    # Read also where none is needed: a wrong file was meant for something, and must not pass for used.
+    objects = [_of_image(each, reference) for each in registrations]
+    letters = {d.grid.frame_of_reference_uid: letter_of(n) for n, d in reversed(list(enumerate(doses)))}
+    foreign = sorted(letters.keys() - {frame})
+    if foreign and any(o.frames.isdisjoint(foreign) for o in objects):
+        raise RegistrationRefused(
+            "A registration relates the image to other frames of reference than those of the doses; give the one "
+            "between the image and a dose, or leave it out."
+        )
+    found |= {other: way for other in foreign if (way := _by_object(objects, frame, other)) is not None}
+    missing = [other for other in foreign if other not in found]
+    if missing and register is None:
+        if objects:
+            raise NoRegistration(
+                f"Dose {min(letters[other] for other in missing)} lies in another frame of reference than the image, "
+                "and none of the registrations relates the two; give one for it too."
             )
-        for other in foreign:
-            found[other] = Relation(read.between(frame, other), "object", read.sop_instance_uid)
-        return found
-    if not foreign:
-        return found
-    if register is None:
         raise NoRegistration(
             "A dose lies in another frame of reference than the image; give --registration, or let the "
             "images be registered (--register rigid or deformable)."
         )
-    for other in foreign:
+    for other in missing:
         image = _image_of(other, others, reference)
         make = _rigid if register == "rigid" else _deformable
         found[other] = make(reference, image, made_at, organs or {})
     return found
+
+
+def _of_image(registration: Dataset | Path, reference: Stack) -> _Object:
+    """An object that is of the image's patient and relates its frame.
+
+    Raises
+    ------
+    RegistrationRefused
+        It is none, or does not relate the frame of the image.
+    DifferentPatients
+        It is of somebody else.
+    """
+    read = _read(registration)
+    check_one_patient(read.patient, patient_of(reference.header))
+    if reference.frame_of_reference_uid not in read.frames:
+        raise RegistrationRefused(
+            "The registration relates other frames of reference than that of the image; give the one between the "
+            "images of the doses, or none where all doses lie in the frame of the image.",
+            frames=len(read.frames),
+        )
+    return read
+
+
+def _by_object(objects: Sequence[_Object], frame: str, other: str) -> Relation | None:
+    """The relation of a frame by the object that relates it; None where none does.
+
+    Raises
+    ------
+    RegistrationRefused
+        The object does not lead from the image to it, or several do and differ.
+    """
+    found = [Relation(o.between(frame, other), "object", o.sop_instance_uid) for o in objects if other in o.frames]
+    if any(not _move_alike(found[0].transform, r.transform) for r in found[1:]):
+        raise RegistrationRefused(
+            "Two of the registrations relate the same dose to the image, and they differ; give the one to use.",
+            registrations=len(found),
+        )
+    return found[0] if found else None
+
+
+def _move_alike(a: Transform | None, b: Transform | None) -> bool:
+    """Whether two rigid transforms are one, written twice; deformations never count as alike."""
+    if not isinstance(a, RigidTransform) or not isinstance(b, RigidTransform):
+        return False
+    return bool(np.abs(a.matrix - b.matrix).max() <= SAME_MATRIX)
 
 
 def _image_of(frame: str, others: Sequence[Stack], reference: Stack) -> Stack:
@@ -146,7 +194,7 @@ def _image_of(frame: str, others: Sequence[Stack], reference: Stack) -> Stack:
     return fitting[0]
 
 
-def _read(registration: Dataset | Path) -> Registration | DeformableRegistration:
+def _read(registration: Dataset | Path) -> _Object:
     """The object, of whichever of the two kinds it is."""
     dataset = registration if isinstance(registration, Dataset) else read_header(registration).dataset
     if text(dataset, "SOPClassUID") == DeformableSpatialRegistrationStorage:

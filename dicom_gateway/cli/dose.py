@@ -99,7 +99,8 @@ def sum_doses(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the objects made.", file_okay=False)],
     registration: Annotated[
-        list[Path] | None, typer.Option(help="Spatial Registration of the frames, rigid or deformable.", exists=True)
+        list[Path] | None,
+        typer.Option(help="Registration of the image and another frame; may be repeated.", exists=True),
     ] = None,
     register: Annotated[
         Literal["rigid", "deformable"] | None,
@@ -133,7 +134,7 @@ def sum_doses(
     options = AssessOptions(
         fractions=tuple(given.whole_numbers(fractions, len(rtdose))),
         prescriptions_gy=tuple(given.doses(prescription, len(rtdose))),
-        registration=given.one_way(registration, register),
+        registrations=given.objects(registration, register),
         register=register,
         alpha_beta=given.ratios(alpha_beta),
         site=site,

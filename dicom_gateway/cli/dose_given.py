@@ -19,7 +19,7 @@ __all__ = [
     "language",
     "limit_sets",
     "names",
-    "one_way",
+    "objects",
     "ratios",
     "reference_of",
     "stacks_of",
@@ -96,20 +96,17 @@ def language(config: Path | None) -> Literal["zh", "en"]:
     return "en" if config is not None and load_settings(config).report.language == "en" else "zh"
 
 
-def one_way(registrations: Sequence[Path] | None, register: str | None) -> Path | None:
-    """`--registration`: the one object, or None where there is none.
+def objects(registrations: Sequence[Path] | None, register: str | None) -> tuple[Path, ...]:
+    """`--registration`: the objects, each of which is used.
 
     Raises
     ------
     typer.BadParameter
-        Several are given, or one beside `--register`: nobody says which of them counts.
+        One is given beside `--register`: nobody says which of them counts.
     """
-    option = "--registration"
-    if len(registrations or ()) > 1:
-        raise typer.BadParameter("give the one registration that the sum is to rest on", param_hint=option)
     if registrations and register:
-        raise typer.BadParameter("give a registration or --register, not both", param_hint=option)
-    return registrations[0] if registrations else None
+        raise typer.BadParameter("give a registration or --register, not both", param_hint="--registration")
+    return tuple(registrations or ())
 
 
 def ratios(given: Sequence[str] | None) -> dict[str, float]:

@@ -2,14 +2,21 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any
 
+from contouring.dose.assessment import letter_of
 from dicom_gateway.dose.candidates import DoseCandidate, ImageCandidate, PatientDoses, StructureCandidate
-from dicom_gateway.dose.ways import do_agree, object_between, objects_between
+from dicom_gateway.dose.ways import OBJECTS_DIFFER, Computed, ways_between
 from dicom_gateway.errors import DoseChoiceRefused
 from imaging.provenance import digest
 
 __all__ = ["DoseChoice", "complete", "propose"]
+
+
+LISTS = ("doses", "fractions", "others", "other_structures", "registrations", "without_object")
+
+LATER = ("alpha_beta", "is_open", "bed", "registrations", "without_object")
+"""What a choice did not hold from the first version on."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +33,12 @@ class DoseChoice:
         By hand, None where the plan says it.
     structures, series
         The structure set, and the image that it was drawn on.
-    registration
-        Registration object, "" for none.
+    registrations
+        Registration objects, each of the image and one or more of the other frames.
     register
-        What to compute where frames differ and there is no object; "" for nothing.
+        What to compute for the frames that no object relates; "" for nothing.
     others
-        Images of the other frames, needed to register.
+        Images of those frames.
     other_structures
         Structure sets on those, for the bounds of the sum.
     site
@@ -39,7 +46,9 @@ class DoseChoice:
     alpha_beta
         Alpha/beta in Gy by name of the structure, by hand; what is left out comes from the table.
     is_open
-        Several registration objects differ: a person has to choose one before anything is run.
+        Registration objects differ, or a frame has none while others have: a person has to choose before it is run.
+    without_object
+        Letters of the doses of such frames without an object.
     bed
         Biologically effective dose is written too.
     """
@@ -49,14 +58,22 @@ class DoseChoice:
     fractions: tuple[int | None, ...]
     structures: str
     series: str
-    registration: str = ""
-    register: Literal["", "rigid", "deformable"] = ""
+    registrations: tuple[str, ...] = ()
+    register: Computed = ""
     others: tuple[str, ...] = ()
     other_structures: tuple[str, ...] = ()
     site: str = ""
     alpha_beta: tuple[tuple[str, float], ...] = ()
     is_open: bool = False
     bed: bool = False
+    without_object: tuple[str, ...] = ()
+
+    @property
+    def waits_for(self) -> str:
+        """What a person has to say before it can be run, as a sentence; "" where nothing is open."""
+        if not self.is_open:
+            return ""
+        return _without(self.without_object) if self.without_object else OBJECTS_DIFFER
 
     @property
     def id(self) -> str:
@@ -69,16 +86,22 @@ class DoseChoice:
         return digest(["dose proposal", sorted(self.doses), self.structures])[:40]
 
     def to_json(self) -> dict[str, Any]:
-        """Plain values; what was not given by hand is left out, so that older sums keep their digest."""
+        """Plain values; what older sums did not have is left out where it is empty, so that they keep their digest."""
         values = asdict(self)
-        return {k: v for k, v in values.items() if v or k not in {"alpha_beta", "is_open", "bed"}}
+        many = values.pop("registrations")
+        values["registration"] = many[0] if len(many) == 1 else ""
+        values["registrations"] = many if len(many) > 1 else ()
+        return {k: v for k, v in values.items() if v or k not in LATER}
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> "DoseChoice":
-        """The choice that `to_json` wrote."""
-        lists = {name: tuple(value[name]) for name in ("doses", "fractions", "others", "other_structures")}
+        """The choice that `to_json` wrote, this version's or an older one's."""
+        plain = dict(value)
+        one = plain.pop("registration", "")
+        lists = {name: tuple(plain.get(name, ())) for name in LISTS}
+        lists["registrations"] = lists["registrations"] or ((one,) if one else ())
         ratios = tuple((str(name), float(gy)) for name, gy in value.get("alpha_beta", ()))
-        return cls(**{**value, **lists, "alpha_beta": ratios})
+        return cls(**{**plain, **lists, "alpha_beta": ratios})
 
 
 def propose(patient: PatientDoses) -> DoseChoice | None:
@@ -105,8 +128,7 @@ def complete(
     *,
     structures: str = "",
     fractions: Sequence[int | None] = (),
-    registration: str = "",
-    register: Literal["", "rigid", "deformable"] = "",
+    ways: Mapping[str, str] | None = None,
     site: str = "",
     alpha_beta: Mapping[str, float] | None = None,
     bed: bool = False,
@@ -124,10 +146,9 @@ def complete(
         The structure set; "" takes the one of the newest dose's plan, frame or study.
     fractions
         By hand; None where the plan says it.
-    registration
-        The registration object that a person has chosen; "" takes the only one, or one of several that say the same.
-    register
-        What to compute where frames differ; "" takes an object where there is one, else a rigid registration.
+    ways
+        How a person wants frames related, see `ways_between`; what is left out takes the only object, or one of several
+        that say the same, and where no frame has one, a rigid registration.
     site
         Whose limits apply.
     alpha_beta
@@ -135,7 +156,7 @@ def complete(
     bed
         Whether biologically effective dose is written too.
     may_stay_open
-        Takes doses whose registration objects differ, for a person to choose one.
+        Takes doses whose registration objects differ, or lack beside others, for a person to choose.
 
     Raises
     ------
@@ -150,55 +171,34 @@ def complete(
         raise DoseChoiceRefused("Two of the doses are of the same plan; choose each plan once.")
     drawn, image = _structures(patient, chosen, structures)
     foreign = sorted({d.frame_uid for d in chosen} - {image.frame_uid})
-    way = _way(patient, image.frame_uid, foreign, registration, register, may_stay_open=may_stay_open)
+    way = ways_between(patient, image.frame_uid, foreign, ways or {})
+    without = tuple(letter_of(n) for n, d in enumerate(chosen) if d.frame_uid in way.without)
+    is_open = bool(way.differing or way.without)
+    if is_open and not may_stay_open:
+        raise DoseChoiceRefused(_without(without) if without else OBJECTS_DIFFER)
     return DoseChoice(
         study_uid=image.study_uid,
         doses=tuple(doses),
         fractions=tuple(fractions) or (None,) * len(chosen),
         structures=drawn.sop_uid,
         series=image.series_uid,
-        registration=way.registration,
-        register=way.register,
-        others=way.others,
+        registrations=() if is_open else way.registrations,
+        register="" if is_open else way.register,
+        others=() if is_open else _others(patient, way.computed),
         other_structures=_other_structures(patient, foreign),
         site=site,
         alpha_beta=tuple(sorted((alpha_beta or {}).items())),
-        is_open=way.is_open,
+        is_open=is_open,
         bed=bed,
+        without_object=without,
     )
 
 
-@dataclass(frozen=True)
-class _Way:
-    """How the frames are joined; fields as in `DoseChoice`."""
-
-    registration: str = ""
-    register: Literal["", "rigid", "deformable"] = ""
-    others: tuple[str, ...] = ()
-    is_open: bool = False
-
-
-def _way(
-    patient: PatientDoses, frame: str, foreign: Sequence[str], registration: str,
-    register: Literal["", "rigid", "deformable"], *, may_stay_open: bool,
-) -> _Way:  # fmt: skip
-    """What a person has chosen, else an object where there is one, else what can be computed.
-
-    Raises
-    ------
-    DoseChoiceRefused
-        There is no way, or there are several that differ.
-    """
-    if registration:
-        return _Way(object_between(patient, frame, foreign, registration))
-    if not foreign:
-        return _Way()
-    if not register:
-        if may_stay_open and not do_agree(objects_between(patient, frame, foreign), frame, foreign):
-            return _Way(is_open=True)
-        if found := object_between(patient, frame, foreign):
-            return _Way(found)
-    return _Way(register=register or "rigid", others=_others(patient, foreign))
+def _without(letters: Sequence[str]) -> str:
+    return (
+        f"There is no registration object for dose {', '.join(letters)}, but for another one there is; choose how each "
+        "is registered, or send the object."
+    )
 
 
 def _found(patient: PatientDoses, uid: str) -> DoseCandidate:

@@ -8,7 +8,6 @@ from typing import Any
 from sqlalchemy import Engine, select, update
 
 from dicom_gateway.dose.choice import DoseChoice
-from dicom_gateway.dose.ways import OBJECTS_DIFFER
 from dicom_gateway.flow.record import insert_once, note_event
 from dicom_gateway.store.tables import delivery, dose_sum
 
@@ -44,9 +43,7 @@ def keep_proposal(engine: Engine, choice: DoseChoice) -> bool:
     One that nobody has answered yet changes with what has come since, such as another registration.
     """
     now = time.time()
-    values = _values(choice.proposal_id, choice, "PROPOSED", now) | {
-        "reason": OBJECTS_DIFFER if choice.is_open else None
-    }
+    values = _values(choice.proposal_id, choice, "PROPOSED", now) | {"reason": choice.waits_for or None}
     with engine.begin() as connection:
         is_new = insert_once(connection, dose_sum, values)
         if is_new:

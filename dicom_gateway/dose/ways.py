@@ -1,6 +1,8 @@
-"""Registration objects that lead from the image to the doses: which there are, and whether they say the same."""
+"""How each frame that a dose lies in comes to that of the image: by an object, computed, or for a person to say."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,13 +12,50 @@ from contouring.dose.transform import SAME_MATRIX
 from dicom_gateway.dose.candidates import PatientDoses, RegistrationCandidate
 from dicom_gateway.errors import DoseChoiceRefused
 
-__all__ = ["OBJECTS_DIFFER", "do_agree", "object_between", "objects_between"]
+__all__ = ["COMPUTED", "EVERY_FRAME", "OBJECTS_DIFFER", "Computed", "Ways", "agree", "objects_between", "ways_between"]
+
+Computed = Literal["", "rigid", "deformable"]
+"""What radgate computes; "" for nothing."""
+
+COMPUTED: dict[str, Computed] = {"rigid": "rigid", "deformable": "deformable"}
+"""What a person chooses by where it is none of the patient's objects."""
+
+EVERY_FRAME = ""
+"""Stands for each frame that nothing of its own is chosen for."""
 
 OBJECTS_DIFFER = "There are several registration objects of these images, and they differ; choose the one to use."
 
+NOT_THERE = (
+    "The chosen registration object is not there, or relates other frames than those of the image and the doses; "
+    "choose another one."
+)
 
-def objects_between(patient: PatientDoses, frame: str, foreign: Sequence[str]) -> tuple[RegistrationCandidate, ...]:
-    """The objects that relate the frame of the image with all the others, the newest first.
+
+@dataclass(frozen=True)
+class Ways:
+    """How the frames of a sum come to that of its image.
+
+    Parameters
+    ----------
+    registrations
+        SOP instance UIDs of the objects, each once.
+    register
+        What is computed for the other frames.
+    computed
+        Those other frames.
+    differing, without
+        Frames whose objects differ, and frames without an object beside others that have one: for a person to say.
+    """
+
+    registrations: tuple[str, ...] = ()
+    register: Computed = ""
+    computed: tuple[str, ...] = ()
+    differing: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+
+
+def ways_between(patient: PatientDoses, frame: str, foreign: Sequence[str], wanted: Mapping[str, str]) -> Ways:
+    """What a person has chosen, else the objects that there are; computed by rule only where no frame has any.
 
     Parameters
     ----------
@@ -26,54 +65,109 @@ def objects_between(patient: PatientDoses, frame: str, foreign: Sequence[str]) -
         Frame of reference of the image with the structures.
     foreign
         The other frames that doses lie in.
-    """
-    wanted = {frame, *foreign}
-    return tuple(
-        r for r in reversed(patient.registrations) if wanted <= r.frame_uids and r.registered_uid in {"", frame}
-    )
-
-
-def do_agree(found: Sequence[RegistrationCandidate], frame: str, foreign: Sequence[str]) -> bool:
-    """Whether objects move every point alike; deformations, and what cannot be read, agree with nothing else."""
-    if len(found) < 2:
-        return True
-    ways = [_matrices(r, frame, foreign) for r in found]
-    return all(w is not None and ways[0] is not None and np.abs(w - ways[0]).max() <= SAME_MATRIX for w in ways)
-
-
-def object_between(patient: PatientDoses, frame: str, foreign: Sequence[str], wanted: str = "") -> str:
-    """The object to use: the one that a person wants, else the only one there is; "" where there is none.
-
-    Parameters
-    ----------
-    patient, frame, foreign
-        See `objects_between`.
     wanted
-        SOP instance UID of the object that a person has chosen.
+        By frame (`EVERY_FRAME` for the rest): SOP instance UID of an object, "rigid", "deformable", or "" for the rule.
 
     Raises
     ------
     DoseChoiceRefused
-        The chosen object is not there or relates other frames, or several differ and none was chosen.
+        A chosen object is not there or relates other frames; what was chosen contradicts itself or serves nothing.
     """
-    found = objects_between(patient, frame, foreign)
-    if wanted:
-        if not any(r.sop_uid == wanted for r in found):
+    if wanted.get(frame):
+        raise DoseChoiceRefused(
+            "A registration was chosen for a dose that lies in the frame of the image already; leave it on automatic."
+        )
+    _check_there(patient, frame, foreign, wanted)
+    if not foreign:
+        # An object that is not needed is taken and told as unused; a wrong one is refused there.
+        uid = wanted.get(EVERY_FRAME, "")
+        return Ways((uid,) if uid and uid not in COMPUTED else ())
+    objects: dict[str, str] = {}
+    computed: dict[str, Computed] = {}
+    differing, without = [], []
+    for other in foreign:
+        found = objects_between(patient, frame, other)
+        choice = wanted.get(other) or wanted.get(EVERY_FRAME, "")
+        if choice in COMPUTED:
+            computed[other] = COMPUTED[choice]
+        elif any(r.sop_uid == choice for r in found):
+            objects[other] = choice
+        elif not found:
+            without.append(other)
+        elif agree(found, frame, other):
+            objects[other] = found[0].sop_uid
+        else:
+            differing.append(other)
+    if not objects and not differing:
+        # No frame has an object in use: what was chosen for one is computed for all.
+        rule: Computed = next(iter(computed.values()), "rigid")
+        computed |= dict.fromkeys(without, rule)
+        without = []
+    if len(set(computed.values())) > 1:
+        raise DoseChoiceRefused(
+            "One sum takes rigid or deformable registrations, not both; choose one of them for all."
+        )
+    _check_one_way(patient, frame, objects, computed)
+    register: Computed = next(iter(computed.values()), "")
+    used = tuple(dict.fromkeys(objects.values()))
+    return Ways(used, register, tuple(computed), tuple(differing), tuple(without))
+
+
+def objects_between(patient: PatientDoses, frame: str, other: str) -> tuple[RegistrationCandidate, ...]:
+    """The objects that lead from the frame of the image to another one, the newest first."""
+    return tuple(
+        r for r in reversed(patient.registrations) if {frame, other} <= r.frame_uids and r.registered_uid in {"", frame}
+    )
+
+
+def agree(found: Sequence[RegistrationCandidate], frame: str, other: str) -> bool:
+    """Whether objects move every point alike; deformations, and what cannot be read, agree with nothing else."""
+    if len(found) < 2:
+        return True
+    ways = [_matrix(r, frame, other) for r in found]
+    return all(w is not None and ways[0] is not None and np.abs(w - ways[0]).max() <= SAME_MATRIX for w in ways)
+
+
+def _check_there(patient: PatientDoses, frame: str, foreign: Sequence[str], wanted: Mapping[str, str]) -> None:
+    """Refuse an object that does not lead to what it was chosen for.
+
+    Raises
+    ------
+    DoseChoiceRefused
+        It is not there, or relates other frames.
+    """
+    for other, uid in wanted.items():
+        if not uid or uid in COMPUTED or other not in {EVERY_FRAME, *foreign}:
+            continue
+        places = (foreign or [frame]) if other == EVERY_FRAME else [other]
+        if not any(r.sop_uid == uid for place in places for r in objects_between(patient, frame, place)):
+            raise DoseChoiceRefused(NOT_THERE)
+
+
+def _check_one_way(
+    patient: PatientDoses, frame: str, objects: Mapping[str, str], computed: Mapping[str, Computed]
+) -> None:
+    """Refuse an object that relates the frame of another dose too, for which something else was chosen.
+
+    Raises
+    ------
+    DoseChoiceRefused
+        There is such an object.
+    """
+    for other in (*objects, *computed):
+        leading = [r for r in objects_between(patient, frame, other) if r.sop_uid in objects.values()]
+        if leading and (other in computed or not agree(leading, frame, other)):
             raise DoseChoiceRefused(
-                "The chosen registration object is not there, or relates other frames than those of the image and the "
-                "doses; choose another one."
+                "A chosen registration object relates another dose too, for which something else was chosen; choose it "
+                "there as well, or one that relates a single dose."
             )
-        return wanted
-    if not do_agree(found, frame, foreign):
-        raise DoseChoiceRefused(OBJECTS_DIFFER)
-    return found[0].sop_uid if found else ""
 
 
-def _matrices(candidate: RegistrationCandidate, frame: str, foreign: Sequence[str]) -> NDArray[np.float64] | None:
-    """The matrices from the frame of the image to each other one; None where it has none."""
+def _matrix(candidate: RegistrationCandidate, frame: str, other: str) -> NDArray[np.float64] | None:
+    """The matrix from the frame of the image to another one; None where it has none."""
     if candidate.rigid is None:
         return None
     try:
-        return np.stack([candidate.rigid.between(frame, other).matrix for other in foreign])
+        return candidate.rigid.between(frame, other).matrix
     except DoseError:
         return None

@@ -18,7 +18,6 @@ from contouring.names import load_aliases
 from dicom_gateway.dose.candidates import doses_of
 from dicom_gateway.dose.page_data import keep_page_data
 from dicom_gateway.dose.record import DoseRow
-from dicom_gateway.dose.ways import OBJECTS_DIFFER
 from dicom_gateway.errors import DoseChoiceRefused
 from dicom_gateway.flow.journal import DatabaseJournal
 from dicom_gateway.flow.kept import keep_bytes, keep_json
@@ -126,7 +125,7 @@ def make(job: DoseJob) -> None:
 def _assessed(job: DoseJob, reference: Stack) -> DoseAssessment:
     choice = job.row.choice
     if choice.is_open:
-        raise DoseChoiceRefused(OBJECTS_DIFFER)
+        raise DoseChoiceRefused(choice.waits_for)
     patient = doses_of(job.engine, job.store, choice.study_uid)
     plans = {uid for d in patient.doses if d.sop_uid in choice.doses for uid in d.plan_uids}
     own = tuple(load_limits(path) for path in job.settings.dose.limits)
@@ -144,7 +143,7 @@ def _assessed(job: DoseJob, reference: Stack) -> DoseAssessment:
         other_structures=[job.file(uid) for uid in choice.other_structures],
         options=AssessOptions(
             fractions=choice.fractions,
-            registration=job.file(choice.registration) if choice.registration else None,
+            registrations=tuple(job.file(uid) for uid in choice.registrations),
             register=choice.register or None,
             alpha_beta=dict(choice.alpha_beta),
             site=choice.site,

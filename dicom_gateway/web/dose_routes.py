@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import FileResponse, HTMLResponse, JSONResponse, RedirectResponse, Response
@@ -13,6 +13,7 @@ from dicom_gateway.dose.candidates import doses_of
 from dicom_gateway.dose.choice import complete
 from dicom_gateway.dose.numbers import fractions_of, ratio_gy_of
 from dicom_gateway.dose.page_data import first_slice, open_ahead, registration_file, slice_bytes
+from dicom_gateway.dose.ways import EVERY_FRAME
 from dicom_gateway.dose.workflow import pages_folder
 from dicom_gateway.errors import DoseChoiceRefused, UnknownObject
 from dicom_gateway.web.acting import check_form
@@ -27,9 +28,6 @@ MOST_DOSES = 26
 
 Proof = Annotated[str, Form(max_length=100)]
 MOST_STRUCTURES = 400
-
-COMPUTED: dict[str, Literal["rigid", "deformable"]] = {"rigid": "rigid", "deformable": "deformable"}
-"""What the field of the registration says where none of the patient's objects is chosen."""
 
 Ratios = Annotated[list[str], Form(max_length=MOST_STRUCTURES)]
 Chosen = Annotated[list[str], Form(max_length=MOST_DOSES)]
@@ -85,7 +83,8 @@ def dose_routes(site: Site) -> APIRouter:
         known: Chosen = [],  # noqa: B006
         fractions: Chosen = [],  # noqa: B006
         structures: Annotated[str, Form(max_length=64)] = "",
-        registration: Annotated[str, Form(max_length=64)] = "",
+        frame: Chosen = [],  # noqa: B006
+        registration: Chosen = [],  # noqa: B006
         limits: Annotated[str, Form(max_length=64)] = "",
         ratio_of: Ratios = [],  # noqa: B006
         ratio: Ratios = [],  # noqa: B006
@@ -103,8 +102,8 @@ def dose_routes(site: Site) -> APIRouter:
                 dose,
                 structures=structures,
                 fractions=[_fractions(given.get(uid, "")) for uid in dose],
-                registration="" if registration in COMPUTED else registration,
-                register=COMPUTED.get(registration, ""),
+                # one field for each frame, or one for all
+                ways=dict(zip([*frame, EVERY_FRAME], registration, strict=False)),
                 site=limits,
                 alpha_beta=_ratios(ratio_of, ratio),
                 bed=bed,

@@ -6,18 +6,39 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
+from contouring.dose.assessment import letter_of
 from contouring.dose.limits import sites
 from dicom_gateway.dose.candidates import PatientDoses, RegistrationCandidate, doses_of
 from dicom_gateway.dose.record import DoseRow, rows_of_studies
-from dicom_gateway.dose.ways import objects_between
+from dicom_gateway.dose.ways import agree, objects_between
 from dicom_gateway.store.tables import delivery, encoded_object, study
 from dicom_gateway.web.pages import dicom_date
 from dicom_gateway.web.site import Site
 
-__all__ = ["DoseView", "list_rows", "read_dose"]
+__all__ = ["AskedFrame", "DoseView", "list_rows", "read_dose"]
 
 HIDDEN = ("ACCEPTED", "DISMISSED")
 """Proposals that somebody has dealt with."""
+
+
+@dataclass(frozen=True)
+class AskedFrame:
+    """A frame that doses lie in, and how it may come to that of the image. Holds patient data (the name).
+
+    Parameters
+    ----------
+    uid, name
+        The frame, and the doses in it.
+    objects
+        The registration objects that may be chosen for it, the newest first.
+    chosen
+        SOP instance UID of one of them, "rigid", "deformable", or "" where nothing is chosen.
+    """
+
+    uid: str
+    name: str
+    objects: tuple[RegistrationCandidate, ...]
+    chosen: str = ""
 
 
 @dataclass(frozen=True)
@@ -37,16 +58,44 @@ class DoseView:
         dose = self.patient.dose(sop_uid)
         return dose.label if dose is not None and dose.label else "—"
 
-    def registrations(self, row: DoseRow) -> tuple[RegistrationCandidate, ...]:
-        """The objects that relate the frames of a sum, the newest first; none where there is one frame only."""
-        frame = next((i.frame_uid for i in self.patient.images if i.series_uid == row.choice.series), "")
-        doses = [self.patient.dose(uid) for uid in row.choice.doses]
-        foreign = sorted({d.frame_uid for d in doses if d is not None} - {frame})
-        return objects_between(self.patient, frame, foreign) if frame and foreign else ()
+    def asked(self, row: DoseRow) -> tuple["AskedFrame", ...]:
+        """The frames of a sum's doses other than the image's, and how each comes to it."""
+        choice = row.choice
+        frame = next((i.frame_uid for i in self.patient.images if i.series_uid == choice.series), "")
+        doses = [(letter_of(n), self.patient.dose(uid)) for n, uid in enumerate(choice.doses)]
+        foreign = sorted({d.frame_uid for _, d in doses if d is not None} - {frame})
+        found = []
+        for other in foreign if frame else ():
+            objects = objects_between(self.patient, frame, other)
+            named = [f"{letter} · {d.label}" for letter, d in doses if d is not None and d.frame_uid == other]
+            chosen = next((r.sop_uid for r in objects if r.sop_uid in choice.registrations), "")
+            if choice.is_open:
+                chosen = objects[0].sop_uid if objects and agree(objects, frame, other) else ""
+            found.append(AskedFrame(other, ", ".join(named), objects, chosen or choice.register))
+        return tuple(found)
 
-    def registration(self, row: DoseRow) -> RegistrationCandidate | None:
-        """The object that a sum rests on."""
-        return next((r for r in self.patient.registrations if r.sop_uid == row.choice.registration), None)
+    @property
+    def frames(self) -> tuple["AskedFrame", ...]:
+        """The frames that doses can be chosen from; none where one registration is enough to relate them all."""
+        by_frame: dict[str, list[str]] = {}
+        for dose in self.patient.doses:
+            by_frame.setdefault(dose.frame_uid, []).append(f"{dose.label or '—'} ({dicom_date(dose.date[0])})")
+        drawn = {frame for s in self.patient.structures for frame in s.frame_uids}
+        if len(by_frame.keys() | drawn) < 3:
+            return ()
+        related = tuple(reversed(self.patient.registrations))
+        return tuple(
+            AskedFrame(frame, ", ".join(names), tuple(r for r in related if frame in r.frame_uids))
+            for frame, names in by_frame.items()
+        )
+
+    def used(self, row: DoseRow) -> tuple[tuple[str, RegistrationCandidate], ...]:
+        """The objects that a sum rests on, each with the doses that it brought to the image."""
+        doses: dict[str, list[str]] = {}
+        for frame in self.asked(row):
+            doses.setdefault(frame.chosen, []).append(frame.name)
+        there = {r.sop_uid: r for r in self.patient.registrations}
+        return tuple((", ".join(doses.get(uid, ())), there[uid]) for uid in row.choice.registrations if uid in there)
 
     def names(self, row: DoseRow) -> str:
         """What to call a sum; with the dates of the doses where they have one name."""

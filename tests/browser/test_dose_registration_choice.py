@@ -68,7 +68,7 @@ def test_the_registration_is_chosen_by_name_before_the_sum_is_made(
         row = record.row_of(site.engine, started[0])
         assert row is not None
         wanted = next(r.sop_uid for r in site.patient.registrations if r.name == "配准 1")
-        assert row.choice.registration == wanted
+        assert row.choice.registrations == (wanted,)
         site.sum_id = row.id
         site.work()
         page.goto(f"{address}/dose/{site.study_uid}?sum={row.id}")

@@ -87,9 +87,9 @@ def test_frames_are_joined_by_an_object_before_anything_is_computed() -> None:
     computed, joined = propose(both), propose(with_object)
 
     assert computed is not None
-    assert (computed.register, computed.others, computed.registration) == ("rigid", ("i2",), "")
+    assert (computed.register, computed.others, computed.registrations) == ("rigid", ("i2",), ())
     assert joined is not None
-    assert (joined.register, joined.others, joined.registration) == ("", (), "g1")
+    assert (joined.register, joined.others, joined.registrations) == ("", (), ("g1",))
 
 
 def test_structures_of_the_other_frame_serve_the_bounds() -> None:

@@ -16,13 +16,15 @@ from contouring.dose.transform import Registration, RigidTransform
 from dicom_gateway.dose import record
 from dicom_gateway.dose.candidates import ImageCandidate, PatientDoses, RegistrationCandidate
 from dicom_gateway.dose.choice import DoseChoice, complete, propose
-from dicom_gateway.dose.ways import OBJECTS_DIFFER
+from dicom_gateway.dose.ways import EVERY_FRAME, OBJECTS_DIFFER
 from dicom_gateway.dose.work import DoseJob, make
 from dicom_gateway.errors import DoseChoiceRefused
 from dicom_gateway.web import create_app
+from imaging.provenance import digest
 from imaging.series import scan
+from reports.dose.sentences import sentence_words
 from tests.dicom_gateway.dose_site import DoseSite, dose_site_of_two_frames, registration
-from tests.dicom_gateway.test_dose_choice import OTHER_FRAME, patient
+from tests.dicom_gateway.test_dose_choice import OTHER_FRAME, dose, patient
 from tests.dicom_gateway.web_server import serving
 
 SHIFT = (7.0, -4.0, 2.5)
@@ -30,17 +32,19 @@ FAULT = (7.0, 21.0, 2.5)
 """The same registration, 25 mm off."""
 
 
-def rigid(name: str, shift: tuple[float, float, float], *, backwards: bool = False) -> RegistrationCandidate:
+def rigid(
+    name: str, shift: tuple[float, float, float], *, backwards: bool = False, others: tuple[str, ...] = ("f2",)
+) -> RegistrationCandidate:
     matrix = np.eye(4)
     matrix[:3, 3] = shift
-    moved = RigidTransform(matrix, "f2", "f1")
-    moved = moved.inverse() if backwards else moved
-    read = Registration(moved.target, (moved,), name, Patient("", "", "", ""))
-    return RegistrationCandidate(name, frozenset({"f1", "f2"}), name, "", "20260301", "094100", rigid=read)
+    moved = [RigidTransform(matrix, other, "f1") for other in others]
+    moved = [moved[0].inverse()] if backwards else moved
+    read = Registration(moved[0].target, tuple(moved), name, Patient("", "", "", ""))
+    return RegistrationCandidate(name, read.frames, name, "", "20260301", "094100", rigid=read)
 
 
-def deformation(name: str, registered: str = "f1") -> RegistrationCandidate:
-    return RegistrationCandidate(name, frozenset({"f1", "f2"}), name, registered_uid=registered)
+def deformation(name: str, registered: str = "f1", other: str = "f2") -> RegistrationCandidate:
+    return RegistrationCandidate(name, frozenset({"f1", other}), name, registered_uid=registered)
 
 
 def given(*objects: RegistrationCandidate) -> PatientDoses:
@@ -66,23 +70,23 @@ def test_objects_that_differ_are_never_chosen_from_by_rule(objects: tuple[Regist
     proposed = propose(there)
 
     assert proposed is not None
-    assert (proposed.is_open, proposed.registration, proposed.register) == (True, "", "")
+    assert (proposed.is_open, proposed.registrations, proposed.register) == (True, (), "")
     assert DoseChoice.from_json(proposed.to_json()) == proposed
 
 
 def test_objects_that_say_the_same_are_one_whichever_way_they_lead() -> None:
     found = complete(given(rigid("g1", SHIFT), rigid("g2", SHIFT, backwards=True)), ("d1", "d2"))
 
-    assert (found.registration, found.is_open) == ("g2", False)
+    assert (found.registrations, found.is_open) == (("g2",), False)
     assert "is_open" not in found.to_json(), "older sums keep their digest"
 
 
 def test_a_person_chooses_an_object_or_that_one_is_computed() -> None:
     there = given(rigid("g1", SHIFT), rigid("g2", FAULT))
 
-    assert complete(there, ("d1", "d2"), registration="g1").registration == "g1"
-    computed = complete(there, ("d1", "d2"), register="rigid")
-    assert (computed.registration, computed.register, computed.others) == ("", "rigid", ("i2",))
+    assert complete(there, ("d1", "d2"), ways={EVERY_FRAME: "g1"}).registrations == ("g1",)
+    computed = complete(there, ("d1", "d2"), ways={"f2": "rigid"})
+    assert (computed.registrations, computed.register, computed.others) == ((), "rigid", ("i2",))
 
 
 def test_an_object_that_is_not_there_or_relates_other_frames_cannot_be_chosen() -> None:
@@ -91,8 +95,92 @@ def test_an_object_that_is_not_there_or_relates_other_frames_cannot_be_chosen() 
 
     for wanted in ("g2", "g3", "g9"):
         with pytest.raises(DoseChoiceRefused, match="relates other frames"):
-            complete(there, ("d1", "d2"), registration=wanted)
-    assert complete(there, ("d1", "d2")).registration == "g1", "what does not lead to the doses is no choice"
+            complete(there, ("d1", "d2"), ways={EVERY_FRAME: wanted})
+    assert complete(there, ("d1", "d2")).registrations == ("g1",), "what does not lead to the doses is no choice"
+
+
+def three(*objects: RegistrationCandidate) -> PatientDoses:
+    """The image in frame f1; doses in f2, f1 and f3."""
+    images = (*patient().images, *(ImageCandidate(f"i{n}", "s0", f"f{n}", "CT", "") for n in (2, 3)))
+    return patient(doses=(dose(1, "f2"), dose(2), dose(3, "f3")), images=images, registrations=objects)
+
+
+ALL = ("d1", "d2", "d3")
+PAIRS = (rigid("g2", SHIFT), rigid("g3", SHIFT, others=("f3",)))
+
+
+def test_each_frame_takes_the_object_that_relates_it() -> None:
+    found = complete(three(*PAIRS), ALL)
+
+    assert (found.registrations, found.register, found.others, found.is_open) == (("g2", "g3"), "", (), False)
+    assert DoseChoice.from_json(found.to_json()) == found
+    assert complete(three(rigid("g4", SHIFT, others=("f2", "f3"))), ALL).registrations == ("g4",)
+    newer = rigid("g4", SHIFT, others=("f2", "f3"))
+    assert complete(three(*PAIRS, newer), ALL).registrations == ("g4",), "they agree"
+
+
+def test_a_frame_whose_objects_differ_waits_for_a_person_while_others_do_not() -> None:
+    there = three(*PAIRS, rigid("g9", FAULT, others=("f3",)))
+
+    with pytest.raises(DoseChoiceRefused, match="differ; choose the one to use"):
+        complete(there, ALL)
+    proposed = complete(there, ALL, may_stay_open=True)
+    chosen = complete(there, ALL, ways={"f3": "g9"})
+
+    assert (proposed.is_open, proposed.registrations, proposed.register) == (True, (), "")
+    assert proposed.waits_for == OBJECTS_DIFFER
+    assert (chosen.registrations, chosen.is_open, chosen.waits_for) == (("g2", "g9"), False, "")
+
+
+def test_nothing_is_computed_by_rule_where_another_frame_has_an_object() -> None:
+    there = three(PAIRS[0])
+
+    with pytest.raises(DoseChoiceRefused, match="no registration object for dose C, but for another") as refused:
+        complete(there, ALL)
+    proposed = complete(there, ALL, may_stay_open=True)
+    one, every = complete(there, ALL, ways={"f3": "deformable"}), complete(there, ALL, ways={EVERY_FRAME: "rigid"})
+
+    assert sentence_words(refused.value.message)[0].startswith("剂量 C 没有配准对象")
+    assert (proposed.is_open, proposed.without_object) == (True, ("C",))
+    assert proposed.waits_for == refused.value.message
+    assert DoseChoice.from_json(proposed.to_json()) == proposed
+    assert (one.registrations, one.register, one.others) == (("g2",), "deformable", ("i3",))
+    assert (every.registrations, every.register, every.others) == ((), "rigid", ("i2", "i3"))
+    assert complete(three(), ALL).register == "rigid", "no frame has an object"
+
+
+@pytest.mark.parametrize(
+    ("ways", "words"),
+    [
+        ({"f2": "g3"}, "relates other frames"),
+        ({"f2": "g9"}, "relates other frames"),
+        ({"f1": "g2"}, "in the frame of the image already"),
+        ({"f2": "rigid", "f3": "deformable"}, "not both"),
+        ({"f2": "both", "f3": "g3"}, "relates another dose too"),
+        ({"f2": "both", "f3": "rigid"}, "relates another dose too"),
+    ],
+)
+def test_a_choice_that_contradicts_itself_is_refused(ways: dict[str, str], words: str) -> None:
+    there = three(*PAIRS, rigid("both", FAULT, others=("f2", "f3")))
+
+    with pytest.raises(DoseChoiceRefused, match=words) as refused:
+        complete(there, ALL, ways=ways)
+
+    assert sentence_words(refused.value.message)[0] != refused.value.message, "it has Chinese words"
+
+
+def test_a_choice_that_was_kept_with_one_object_still_reads_and_keeps_its_digest() -> None:
+    kept = {
+        "study_uid": "s1", "doses": ["d1", "d2"], "fractions": [30, None], "structures": "r1", "series": "i1",
+        "registration": "g1", "register": "", "others": [], "other_structures": [], "site": "",
+    }  # fmt: skip
+
+    read = DoseChoice.from_json(kept)
+
+    assert (read.registrations, read.register, read.is_open) == (("g1",), "", False)
+    assert read.id == digest(["dose sum", kept])[:40]
+    without = DoseChoice.from_json(kept | {"registration": ""})
+    assert without.registrations == () and without.id == digest(["dose sum", kept | {"registration": ""}])[:40]
 
 
 @pytest.fixture
@@ -138,7 +226,7 @@ def test_a_proposal_with_two_registrations_waits_and_is_run_with_the_chosen_one(
         assert chosen.status_code == httpx.codes.SEE_OTHER
     row = record.row_of(site.engine, started[0])
     assert row is not None
-    assert (row.choice.registration, row.choice.is_open, row.choice.bed) == (right, False, True)
+    assert (row.choice.registrations, row.choice.is_open, row.choice.bed) == ((right,), False, True)
 
 
 def test_an_open_choice_is_not_run(site: DoseSite) -> None:
@@ -157,7 +245,7 @@ def test_an_open_choice_is_not_run(site: DoseSite) -> None:
 def test_a_waiting_proposal_changes_when_another_registration_comes(tmp_path: Path) -> None:
     with dose_site_of_two_frames(tmp_path / "site", [SHIFT]) as site:
         first = propose(site.patient)
-        assert first is not None and first.registration
+        assert first is not None and first.registrations
         record.keep_proposal(site.engine, first)
         stacks = tuple(scan([site.root / "case" / n]).stacks[0] for n in ("images", "other"))
         file = registration(site.root, (stacks[0], stacks[1]), 2, FAULT)
@@ -178,7 +266,9 @@ def test_the_sum_rests_on_the_chosen_object_and_bed_is_written(site: DoseSite) -
     results = {}
     for name in ("配准 1", "配准 2"):
         wanted = next(r.sop_uid for r in found.registrations if r.name == name)
-        row = record.row_of(site.engine, record.ask(site.engine, complete(found, doses, registration=wanted, bed=True)))
+        row = record.row_of(
+            site.engine, record.ask(site.engine, complete(found, doses, ways={EVERY_FRAME: wanted}, bed=True))
+        )
         assert row is not None
         folder = site.root / name
         make(DoseJob(row, folder, site.root / f"{name} pages", site.settings, site.engine, site.store, lambda _: None))

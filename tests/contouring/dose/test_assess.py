@@ -52,7 +52,7 @@ def assessed(
     matrix[2, 3] += wrong_mm
     known = RigidTransform(matrix, *(s.frame_of_reference_uid for s in stacks))
     registration = write_registration(known, *stacks, made_at=MADE_AT).dataset
-    chosen = AssessOptions(**{"registration": registration, **options})  # type: ignore[arg-type]
+    chosen = AssessOptions(**{"registrations": (registration,), **options})  # type: ignore[arg-type]
     return assess(
         cases[0].rtstruct,
         [c.rtdose for c in cases],
@@ -194,7 +194,7 @@ def test_progress_is_told_and_a_wrong_number_of_fractions_is_a_mistake_of_the_ca
 
 def test_frames_are_never_related_by_guess(cases: list[ExportedCase], stacks: list[Stack]) -> None:
     with pytest.raises(NoRegistration):
-        assessed(cases, stacks, registration=None)
+        assessed(cases, stacks, registrations=())
     backwards = RigidTransform(np.eye(4), "1.2.3.4", stacks[0].frame_of_reference_uid)
     other = write_registration(
         RigidTransform(np.eye(4), *(s.frame_of_reference_uid for s in stacks)), *stacks, made_at=MADE_AT
@@ -203,7 +203,7 @@ def test_frames_are_never_related_by_guess(cases: list[ExportedCase], stacks: li
         if item.FrameOfReferenceUID == stacks[1].frame_of_reference_uid:
             item.FrameOfReferenceUID = backwards.source
     with pytest.raises(RegistrationRefused):
-        assessed(cases, stacks, registration=other)
+        assessed(cases, stacks, registrations=(other,))
 
 
 @pytest.mark.data
@@ -219,7 +219,7 @@ def test_a_real_case_moved_by_a_known_shift_is_registered(tmp_path: Path) -> Non
     stacks = [scan([c.ct[0].parent]).stacks[0] for c in cases]
 
     found = assessed(
-        cases, stacks, registration=None, register="rigid", site="nasopharynx", limits=limits_for("nasopharynx")
+        cases, stacks, registrations=(), register="rigid", site="nasopharynx", limits=limits_for("nasopharynx")
     )
 
     facts = found.courses[1]
