@@ -65,12 +65,14 @@ def test_the_picture_shows_both_contours_in_square_millimetres(case: Case, tmp_p
 
 
 def test_the_image_lies_under_the_contours_as_it_is(case: Case) -> None:
-    """A bright mark in the first rows and columns of the structure is seen at the top left of its outline."""
+    """A bright mark in the first rows and columns of the structure, on its slice alone, is seen at its top left."""
     volume = load_volume(case.stack)
     region = case.rois[1].region
     array = np.zeros_like(volume.array)
     rows, columns = (region.start[axis] for axis in (1, 2))
-    array[:, rows + 3 : rows + 6, columns + 3 : columns + 6] = 1000
+    plane = plane_of_largest_difference(region, region)
+    assert plane != len(array) - 1 - plane
+    array[plane, rows + 3 : rows + 6, columns + 3 : columns + 6] = 1000
 
     pixels = np.asarray(draw_difference(replace(volume, array=array), region, region, window=(0, 1000)))[:-40]
 
@@ -78,6 +80,19 @@ def test_the_image_lies_under_the_contours_as_it_is(case: Case) -> None:
     mark = np.argwhere((pixels == 255).all(axis=2)).mean(axis=0)
     share = (mark - line.min(axis=0)) / (line.max(axis=0) - line.min(axis=0))
     assert share == pytest.approx([4.5 / 18, 4.5 / 18], abs=0.03)
+
+
+def test_the_picture_is_cut_around_a_structure_that_is_higher_than_wide(case: Case) -> None:
+    mask = np.zeros(case.stack.grid.shape, dtype=np.bool_)
+    mask[6, 4:24, 21:27] = True
+    region = Region.from_mask(mask)
+
+    pixels = np.asarray(draw_difference(load_volume(case.stack), region, region))[:-40]
+
+    line = np.argwhere((pixels == REFERENCE_COLOUR).all(axis=2) | (pixels == OTHER_COLOUR).all(axis=2))
+    height, width = line.max(axis=0) - line.min(axis=0)
+    assert height / width == pytest.approx(20 * 1.1 / (6 * 0.9), rel=0.06)
+    assert height > 0.5 * pixels.shape[0], "it fills the picture but for a rim"
 
 
 def test_contours_that_coincide_are_both_seen(case: Case) -> None:

@@ -23,6 +23,13 @@ def test_the_shape_half_way_has_the_mean_radius() -> None:
     assert made == (0, 1, 2)
 
 
+def test_a_shape_nearer_to_one_plane_is_more_like_its_shape() -> None:
+    masks, _ = between_planes(discs(6, 12), np.array([0.0, 3.0]), np.array([0.75, 2.5]), (1.1, 0.9), fill_gaps=False)
+
+    areas = masks.sum(axis=(1, 2)) * 1.1 * 0.9
+    assert areas == pytest.approx([np.pi * 7.5**2, np.pi * 11**2], rel=0.08)
+
+
 def test_planes_that_were_drawn_stay_as_they_are() -> None:
     shapes = discs(6, 12, 7, 6)
 

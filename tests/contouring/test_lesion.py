@@ -66,6 +66,20 @@ def test_rectangle_has_the_closed_form() -> None:
     assert axes.short_axis.length_mm == pytest.approx(width * math.sqrt(1 + (width / length) ** 2), rel=1e-5)
 
 
+def test_the_ends_of_both_axes_lie_where_the_lesion_lies() -> None:
+    shape = np.zeros((GRID.rows, GRID.columns), dtype=np.bool_)
+    shape[60:76, 5:25] = True
+
+    axes = axes_in_plane(in_planes(shape, 7), GRID)
+
+    corners = [GRID.points_lps(7, np.array([[u, w]]))[0] for u in (4.5, 24.5) for w in (59.5, 75.5)]
+    for end in axes.long_axis.ends_lps:
+        assert min(np.linalg.norm(np.array(end) - corner) for corner in corners) < 1e-6
+    columns_rows = GRID.columns_rows(np.array([7, 7]), np.array(axes.short_axis.ends_lps))
+    assert (columns_rows >= [4.5 - 1e-6, 59.5 - 1e-6]).all()
+    assert (columns_rows <= [24.5 + 1e-6, 75.5 + 1e-6]).all()
+
+
 def test_chords_across_stand_at_right_angles() -> None:
     x, y = plane_coordinates()
     egg = (x / 25) ** 2 + ((y + 0.3 * x) / (9 + 0.2 * x.clip(-20, 20))) ** 2 <= 1

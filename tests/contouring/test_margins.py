@@ -98,7 +98,7 @@ def test_spheres_on_uneven_slices_grow_to_their_volume(radius_mm: float) -> None
 
     errors = errors_of(sphere_shape(radius_mm), grid, 5.0, ball_cc(radius_mm + 5), places=8)
 
-    assert np.abs(errors).max() <= 0.01
+    assert np.abs(errors).max() <= 0.005  # with the halves of the slices exchanged, 0.6 %
     assert abs(np.mean(errors)) <= 0.005
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from contouring.errors import EmptyStructure, GridMismatch
 from contouring.overlap import dice
 from contouring.shapes import Placed, ellipsoid, rotation
-from contouring.smoothing import smoothed
+from contouring.smoothing import _weights_along, smoothed
 from contouring.surface import surface_distances
 from contouring.volumes import volume_cc
 from imaging.geometry import Grid
@@ -27,6 +27,15 @@ def grid_of_planes(along_mm: NDArray[np.float64]) -> Grid:
 
 EVEN = grid_of_planes(np.arange(23, dtype=np.float64) * 2.5)
 UNEVEN = grid_of_planes(np.array([2.0, 3.0, 2.5] * 8).cumsum()[:23].astype(np.float64))
+
+
+def test_planes_weigh_by_their_own_thickness() -> None:
+    """The mean position around a plane, weighed by the volumes of the planes, is nearly its own."""
+    grid = grid_of_planes(np.random.default_rng(3).choice([1.5, 3.0, 5.0], 23).cumsum())
+    along = grid.plane_positions_mm
+    weights = _weights_along(grid, slice(0, len(along)), 4.0)
+
+    assert np.abs((weights @ along - along)[5:-5]).max() < 0.4  # with another plane's thickness, 1 mm
 
 
 def middle_of(grid: Grid) -> NDArray[np.float64]:

@@ -162,6 +162,17 @@ def test_peak_of_a_hot_ball_is_its_value_and_of_a_hot_voxel_its_share() -> None:
     assert spot.peak == pytest.approx(1 + 100 * 8.075 / 998.3, rel=0.02)
 
 
+def test_the_sphere_of_the_peak_lies_around_its_voxel() -> None:
+    """On a ramp the mean of a sphere is the value at its middle, whichever way it rises."""
+    k, j, i = np.indices(GRID.shape)
+    voxel = np.zeros(GRID.shape, dtype=np.bool_)
+    voxel[9, 14, 23] = True
+    for ramp in (0.3 * k, 0.3 * j, 0.3 * i):
+        volume = Volume(2.0 + ramp, GRID, unit=SUVBW_UNIT)
+
+        assert suv_metrics(Region.from_mask(voxel), volume).peak == pytest.approx(volume.array[9, 14, 23], abs=0.01)
+
+
 def test_metabolic_volume_and_glycolysis() -> None:
     values = np.full(GRID.shape, 1.0)
     values[5:9, 10:20, 12:20] = 6.0
