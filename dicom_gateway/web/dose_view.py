@@ -69,9 +69,12 @@ class DoseView:
             objects = objects_between(self.patient, frame, other)
             named = [f"{letter} · {d.label}" for letter, d in doses if d is not None and d.frame_uid == other]
             chosen = next((r.sop_uid for r in objects if r.sop_uid in choice.registrations), "")
-            if choice.is_open:
-                chosen = objects[0].sop_uid if objects and agree(objects, frame, other) else ""
-            found.append(AskedFrame(other, ", ".join(named), objects, chosen or choice.register))
+            if row.state == "PROPOSED" and objects:
+                # what is computed although there are objects is for a person to say, also in an old proposal
+                chosen = chosen or (objects[0].sop_uid if agree(objects, frame, other) else "")
+            elif not choice.is_open:
+                chosen = chosen or choice.register
+            found.append(AskedFrame(other, ", ".join(named), objects, chosen))
         return tuple(found)
 
     @property

@@ -26,7 +26,7 @@ from imaging.series import Stack, scan
 from tests.reports.dose_case import two_courses
 from tests.synthetic.series import write_series
 
-__all__ = ["DoseSite", "dose_site", "dose_site_of_two_frames", "registration"]
+__all__ = ["DoseSite", "dose_site", "dose_site_of_three_frames", "dose_site_of_two_frames", "registration"]
 
 
 class DoseSite:
@@ -103,6 +103,37 @@ def dose_site_of_two_frames(
     site = DoseSite(root, token_file)
     try:
         site.receive([*sorted((folder / "other").glob("*.dcm")), *objects, *case.files])
+        yield site
+    finally:
+        site.engine.dispose()
+
+
+@contextmanager
+def dose_site_of_three_frames(root: Path, moved_mm: Sequence[tuple[int, Sequence[float]]]) -> Iterator[DoseSite]:
+    """As `dose_site_of_two_frames`, with a third dose in a third frame; each shift with the frame that it leads to."""
+    folder = root / "case"
+    folder.mkdir(parents=True)
+    case = two_courses(folder)
+    stacks = [scan([case.images]).stacks[0]]
+    for number, seed in ((1, 5), (2, 6)):
+        for file in write_series(folder / f"other{number}", study_seed=seed):
+            image = dcmread(file)
+            image.PatientID = stacks[0].header.PatientID
+            image.save_as(file)
+        stacks.append(scan([folder / f"other{number}"]).stacks[0])
+    first, third = dcmread(case.doses[0]), dcmread(case.doses[0])
+    first.FrameOfReferenceUID, third.FrameOfReferenceUID = (s.frame_of_reference_uid for s in stacks[1:])
+    third.SOPInstanceUID = third.file_meta.MediaStorageSOPInstanceUID = UID(deterministic_uid("third dose", 1))
+    third.SeriesInstanceUID = UID(deterministic_uid("third dose series", 1))
+    third.ReferencedRTPlanSequence[0].ReferencedSOPInstanceUID = UID(deterministic_uid("third plan", 1))
+    third.SeriesDescription = "第三程"
+    first.save_as(case.doses[0])
+    third.save_as(folder / "dose3.dcm")
+    objects = [registration(folder, (stacks[0], stacks[to]), n, shift) for n, (to, shift) in enumerate(moved_mm, 1)]
+    site = DoseSite(root)
+    try:
+        others = [f for n in (1, 2) for f in sorted((folder / f"other{n}").glob("*.dcm"))]
+        site.receive([*others, *objects, folder / "dose3.dcm", *case.files])
         yield site
     finally:
         site.engine.dispose()
