@@ -31,7 +31,7 @@ from dicom_gateway.flow.publish import publish
 from dicom_gateway.flow.steps import STEPS
 from dicom_gateway.flow.study_files import StudyFiles
 from dicom_gateway.flow.summary import scan_summary
-from dicom_gateway.flow.workflows import QUEUE, Attendance, begin, cancel_other_versions
+from dicom_gateway.flow.workflows import BROKEN_OFF, QUEUE, Attendance, begin, cancel_other_versions
 from dicom_gateway.quality.holds import held, keep_hold, undone
 from dicom_gateway.route.facts import Facts
 from dicom_gateway.settings import Settings
@@ -108,8 +108,15 @@ class StudyFlow(DBOSConfiguredInstance):
         begin(f"{study_uid}:{version}", self.process, study_uid, version)
 
     def release(self, job_id: str) -> None:
-        """Enqueue a job that a person has decided on; a second call changes nothing, unless the first broke off."""
-        begin(f"{job_id}:decided", self.go_on, job_id)
+        """Enqueue a job that a person has decided on; a second call changes nothing, unless the first broke off.
+
+        It is also taken up where its study was begun anew since, which has held it again.
+        """
+
+        def again(status: str) -> bool:
+            return status in BROKEN_OFF or (status == "SUCCESS" and record.is_held(self._engine, job_id))
+
+        begin(f"{job_id}:decided", self.go_on, job_id, again=again)
 
     def care(self) -> None:
         """Take up again what ended or stands still without an outcome; called every minute or so.

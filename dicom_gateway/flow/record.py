@@ -16,6 +16,7 @@ __all__ = [
     "end_other_jobs",
     "has_result",
     "is_handed_over",
+    "is_held",
     "job_state",
     "keep_jobs",
     "keep_result",
@@ -156,6 +157,13 @@ def has_result(engine: Engine, job_id: str) -> bool:
     query = select(tables.result.c.id).where(tables.result.c.job_id == job_id)
     with engine.connect() as connection:
         return connection.execute(query).first() is not None
+
+
+def is_held(engine: Engine, job_id: str) -> bool:
+    """Whether a job waits for a person."""
+    query = select(tables.job.c.state).where(tables.job.c.id == job_id)
+    with engine.connect() as connection:
+        return connection.execute(query).scalar() == "HELD"
 
 
 def is_handed_over(engine: Engine, job_id: str) -> bool:

@@ -13,11 +13,13 @@ from sqlalchemy import Engine, insert, select
 from sqlalchemy.exc import OperationalError
 
 from dicom_gateway.errors import SettingsError
+from dicom_gateway.flow import durable, record
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
 from dicom_gateway.flow.gating import held_reasons, holding, keep_release, stopped, word_for
-from dicom_gateway.flow.job import Tools
-from dicom_gateway.flow.journal import Journal
+from dicom_gateway.flow.job import Job, Tools
+from dicom_gateway.flow.journal import Journal, Step
 from dicom_gateway.flow.local import process_folder
+from dicom_gateway.flow.steps import STEPS
 from dicom_gateway.quality.board import read_board, read_series
 from dicom_gateway.quality.gate import GateWord, decide
 from dicom_gateway.quality.holds import decide_hold, undone
@@ -293,6 +295,31 @@ def test_a_held_job_goes_on_as_a_person_decides_and_the_record_says_who(
     assert undone(engine) == []
 
 
+def test_a_released_job_that_is_held_again_goes_on_by_the_same_decision(
+    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It failed after its release, and an upgrade began its study anew."""
+
+    def fails(job: Job, step: Step) -> None:
+        raise ValueError("planted")
+
+    waiting = hold_one(flow, settings, engine, tmp_path)
+    decide_hold(engine, waiting["id"], "released", who="王医生", role="radiologist", reason="急诊")
+    with monkeypatch.context() as patch:
+        patch.setattr(durable, "STEPS", tuple((n, fails if n == "measure" else s) for n, s in STEPS))
+        flow.release(waiting["job_id"])
+        wait_for("its failure", lambda: state_of(engine) == "FAILED", 120)
+    wait_for("the thread to end", lambda: flow.at_work == 0, 60)
+    record.job_state(engine, waiting["job_id"], "HELD")
+    with engine.connect() as connection:
+        study_uid = connection.execute(select(tables.study_version.c.study_uid)).scalar_one()
+    record.study_state(engine, study_uid, 1, "HELD")
+
+    flow.care()
+
+    wait_for("the end", lambda: state_of(engine) == "DELIVERED", 120)
+
+
 @pytest.mark.parametrize("at", ["HELD", "DELIVERING"])
 def test_a_released_job_that_a_full_disk_stopped_is_taken_up_again(
     flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
@@ -303,7 +330,7 @@ def test_a_released_job_that_a_full_disk_stopped_is_taken_up_again(
     decide_hold(engine, waiting["id"], "released", who="王医生", role="radiologist", reason="急诊")
     wait_for("the thread to end", lambda: flow.at_work == 0, 60)
     refused = threading.Event()
-    record, close = SystemDatabase.record_operation_result, SystemDatabase.update_workflow_outcome
+    outcome, close = SystemDatabase.record_operation_result, SystemDatabase.update_workflow_outcome
 
     def unless_full(real: Any) -> Any:
         def call(*arguments: Any, **named: Any) -> Any:
@@ -317,7 +344,7 @@ def test_a_released_job_that_a_full_disk_stopped_is_taken_up_again(
         return call
 
     with monkeypatch.context() as patch:
-        patch.setattr(SystemDatabase, "record_operation_result", unless_full(record))
+        patch.setattr(SystemDatabase, "record_operation_result", unless_full(outcome))
         patch.setattr(SystemDatabase, "update_workflow_outcome", unless_full(close))
         flow.release(waiting["job_id"])
         assert refused.wait(60)
