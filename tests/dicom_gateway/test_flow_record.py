@@ -123,6 +123,15 @@ def test_a_later_version_supersedes_the_earlier_and_its_unsent_objects(engine: E
     assert sends == {"1.9.1": "CANCELLED", "1.9.2": "ACCEPTED"}
 
 
+def test_a_result_replaces_the_newest_before_it(engine: Engine) -> None:
+    plans = [job(), job(2, "j2")]
+    record.keep_jobs(engine, plans)
+    for plan in plans:
+        record.keep_result(engine, plan, {"status": "findings"}, [], [])
+
+    assert record.earlier_result(engine, "1.2", 3, "1.2.3", "r").result_id == "j2"
+
+
 def test_a_step_that_a_crash_cut_off_is_closed_when_it_starts_again(engine: Engine) -> None:
     with DatabaseJournal(engine, "1.2", 1).step("run", "j1"):
         with DatabaseJournal(engine, "1.2", 1).step("run", "j1"):
