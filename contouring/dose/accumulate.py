@@ -4,6 +4,7 @@ Points are mapped, never grids: each dose is asked at the point of its own frame
 grids is unknown there, and told.
 """
 
+import string
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -17,6 +18,7 @@ from contouring.dose.errors import (
     FractionDoseAsPlan,
     MixedDoseType,
     NoRegistration,
+    OutsideDoseGrid,
     RegistrationRefused,
 )
 from contouring.dose.patient import check_one_patient, patient_of
@@ -27,7 +29,7 @@ from contouring.dose.structure import PlanarStructure
 from contouring.dose.transform import RigidTransform, Transform
 from contouring.dose.volume import DoseVolume, SampledDose
 
-__all__ = ["MappedDose", "StructureSum", "check_summable", "map_dose", "sum_on_structure", "summed"]
+__all__ = ["MappedDose", "StructureSum", "check_summable", "letter_of", "map_dose", "sum_on_structure", "summed"]
 
 FloatArray = NDArray[np.float64]
 
@@ -254,6 +256,11 @@ class StructureSum:
     eqd2: Dvh | None = None
 
 
+def letter_of(number: int) -> str:
+    """What the course at this place, from 0, is called."""
+    return string.ascii_uppercase[number] if number < 26 else f"#{number + 1}"
+
+
 def sum_on_structure(
     structure: PlanarStructure, doses: Sequence[MappedDose], alpha_beta_gy: float, *, caps: Caps = "half"
 ) -> StructureSum:
@@ -275,8 +282,11 @@ def sum_on_structure(
     if known:
         asked += [*(([m], alpha_beta_gy) for m in kept), (kept, alpha_beta_gy)]
     # On the same sub-voxels: doses and EQD2 of one structure stand side by side, and must go with each other.
-    found = histograms_of(structure, [summed(m, ratio) for m, ratio in asked], spacing, caps=caps)
     count = len(kept)
+    try:
+        found = histograms_of(structure, [summed(m, ratio) for m, ratio in asked], spacing, caps=caps)
+    except OutsideDoseGrid as fault:
+        raise _beyond([n for n in fault.fields.get("samplers", ()) if n < count], count) or fault from None
     return StructureSum(
         courses=found[:count],
         physical=found[count],
@@ -284,3 +294,13 @@ def sum_on_structure(
         course_eqd2=found[count + 1 : -1] if known else (),
         eqd2=found[-1] if known else None,
     )
+
+
+def _beyond(numbers: Sequence[int], count: int) -> OutsideDoseGrid | None:
+    """Which of several doses do not reach a structure, or that no point of it has them all; None of one dose."""
+    if count < 2:
+        return None
+    if not numbers:
+        return OutsideDoseGrid("No point of the structure has all doses; give doses of the same region.")
+    letters = ", ".join(letter_of(n) for n in numbers)
+    return OutsideDoseGrid(f"The structure lies outside the grid of dose {letters}; give the dose of the same region.")

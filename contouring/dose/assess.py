@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydicom.dataset import Dataset
 
-from contouring.dose.accumulate import MappedDose, StructureSum, check_summable, map_dose, sum_on_structure
+from contouring.dose.accumulate import MappedDose, StructureSum, check_summable, letter_of, map_dose, sum_on_structure
 from contouring.dose.alpha_beta import AlphaBeta, alpha_beta_of
 from contouring.dose.assessment import (
     Bounds,
@@ -17,7 +17,6 @@ from contouring.dose.assessment import (
     Flag,
     ReferenceImage,
     StructureAssessment,
-    letter_of,
 )
 from contouring.dose.bounds import NOT_ALIGNED, Reach, bounds_of, is_above
 from contouring.dose.cautions import high_doses, other_names, partly_known, unused, warnings_of

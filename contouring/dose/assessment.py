@@ -5,7 +5,6 @@
 in the frame of reference of the reference image. One dose alone is an assessment too: its sum is that dose.
 """
 
-import string
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -35,7 +34,6 @@ __all__ = [
     "RegistrationNumbers",
     "StructureAssessment",
     "TransformSource",
-    "letter_of",
 ]
 
 TransformSource = Literal["same_frame", "object", "computed_rigid", "computed_deformable"]
@@ -56,11 +54,6 @@ Flag = Literal[
 registration; some of it has no voxel of the same organ within reach on another image; its sum exceeds what any
 alignment of the organ with itself can give (a fault of the registration); no row in the table of alpha/beta; the
 histogram still moved when it was refined; planes without contours; the deformation folds within it."""
-
-
-def letter_of(number: int) -> str:
-    """What the course at this place, from 0, is called."""
-    return string.ascii_uppercase[number] if number < 26 else f"#{number + 1}"
 
 
 @dataclass(frozen=True)
@@ -177,13 +170,16 @@ class Bounds:
     not_aligned_share
         Share of the organ without a voxel of the same organ within reach.
     sum_of_maxima_gy
-        Largest dose of each course added up: no alignment of the organ with itself can exceed it.
+        Largest dose of each course added up: no alignment of the organ with itself can exceed it, where all of it has
+        dose.
     unrestricted_high_gy
         Largest dose when every tissue within reach counts: for information, it pulls in dose from the neighbour.
     sum_of_ceilings_gy
         The same with the most that finer sub-voxels can find of each course.
     misalignment_gy
         What 1 mm of misalignment changes where the sum is hottest: above the ceilings and this, a sum is a fault.
+    maxima_are_known
+        Whether all of the organ has each dose: what is not known may hold more than the sum of maxima.
     band_low, band_high
         Histograms of the sum less and plus what the gradient of each course changes within its radius: the band to draw
         about the curve where the organ is on one image alone. None where nothing was registered.
@@ -200,6 +196,7 @@ class Bounds:
     unrestricted_high_gy: float | None
     sum_of_ceilings_gy: float
     misalignment_gy: float = 0.0
+    maxima_are_known: bool = True
     band_low: Dvh | None = None
     band_high: Dvh | None = None
     reason: str = ""

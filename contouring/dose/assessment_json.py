@@ -127,7 +127,7 @@ def _bounds(bounds: Bounds, metrics: tuple[str, ...]) -> dict[str, Any]:
         "band_low": _histogram(bounds.band_low, metrics),
         "band_high": _histogram(bounds.band_high, metrics),
         "not_aligned_share": bounds.not_aligned_share,
-        "sum_of_maxima_gy": bounds.sum_of_maxima_gy,
+        "sum_of_maxima_gy": bounds.sum_of_maxima_gy if bounds.maxima_are_known else None,
         "unrestricted_high_gy": bounds.unrestricted_high_gy,
         "reason": bounds.reason,
     }

@@ -97,10 +97,14 @@ class _Given:
 
 @dataclass(frozen=True)
 class _Maximum:
-    """Largest dose of a course in an organ: at the centres of its sub-voxels, and the most that finer ones can find."""
+    """Largest dose of a course in an organ: at the centres of its sub-voxels, and the most that finer ones can find.
+
+    `is_of_all`: the whole organ has dose.
+    """
 
     at_centres_gy: float
     ceiling_gy: float
+    is_of_all: bool
 
 
 def bounds_of(
@@ -141,8 +145,8 @@ def bounds_of(
         for dose, r, organ in zip(doses, radius_mm, organs, strict=True)
     ]
     known_maxima = [
-        _Maximum(part.curve.max_gy, part.curve.ceiling_gy) if m is None else m
-        for part, m in zip(parts, maxima, strict=True)
+        _Maximum(part.curve.max_gy, part.curve.ceiling_gy, organ is None or not r) if m is None else m
+        for part, m, r, organ in zip(parts, maxima, radius_mm, organs, strict=True)
     ]
     nothing = Bounds(
         kind="EQD2" if is_eqd2 else "physical",
@@ -153,6 +157,7 @@ def bounds_of(
         sum_of_maxima_gy=sum(m.at_centres_gy for m in known_maxima),
         unrestricted_high_gy=None,
         sum_of_ceilings_gy=sum(m.ceiling_gy for m in known_maxima),
+        maxima_are_known=all(m.is_of_all for m in known_maxima) and not any(p.curve.outside_share for p in parts),
         reason=reason,
     )
     if not any(radius_mm):
@@ -221,6 +226,7 @@ def bounds_of(
         # What is not known may hold more.
         unrestricted_high_gy=float(total["unrestricted"][core].max(initial=0.0)) if known[core].all() else None,
         sum_of_ceilings_gy=nothing.sum_of_ceilings_gy,
+        maxima_are_known=nothing.maxima_are_known,
         misalignment_gy=float(moved[hot].max(initial=0.0)),
         band_low=histogram("band_low"),
         band_high=histogram("band_high"),
@@ -242,9 +248,10 @@ def _maximum(dose: MappedDose, organ: PlanarStructure, alpha_beta_gy: float | No
     except ContouringError:
         return None
     if alpha_beta_gy is None or dose.course is None:
-        return _Maximum(curve.max_gy, curve.ceiling_gy)
+        return _Maximum(curve.max_gy, curve.ceiling_gy, not curve.outside_share)
     found = (eqd2(d, dose.course.fractions, alpha_beta_gy) for d in (curve.max_gy, curve.ceiling_gy))
-    return _Maximum(*(float((1 - dose.course.recovery) * d) for d in found))
+    at_centres, ceiling = (float((1 - dose.course.recovery) * d) for d in found)
+    return _Maximum(at_centres, ceiling, not curve.outside_share)
 
 
 def _coarse(structure: PlanarStructure, doses: Sequence[MappedDose], most: int = MOST_POINTS) -> Steps:

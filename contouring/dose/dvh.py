@@ -207,7 +207,7 @@ def histograms_of(
     coarser = [_coarse(source, sampler, steps) for sampler in samplers]
     for refinement in range(MOST_REFINEMENTS + 1):
         voxels = source.of(steps)
-        curves = [_curve(voxels, sampler) for sampler in samplers]
+        curves = _curves(voxels, samplers)
         settled = [c is not None and _is_settled(c, f) for c, f in zip(coarser, curves, strict=True)]
         if all(settled) or refinement == MOST_REFINEMENTS or 8 * len(voxels) > MOST_REFINED:
             break
@@ -226,6 +226,28 @@ def histograms_of(
         )
         for curve, is_settled in zip(curves, settled, strict=True)
     )
+
+
+def _curves(voxels: SubVoxels, samplers: Sequence[Sampler]) -> list[DoseCurve]:
+    """The curve of each dose.
+
+    Raises
+    ------
+    OutsideDoseGrid
+        Some of the doses know no point of the structure: `samplers` of the error are their places.
+    """
+    found: list[DoseCurve] = []
+    beyond: list[int] = []
+    fault: OutsideDoseGrid | None = None
+    for number, sampler in enumerate(samplers):
+        try:
+            found.append(_curve(voxels, sampler))
+        except OutsideDoseGrid as reason:
+            beyond.append(number)
+            fault = reason
+    if fault is not None:
+        raise OutsideDoseGrid(fault.message, samplers=tuple(beyond))
+    return found
 
 
 def _coarse(source: SubVoxelSource, sampler: Sampler, steps: Steps) -> DoseCurve | None:

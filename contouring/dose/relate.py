@@ -10,7 +10,8 @@ import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import DeformableSpatialRegistrationStorage
 
-from contouring.dose.assessment import RegistrationNumbers, TransformSource, letter_of
+from contouring.dose.accumulate import letter_of
+from contouring.dose.assessment import RegistrationNumbers, TransformSource
 from contouring.dose.deformation import DeformableRegistration, read_deformable_registration
 from contouring.dose.errors import NoRegistration, RegistrationRefused
 from contouring.dose.patient import check_one_patient, patient_of

@@ -31,11 +31,13 @@ def number(value: float | None) -> str:
 
 def print_outside(rows: Sequence[dict[str, Any]]) -> None:
     """How much of each structure has no dose, and that the numbers are about the rest; why others are missing."""
+    from reports.dose.wording import share_text
+
     for row in rows:
         if row["outside_share"]:
             typer.echo(
-                f"{row['structure']}: {_share(row['outside_share'])} % lies outside the dose grid; the numbers are of "
-                "the part inside.",
+                f"{row['structure']}: {share_text(row['outside_share'])} % lies outside the dose grid; the numbers are "
+                "of the part inside.",
                 err=True,
             )
         for reason in dict.fromkeys(row["refused"].values()):
@@ -44,14 +46,16 @@ def print_outside(rows: Sequence[dict[str, Any]]) -> None:
 
 def print_outside_sum(rows: Sequence[dict[str, Any]], letters: Sequence[str]) -> None:
     """How much of each structure has not all doses, which of them do not reach it, and why a number is missing."""
+    from reports.dose.wording import share_text
+
     for row in rows:
         parts = [
-            f"{_share(c['outside_share'])} % outside the grid of dose {letter}"
+            f"{share_text(c['outside_share'])} % outside the grid of dose {letter}"
             for letter, c in zip(letters, row["courses"], strict=True)
             if c["outside_share"]
         ]
         if row["outside_share"]:
-            known = f"{_share(row['outside_share'])} % has not all doses"
+            known = f"{share_text(row['outside_share'])} % has not all doses"
             typer.echo(f"{row['structure']}: {known} ({', '.join(parts)}); the sum is of the part that has.", err=True)
         elif parts:
             typer.echo(f"{row['structure']}: {', '.join(parts)}; the numbers are of the part inside.", err=True)
@@ -59,12 +63,6 @@ def print_outside_sum(rows: Sequence[dict[str, Any]], letters: Sequence[str]) ->
         printed += [(row[kind], "D0.03cc") for kind in ("eqd2", "bed") if row[kind]]
         for reason in dict.fromkeys(found["refused"][m] for found, m in printed if m in found["refused"]):
             typer.echo(f"{row['structure']}: {reason}", err=True)
-
-
-def _share(share: float) -> str:
-    """Percent with two digits that count; never as if nothing or everything were outside."""
-    percent = 100 * share
-    return f"{percent:.2g}" if percent < 99.5 or share == 1 else ">99"
 
 
 def print_limits(rows: Sequence[dict[str, Any]]) -> None:

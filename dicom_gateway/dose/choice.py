@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from contouring.dose.assessment import letter_of
+from contouring.dose.accumulate import letter_of
 from dicom_gateway.dose.candidates import DoseCandidate, ImageCandidate, PatientDoses, StructureCandidate
 from dicom_gateway.dose.ways import OBJECTS_DIFFER, Computed, ways_between
 from dicom_gateway.errors import DoseChoiceRefused

@@ -40,7 +40,7 @@ from reports.dose.report import DoseReport
 from reports.dose.section import Overlay, overlay_of
 from reports.dose.sentences import sentence_words
 from reports.dose.table import colour_of
-from reports.dose.wording import FLAG_WORDS, JUDGED_WORDS, STATUS_WORDS, course_words, warning_words
+from reports.dose.wording import JUDGED_WORDS, STATUS_WORDS, course_words, flag_words, warning_words
 from reports.planes import Plane, display_planes, window_of
 
 __all__ = ["first_slice", "keep_page_data", "open_ahead", "registration_file", "slice_bytes"]
@@ -264,7 +264,7 @@ def _page(report: DoseReport, overlay: Overlay) -> dict[str, Any]:
                 "is_stated": s.alpha_beta.is_stated,
                 "outline": [o.name for o in report.outlines].index(s.name) if s.name in outlined else None,
                 "volume_cc": s.physical.volume_cc,
-                "flags": [_pair(FLAG_WORDS[f]) | {"is_note": f in NOTES} for f in s.flags],
+                "flags": [_pair(flag_words(f, s)) | {"is_note": f in NOTES} for f in s.flags],
             }
             for n, s in enumerate(found.structures)
         ],

@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, select
 
-from contouring.dose.assessment import letter_of
+from contouring.dose.accumulate import letter_of
 from contouring.dose.limits import sites
 from dicom_gateway.dose.candidates import PatientDoses, RegistrationCandidate, doses_of
 from dicom_gateway.dose.record import DoseRow, rows_of_studies

@@ -17,7 +17,7 @@ from reports.dose.registration_page import registration_page
 from reports.dose.report import DoseReport
 from reports.dose.sentences import sentence_words
 from reports.dose.table import Entry, TableRow, colour_of
-from reports.dose.wording import FLAG_WORDS, JUDGED_WORDS, STATUS_WORDS, TITLE, course_words, warning_words
+from reports.dose.wording import JUDGED_WORDS, STATUS_WORDS, TITLE, course_words, flag_words, warning_words
 from reports.parts import StudyRef
 from reports.study import display_date, display_name, display_sex, study_ref
 from reports.wording import REVIEW_SENTENCE, radgate_version
@@ -135,7 +135,7 @@ def _both(sentence: str, between: str = "\n") -> str:
 
 
 def _flags(structure: StructureAssessment) -> str:
-    return "; ".join(" ".join(FLAG_WORDS[flag]) for flag in structure.flags)
+    return "; ".join(" ".join(flag_words(flag, structure)) for flag in structure.flags)
 
 
 def _limits(sheets: Sheets, report: DoseReport) -> None:

@@ -30,7 +30,7 @@ HATCH_PX, HATCH = 9, 0.55
 """Distance and opacity of the lines over what is not known."""
 
 EDGE_SHARE = 0.01
-"""Share of a picture without known dose that is not worth a word: dose grids end at the centres of their last voxels."""
+"""Share of a picture without known dose that is not worth a word: dose grids end at the centres of their voxels."""
 
 WASH_FROM = 0.1
 """Share of the scale below which nothing is coloured."""

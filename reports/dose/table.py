@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from contouring.dose.assessment import DoseAssessment, StructureAssessment
+from contouring.dose.assessment import Bounds, DoseAssessment, StructureAssessment
 from contouring.dose.dvh import Dvh
 from contouring.dose.limits import Verdict
 from contouring.errors import ContouringError, UnknownStructure
@@ -183,7 +183,6 @@ def _row(s: StructureAssessment, metric: str) -> TableRow:
     absent = Entry(None, reason=bounds.reason if bounds else "one dose alone has no bounds")
     no_eqd2 = Entry(None, reason="the fractions are not known, so there is no EQD2")
     bed = s.bed
-    is_maximum = metric == "D0.03cc"
     return TableRow(
         structure=s.name,
         tg263=s.tg263,
@@ -197,8 +196,16 @@ def _row(s: StructureAssessment, metric: str) -> TableRow:
         bed=_entry(bed, metric) if bed is not None else no_eqd2,
         low=_entry(bounds.low, metric) if bounds and bounds.low is not None else absent,
         high=_entry(bounds.high, metric) if bounds and bounds.high is not None else absent,
-        maxima=Entry(bounds.sum_of_ceilings_gy) if bounds and is_maximum else Entry(None, reason="only of a maximum"),
+        maxima=_maxima(bounds) if metric == "D0.03cc" else Entry(None, reason="only of a maximum"),
     )
+
+
+def _maxima(bounds: Bounds | None) -> Entry:
+    if bounds is None:
+        return Entry(None, reason="one dose alone has no bounds")
+    if not bounds.maxima_are_known:
+        return Entry(None, reason="part of the structure lies outside a dose grid, and may hold more")
+    return Entry(bounds.sum_of_ceilings_gy)
 
 
 def _chinese(tg263: str) -> str:

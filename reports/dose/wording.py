@@ -2,9 +2,19 @@
 
 import re
 
-from contouring.dose.assessment import CourseFacts
+from contouring.dose.assessment import CourseFacts, Flag, StructureAssessment
 
-__all__ = ["FLAG_WORDS", "JUDGED_WORDS", "STATUS_WORDS", "TITLE", "TRANSFORM_WORDS", "course_words", "warning_words"]
+__all__ = [
+    "FLAG_WORDS",
+    "JUDGED_WORDS",
+    "STATUS_WORDS",
+    "TITLE",
+    "TRANSFORM_WORDS",
+    "course_words",
+    "flag_words",
+    "share_text",
+    "warning_words",
+]
 
 TITLE = ("剂量累加报告", "Accumulated dose report")
 
@@ -77,6 +87,21 @@ def warning_words(warning: str) -> tuple[str, str]:
         if found := re.fullmatch(pattern, warning):
             return zh.format(*found.groups()), warning
     return warning, warning
+
+
+def flag_words(flag: Flag, structure: StructureAssessment) -> tuple[str, str]:
+    """A flag of a structure in both languages, with how much of the structure it is about where that is a part."""
+    zh, en = FLAG_WORDS[flag]
+    if flag == "outside_dose_grid":
+        percent = share_text(structure.outside_share)
+        return f"{zh}（{percent} %）", f"{en} ({percent} %)"
+    return zh, en
+
+
+def share_text(share: float) -> str:
+    """Percent with two digits that count; never as if nothing or everything were outside."""
+    percent = 100 * share
+    return f"{percent:.2g}" if percent < 99.5 or share == 1 else ">99"
 
 
 def course_words(course: CourseFacts) -> tuple[str, str]:

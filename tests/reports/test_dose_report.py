@@ -20,9 +20,10 @@ from contouring.dose.cautions import warnings_of
 from contouring.dose.rtdose_read import read_rtdose
 from reports.codes import code
 from reports.dose import DoseReport, encode_dose, require_valid_dose, validate_dose
+from reports.dose.sentences import sentence_words
 from reports.dose.sr import METRICS
 from reports.dose.table import Entry, colour_of, dose_table
-from reports.dose.wording import FLAG_WORDS, STATUS_WORDS, warning_words
+from reports.dose.wording import FLAG_WORDS, STATUS_WORDS, flag_words, warning_words
 from reports.encode.encoded import EncodedObject
 from reports.errors import InvalidObject
 from reports.numbers import format_number
@@ -252,6 +253,30 @@ def test_a_reference_to_nothing_is_caught(report: DoseReport, objects: tuple[Enc
     rules = {(v.outlet, v.rule) for v in validate_dose(objects, stranger)}
 
     assert ("rtdose", "reference") in rules
+
+
+def test_an_organ_partly_without_dose_has_no_sum_of_maxima_and_its_flag_says_how_much(report: DoseReport) -> None:
+    structure = next(s for s in report.assessment.structures if s.name == "SpinalCord")
+    assert structure.bounds is not None and structure.bounds.maxima_are_known
+    total = structure.physical
+    curve = replace(total.curve, outside_mm3=total.curve.known_mm3 * 0.41 / 0.59)
+    partly = replace(
+        structure,
+        physical=replace(total, curve=curve),
+        bounds=replace(structure.bounds, maxima_are_known=False),
+        flags=("outside_dose_grid",),
+    )
+
+    found = dose_table(replace(report.assessment, structures=(structure, partly)))
+
+    whole, part = (row for row in found.rows if row.metric == "D0.03cc")
+    assert whole.maxima.value is not None
+    assert (part.maxima.value, part.maxima.text) == (None, "—")
+    assert sentence_words(part.maxima.reason)[0].startswith("部分结构位于剂量网格外")
+    assert flag_words("outside_dose_grid", partly) == (
+        "部分位于剂量网格外（41 %）",
+        "partly outside a dose grid (41 %)",
+    )
 
 
 def test_every_flag_has_words() -> None:

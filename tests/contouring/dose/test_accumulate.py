@@ -18,6 +18,7 @@ from contouring.dose.errors import (
     FractionDoseAsPlan,
     MixedDoseType,
     NoRegistration,
+    OutsideDoseGrid,
     RegistrationRefused,
 )
 from contouring.dose.radiobiology import Course, bed, eqd2, equivalent_in_fractions
@@ -25,6 +26,7 @@ from contouring.dose.resample import sum_on_grid, union_grid
 from contouring.dose.rtplan import read_rtplan
 from contouring.dose.transform import RigidTransform, read_registration
 from contouring.shapes import rotation, sphere
+from reports.dose.sentences import sentence_words
 from tests.contouring.dose import truth
 from tests.contouring.dose.making import (
     CENTRE,
@@ -283,6 +285,25 @@ def test_an_organ_half_in_one_grid_is_half_known() -> None:
     unknown = 1 - truth.sphere_cap(12)(height) / sphere(12).volume_mm3
     assert found.physical.curve.outside_share == pytest.approx(unknown, abs=0.008)
     assert found.courses[0].curve.outside_share == 0
+
+
+def test_a_structure_without_a_dose_says_which_dose_does_not_reach_it() -> None:
+    def course(across: float, half: float = 30.0) -> MappedDose:
+        centre = CENTRE + np.array([0, 0, across])
+        return map_dose(dose_of(linear((0.2, 0, 0), 40.0), grid_around(half_mm=(half, 30, 30), centre=centre)), FRAME)
+
+    organ = structure(sphere(9), 1.0)
+    cases = {
+        "grid of dose B;": [course(0), course(90)],
+        "grid of dose A, C;": [course(-90), course(0), course(90)],
+        "No point of the structure has all doses;": [course(-14, 9), course(14, 9)],
+    }
+    for words, doses in cases.items():
+        with pytest.raises(OutsideDoseGrid, match=words) as refused:
+            sum_on_structure(organ, doses, 3.0)
+        assert sentence_words(refused.value.message)[0] != refused.value.message
+    with pytest.raises(OutsideDoseGrid, match="outside the dose grid"):
+        sum_on_structure(organ, [course(90)], 3.0)
 
 
 def test_all_histograms_of_a_structure_lie_on_the_same_sub_voxels() -> None:

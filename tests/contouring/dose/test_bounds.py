@@ -121,6 +121,8 @@ def test_an_organ_partly_outside_a_dose_still_lies_on_itself() -> None:
 
     assert bounds.not_aligned_share == 0 and bounds.high is not None
     assert 0.2 < bounds.high.curve.outside_share < 0.8
+    assert not bounds.maxima_are_known, "what has no dose may hold more"
+    assert found_bounds(organ, [first, second], there(organ, moved())).maxima_are_known
 
 
 def test_an_organ_on_one_image_alone_has_a_band_and_no_bounds() -> None:
