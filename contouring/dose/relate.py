@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
 from pydicom.dataset import Dataset
 from pydicom.uid import DeformableSpatialRegistrationStorage
 
@@ -17,7 +16,7 @@ from contouring.dose.errors import NoRegistration, RegistrationRefused
 from contouring.dose.patient import check_one_patient, patient_of
 from contouring.dose.registration_quality import least_jacobians, registration_picture, structure_dice
 from contouring.dose.structure import PlanarStructure
-from contouring.dose.transform import SAME_MATRIX, Registration, RigidTransform, Transform, read_registration
+from contouring.dose.transform import Registration, RigidTransform, Transform, move_alike, read_registration
 from contouring.dose.volume import DoseVolume
 from imaging.attributes import text
 from imaging.headers import read_header
@@ -160,7 +159,7 @@ def _by_object(objects: Sequence[_Object], frame: str, other: str) -> Relation |
         The object does not lead from the image to it, or several do and differ.
     """
     found = [Relation(o.between(frame, other), "object", o.sop_instance_uid) for o in objects if other in o.frames]
-    if any(not _move_alike(found[0].transform, r.transform) for r in found[1:]):
+    if any(not _is_same(found[0].transform, r.transform) for r in found[1:]):
         raise RegistrationRefused(
             "Two of the registrations relate the same dose to the image, and they differ; give the one to use.",
             registrations=len(found),
@@ -168,11 +167,9 @@ def _by_object(objects: Sequence[_Object], frame: str, other: str) -> Relation |
     return found[0] if found else None
 
 
-def _move_alike(a: Transform | None, b: Transform | None) -> bool:
-    """Whether two rigid transforms are one, written twice; deformations never count as alike."""
-    if not isinstance(a, RigidTransform) or not isinstance(b, RigidTransform):
-        return False
-    return bool(np.abs(a.matrix - b.matrix).max() <= SAME_MATRIX)
+def _is_same(a: Transform | None, b: Transform | None) -> bool:
+    """Whether two rigid transforms are one, written twice; deformations never count as the same."""
+    return isinstance(a, RigidTransform) and isinstance(b, RigidTransform) and move_alike(a, b)
 
 
 def _image_of(frame: str, others: Sequence[Stack], reference: Stack) -> Stack:

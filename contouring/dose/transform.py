@@ -17,7 +17,7 @@ from imaging.attributes import PARSER_FAULTS, numbers, text
 from imaging.errors import MissingAttribute
 from imaging.headers import read_header
 
-__all__ = ["Registration", "RigidTransform", "Transform", "read_registration"]
+__all__ = ["Registration", "RigidTransform", "Transform", "move_alike", "read_registration"]
 
 FloatArray = NDArray[np.float64]
 BoolArray = NDArray[np.bool_]
@@ -26,7 +26,10 @@ ORTHONORMAL = 1e-4
 """Largest deviation of a rotation from orthonormal and of its determinant from 1 (specification, 5.2)."""
 
 SAME_MATRIX = 1e-3
-"""Matrices that differ by less (in mm of their shift) are the same one, written twice."""
+"""Matrices that differ by less (in mm of their shift) are the same one, written twice, where they also leave no point
+within REACH_MM of the origin more than SAME_PLACE_MM apart: a small turn moves what is far away."""
+
+REACH_MM, SAME_PLACE_MM = 500.0, 0.1
 
 
 class Transform(Protocol):
@@ -164,6 +167,12 @@ class Registration:
         return known[source].then(known[target].inverse())
 
 
+def move_alike(a: RigidTransform, b: RigidTransform) -> bool:
+    """Whether two transforms are the same one, written twice."""
+    apart = np.abs(a.matrix - b.matrix)
+    return bool(apart.max() <= SAME_MATRIX and REACH_MM * apart[:3, :3].sum(axis=1).max() <= SAME_PLACE_MM)
+
+
 def read_registration(source: Dataset | Path) -> Registration:
     """The rigid transforms of a Spatial Registration object.
 
@@ -202,8 +211,7 @@ def _check_unambiguous(transforms: Sequence[RigidTransform]) -> None:
     """
     first: dict[str, RigidTransform] = {}
     for each in transforms:
-        known = first.setdefault(each.source, each)
-        if np.abs(known.matrix - each.matrix).max() > SAME_MATRIX:
+        if not move_alike(first.setdefault(each.source, each), each):
             raise RegistrationRefused(
                 "The registration holds two different matrices for one frame of reference, or moves a frame against "
                 "itself; export one that relates each frame once.",

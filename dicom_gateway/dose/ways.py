@@ -4,11 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
-
 from contouring.dose.errors import DoseError
-from contouring.dose.transform import SAME_MATRIX
+from contouring.dose.transform import RigidTransform, move_alike
 from dicom_gateway.dose.candidates import PatientDoses, RegistrationCandidate
 from dicom_gateway.errors import DoseChoiceRefused
 
@@ -124,8 +121,9 @@ def agree(found: Sequence[RegistrationCandidate], frame: str, other: str) -> boo
     """Whether objects move every point alike; deformations, and what cannot be read, agree with nothing else."""
     if len(found) < 2:
         return True
-    ways = [_matrix(r, frame, other) for r in found]
-    return all(w is not None and ways[0] is not None and np.abs(w - ways[0]).max() <= SAME_MATRIX for w in ways)
+    ways = [_transform(r, frame, other) for r in found]
+    first = ways[0]
+    return first is not None and all(w is not None and move_alike(first, w) for w in ways)
 
 
 def _check_there(patient: PatientDoses, frame: str, foreign: Sequence[str], wanted: Mapping[str, str]) -> None:
@@ -163,11 +161,11 @@ def _check_one_way(
             )
 
 
-def _matrix(candidate: RegistrationCandidate, frame: str, other: str) -> NDArray[np.float64] | None:
-    """The matrix from the frame of the image to another one; None where it has none."""
+def _transform(candidate: RegistrationCandidate, frame: str, other: str) -> RigidTransform | None:
+    """The way from the frame of the image to another one; None where it has none."""
     if candidate.rigid is None:
         return None
     try:
-        return candidate.rigid.between(frame, other).matrix
+        return candidate.rigid.between(frame, other)
     except DoseError:
         return None

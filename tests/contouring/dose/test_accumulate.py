@@ -24,7 +24,7 @@ from contouring.dose.errors import (
 from contouring.dose.radiobiology import Course, bed, eqd2, equivalent_in_fractions
 from contouring.dose.resample import sum_on_grid, union_grid
 from contouring.dose.rtplan import read_rtplan
-from contouring.dose.transform import RigidTransform, read_registration
+from contouring.dose.transform import RigidTransform, move_alike, read_registration
 from contouring.shapes import rotation, sphere
 from reports.dose.sentences import sentence_words
 from tests.contouring.dose import truth
@@ -228,6 +228,17 @@ def test_frames_are_related_or_refused() -> None:
         map_dose(dose, FRAME, RigidTransform(np.eye(4), FRAME, "1.9.9"))
     with pytest.raises(RegistrationRefused):
         read_registration(registration_object(rigid())).between(OTHER, "1.9.9")
+
+
+def test_a_small_turn_is_another_registration() -> None:
+    way = rigid()
+    matrix = way.matrix.copy()
+    matrix[:3, :3] = rotation(0.04, 0, 0) @ matrix[:3, :3]
+
+    assert np.abs(matrix - way.matrix).max() < 1e-3, "0.3 mm at the far side of a patient"
+    assert not move_alike(way, RigidTransform(matrix, FRAME, OTHER))
+    rounded = RigidTransform(np.round(way.matrix, 5), FRAME, OTHER)
+    assert move_alike(way, rounded), "written with fewer digits"
 
 
 @pytest.mark.parametrize("changes", [{"scale": 1.01}, {"kind": "AFFINE"}, {"scale": -1.0}])
