@@ -1,7 +1,7 @@
 """Sums over three frames: each foreign frame takes the object that relates it, and nothing is taken by guess."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from dicom_gateway.cli.dose import app
 from imaging.series import Stack, scan
 from reports.dose.sentences import sentence_words
 from tests.contouring.dose.making import dose_dataset, grid_around, linear, points_of_grid
-from tests.reports.dose_case import CENTRE_LPS, MADE_AT, two_courses
+from tests.reports.dose_case import CENTRE_LPS, MADE_AT, SERIES, body, two_courses
 from tests.synthetic.series import write_series
 
 GRADIENTS = ((0.11, -0.07, 0.05), (-0.06, 0.13, 0.09), (0.04, 0.08, -0.12))
@@ -160,6 +160,26 @@ def test_where_no_dose_needs_it_an_object_of_the_image_is_told_as_not_used(three
     found = three.summed(three.registration(1), three.registration(2), count=1)
 
     assert any("No registration was used" in w for w in found.warnings)
+
+
+@pytest.mark.slow
+def test_a_frame_without_an_object_is_computed_beside_one_that_has_it(three: ThreeCourses, tmp_path: Path) -> None:
+    for file in write_series(tmp_path / "again", replace(SERIES, study_seed=9), pixels=body):
+        image = dcmread(file)
+        image.PatientID = three.stacks[0].header.PatientID
+        image.save_as(file)
+    again = scan([tmp_path / "again"]).stacks[0]
+    third = dcmread(three.doses[2])
+    third.FrameOfReferenceUID = again.frame_of_reference_uid
+
+    found = assess(
+        three.rtstruct, [*three.doses[:2], third], three.stacks[0], made_at=MADE_AT, others=[*three.stacks, again],
+        options=AssessOptions(registrations=(three.registration(1),), register="rigid"),
+    )  # fmt: skip
+
+    assert [c.transform_source for c in found.courses] == ["same_frame", "object", "computed_rigid"]
+    assert set(found.registrations) == {found.courses[2].registration_uid}, "only what was computed is written"
+    assert np.allclose(found.mapped[2].transform.apply(CENTRE_LPS[None]), CENTRE_LPS, atol=0.5)
 
 
 @pytest.mark.slow
