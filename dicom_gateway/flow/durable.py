@@ -227,7 +227,8 @@ class StudyFlow(DBOSConfiguredInstance):
                 step.detail = decision.to_json()
             # A workflow that starts anew keeps the time of the first start, and so the UIDs of what may be delivered.
             begun = record.keep_jobs(self._engine, plans)
-            record.end_other_jobs(self._engine, study_uid, version, [plan.id for plan in plans])
+            for job_id in record.end_other_jobs(self._engine, study_uid, version, [plan.id for plan in plans]):
+                shutil.rmtree(self._settings.store.root / "work" / job_id, ignore_errors=True)
         except Exception as error:  # the boundary of the step: counted, logged by code, shown as a state
             if is_passing(error):
                 raise

@@ -90,17 +90,25 @@ def keep_jobs(engine: Engine, plans: Sequence[JobPlan]) -> dict[str, float]:
         return {row.id: float(row.created) for row in connection.execute(kept)}
 
 
-def end_other_jobs(engine: Engine, study_uid: str, version: int, kept: Sequence[str]) -> None:
-    """End what an earlier beginning of a study version planned and nobody will go on with, since the routes changed."""
+def end_other_jobs(engine: Engine, study_uid: str, version: int, kept: Sequence[str]) -> list[str]:
+    """End what an earlier beginning of a study version planned and nobody will go on with, since the routes changed.
+
+    Returns
+    -------
+    list
+        Ids of the jobs that were ended.
+    """
     job = tables.job.c
     mine = (job.study_uid == study_uid, job.version == version, job.state.in_(AT_WORK), job.id.not_in(kept))
     reason = "The routes have changed since this job began; the other jobs of the study replace it."
     with engine.begin() as connection:
+        ended = list(connection.execute(select(job.id).where(*mine)).scalars())
         connection.execute(
             update(tables.job)
             .where(*mine)
             .values(state="SUPERSEDED", reason=reason, progress=None, changed=time.time())
         )
+    return ended
 
 
 def job_state(engine: Engine, job_id: str, state: str, reason: str | None = None) -> None:
@@ -195,9 +203,12 @@ def settle_study(engine: Engine, study_uid: str) -> None:
                 connection.execute(
                     update(job).where(job.c.id == row["id"]).values(state=new, reason=reason, changed=time.time())
                 )
-        versions = connection.execute(
-            select(version_).where(version_.c.study_uid == study_uid).order_by(version_.c.version)
-        ).mappings()
+        versions = (
+            connection
+            .execute(select(version_).where(version_.c.study_uid == study_uid).order_by(version_.c.version))
+            .mappings()
+            .all()
+        )
         for version in versions:
             if version["state"] not in {"RUNNING", "DELIVERING", "PARTLY", "FAILED", "REFUSED", "HELD"}:
                 continue
@@ -207,6 +218,8 @@ def settle_study(engine: Engine, study_uid: str) -> None:
                     select(job.c.state).where(job.c.study_uid == study_uid, job.c.version == version["version"])
                 )
             ]
+            if version is versions[-1]:  # what changed routes have replaced is not missing; what a new version has, is
+                states = [s for s in states if s != "SUPERSEDED"] or states
             overall = overall_state(states)
             if overall and overall != version["state"]:
                 connection.execute(
@@ -222,9 +235,8 @@ def overall_state(job_states: Sequence[str]) -> str | None:
     for state in ("DELIVERING", "HELD"):
         if state in job_states:
             return state
-    left = set(job_states) - {"SUPERSEDED"} or {"SUPERSEDED"}
     for state in ("DELIVERED", "SUPERSEDED", "REFUSED", "FAILED"):
-        if left == {state}:
+        if set(job_states) <= {state}:
             return state
     return "PARTLY"
 

@@ -345,7 +345,7 @@ def test_after_an_upgrade_what_was_delivered_is_not_made_a_second_time(
 
 
 def test_jobs_of_routes_that_are_no_longer_there_hold_no_study_up(
-    flow: StudyFlow, engine: Engine, study_uid: str
+    flow: StudyFlow, engine: Engine, study_uid: str, settings: Settings
 ) -> None:
     """As after an upgrade that renamed a route, while a job of it was at work."""
     old = JobPlan(
@@ -354,6 +354,7 @@ def test_jobs_of_routes_that_are_no_longer_there_hold_no_study_up(
     )  # fmt: skip
     record.keep_jobs(engine, [old])
     record.job_state(engine, "old", "RUN")
+    (settings.store.root / "work" / "old").mkdir(parents=True)
 
     flow.start(study_uid, 1)
 
@@ -364,6 +365,7 @@ def test_jobs_of_routes_that_are_no_longer_there_hold_no_study_up(
         ).one()
     assert state == "SUPERSEDED"
     assert reason.startswith("The routes have changed")
+    assert not (settings.store.root / "work" / "old").exists()
 
 
 def test_a_version_that_waits_while_late_images_come_leaves_them_to_the_next_version(
@@ -379,6 +381,7 @@ def test_a_version_that_waits_while_late_images_come_leaves_them_to_the_next_ver
         assert version.version == number
         assert decide_version(engine, version, decision, instances, 3.0)
 
+    assert [len(flow._freeze(study_uid, number)) for number in (1, 2)] == [len(rows) - 1, len(rows)]
     flow.start(study_uid, 1)
     flow.start(study_uid, 2)
 
@@ -390,6 +393,16 @@ def test_a_version_that_waits_while_late_images_come_leaves_them_to_the_next_ver
     with engine.connect() as connection:
         jobs = connection.execute(select(tables.job.c.version, tables.job.c.state)).all()
     assert sorted((job.version, job.state) for job in jobs) == [(1, "SUPERSEDED"), (2, "DELIVERED")]
+
+
+def test_a_version_delivers_while_the_next_is_still_coming(flow: StudyFlow, engine: Engine, study_uid: str) -> None:
+    assert open_version(engine, study_uid, 2.0).version == 2
+
+    flow.start(study_uid, 1)
+
+    wait_for("the first version", lambda: status_of(f"{study_uid}:1") == "SUCCESS", 120)
+    with engine.connect() as connection:
+        assert connection.execute(select(tables.job.c.state)).scalar_one() == "DELIVERED"
 
 
 def test_a_version_that_is_replaced_in_its_last_step_delivers_nothing(

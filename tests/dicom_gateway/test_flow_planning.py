@@ -18,14 +18,16 @@ def routes(*, urgent: int = 50) -> dict[str, Route]:
     return {route.name: route for route in made}
 
 
-def plans(table: dict[str, Route], *, digest: str = "d", earlier: Earlier | None = None) -> tuple[JobPlan, ...]:
+def plans(
+    table: dict[str, Route], *, digest: str = "d", version: int = 1, earlier: Earlier | None = None
+) -> tuple[JobPlan, ...]:
     decision = Decision(tuple(Choice("stack-a", "1.2.3", name) for name in table), ())
     return plan_jobs(
         decision,
         table,
         ["pacs", "tps"],
         study_uid="1.2",
-        version=1,
+        version=version,
         input_digest=digest,
         created_at=1.0,
         earlier_result=lambda series, route: earlier or Earlier(),
@@ -47,6 +49,7 @@ def test_the_same_input_gives_the_same_job_and_another_input_another() -> None:
     first, again, other = (plans(routes(), digest=d)[0].id for d in ("d", "d", "e"))
 
     assert first == again != other
+    assert plans(routes(), version=2)[0].id != first, "no version takes the job of another"
 
 
 def test_a_job_survives_its_plain_form() -> None:

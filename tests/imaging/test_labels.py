@@ -55,6 +55,13 @@ def test_a_series_in_escaped_seven_bits_is_chinese_to_the_checks_of_quality() ->
     assert text_of(read, "SeriesDescription") == "山田 頭部"
 
 
+def test_a_backslash_is_part_of_a_label() -> None:
+    ds = Dataset()
+    ds.SeriesDescription = "CT\\head"
+
+    assert label_of(ds, "SeriesDescription") == "CT\\head"
+
+
 def test_a_label_that_is_no_text_in_its_character_set_is_none() -> None:
     assert label_of(through_a_file(plan("首程"), "GB18030", stated="ISO_IR 192"), "RTPlanLabel") == ""
     assert label_of(Dataset(), "RTPlanLabel") == ""
