@@ -20,7 +20,7 @@ __all__ = ["ALLOWED_WARNINGS", "dciodvfy_errors", "dciodvfy_findings"]
 
 TIMEOUT_S = 120
 
-MOST_FRAMES = 1000
+MOST_FRAMES = 300
 """The program's time grows with the square of the frames and more (0.8 s for 1000, 55 s for 4000, 295 s for 8000, as a
 hundred structures have). Every frame is described by the same code, and our own rules look at each."""
 
