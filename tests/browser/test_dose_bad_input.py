@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 from pydicom import dcmread
 from pydicom.dataset import Dataset
 
@@ -18,8 +18,6 @@ from dicom_gateway.dose.workflow import pages_folder
 from dicom_gateway.web import create_app
 from imaging.errors import RadgateError
 from imaging.series import scan
-from tests.browser.test_pages import ARGUMENTS
-from tests.conftest import require_program
 from tests.dicom_gateway.dose_site import DoseSite
 from tests.dicom_gateway.web_server import serving
 from tests.reports.dose_case import TwoCourses, two_courses
@@ -62,15 +60,6 @@ DOSES: dict[str, tuple[Change, str]] = {
     "a registration of other frames": (elsewhere, "another frame of reference"),
     "a plan without fractions": (no_fraction_count, "number of fractions"),
 }
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = require_program("chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture

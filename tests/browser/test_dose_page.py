@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 from pydicom import dcmread
 
 from contouring.dose.radiobiology import eqd2
@@ -20,8 +20,6 @@ from dicom_gateway.dose.page_data import keep_page_data
 from dicom_gateway.flow.kept import kept_json
 from dicom_gateway.web import create_app
 from imaging.geometry import Grid
-from tests.browser.test_pages import ARGUMENTS
-from tests.conftest import require_program
 from tests.dicom_gateway.dose_site import DoseSite, dose_site
 from tests.dicom_gateway.web_server import serving
 from tests.reports.dose_case import made_report, with_picture
@@ -63,15 +61,6 @@ class Visit:
         index[meta["down"]] = meta["rows"] - 1 - row if meta["flip_down"] else row
         index[meta["across"]] = meta["columns"] - 1 - column if meta["flip_across"] else column
         return np.asarray(self.image.affine_lps[:3, :3] @ index + self.image.affine_lps[:3, 3])
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = require_program("chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,28 +4,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, expect, sync_playwright
+from playwright.sync_api import Browser, expect
 
 from dicom_gateway.dose import record
 from dicom_gateway.dose.choice import propose
 from dicom_gateway.web import create_app
-from tests.browser.test_pages import ARGUMENTS
-from tests.conftest import require_program
 from tests.dicom_gateway.dose_site import DoseSite, dose_site_of_two_frames
 from tests.dicom_gateway.web_server import serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.interop]
 
 RIGHT, FAULT = (7.0, -4.0, 2.5), (7.0, 21.0, 2.5)
-
-
-@pytest.fixture
-def browser() -> Iterator[Browser]:
-    chromium = require_program("chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture

@@ -8,24 +8,16 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Dialog, Page, Request, expect, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, Request, expect
 
 from dicom_gateway.store import tables
 from dicom_gateway.web import create_app
-from tests.conftest import require_program
 from tests.dicom_gateway.web_server import serving
 from tests.dicom_gateway.web_site import HOSTILE_NAME, FilledSite, copied_site, filled_site
 from tests.synthetic.series import SeriesDescription
 
 pytestmark = [pytest.mark.browser, pytest.mark.interop]
 
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--no-first-run",
-]
 LIVE_MS = 6000
 """How long a live update may take in a test: the server looks once a second, the rest is a busy machine."""
 
@@ -55,15 +47,6 @@ class Visit:
 
     def study(self, name: str) -> Page:
         return self.open(f"/study/{self.site.studies[name]}")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    chromium = require_program("chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=ARGUMENTS)
-        yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")

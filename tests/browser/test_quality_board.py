@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from pydicom.dataset import Dataset
 from pynetdicom import AE
 
-from tests.browser.test_pages import ARGUMENTS
+from tests.browser.conftest import ARGUMENTS
 from tests.conftest import require_program
 from tests.e2e.peers import Radgate
 from tests.qc.bodies import TRUNK, Body
