@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 from imaging.volume import Region, Volume
 from monai_bundles.body.coarse import block_means
 from monai_bundles.body.outline import body_outline
-from monai_bundles.bundle import Bundle
+from monai_bundles.bundle import Bundle, BundleStructure
 from monai_bundles.cleanup import CleanupRules, clean, cleanup_rules
 from monai_bundles.engines.selection import selected_engine
 from monai_bundles.errors import NotEnoughMemory, WrongOutput
@@ -283,16 +284,18 @@ def _to_source(
     from_middle = _from_middle_mm(prepared, affine_lps, shape) if sided else None
     to_network = grid_map(volume.affine_lps, affine_lps)
     full = (volume.array.shape[0], volume.array.shape[1], volume.array.shape[2])
-    regions: dict[str, Region] = {}
-    for structure in bundle.structures:
+
+    def brought_back(structure: BundleStructure) -> Region | None:
         probability = probabilities[structure.label - 1]
         if inside is not None:
             probability = np.where(inside, probability, np.float32(0.0))
         cleaned = clean(structure.name, probability, voxel_cc, from_middle, rules)
-        region = None if cleaned is None else restore(cleaned, to_network, full, rules.threshold)
-        if region is not None:
-            regions[structure.name] = region
-    return regions
+        return None if cleaned is None else restore(cleaned, to_network, full, rules.threshold)
+
+    # SciPy's loops leave the interpreter alone; two at a time keep the memory of a hundred structures low.
+    with ThreadPoolExecutor(max_workers=2) as pool:
+        regions = list(pool.map(brought_back, bundle.structures))
+    return {s.name: region for s, region in zip(bundle.structures, regions, strict=True) if region is not None}
 
 
 def _looked_up(

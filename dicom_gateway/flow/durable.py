@@ -10,7 +10,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -145,9 +145,7 @@ class StudyFlow(DBOSConfiguredInstance):
             jobs = DBOS.run_step({"name": "route", **AGAIN}, self._route, study_uid, version, inputs)
             for job in jobs:
                 self._work(job, inputs)
-            return DBOS.run_step(
-                {"name": "finish", **AGAIN}, self._finish, study_uid, version, [job["id"] for job in jobs], inputs
-            )
+            return DBOS.run_step({"name": "finish", **AGAIN}, self._finish, study_uid, version, bool(jobs), inputs)
 
     @DBOS.workflow()
     def go_on(self, job_id: str) -> str:
@@ -157,7 +155,7 @@ class StudyFlow(DBOSConfiguredInstance):
             job, inputs = kept["plan"], kept["inputs"]
             self._work(job, inputs)
             return DBOS.run_step(
-                {"name": "finish", **AGAIN}, self._finish, job["study_uid"], job["version"], [job_id], inputs
+                {"name": "finish", **AGAIN}, self._finish, job["study_uid"], job["version"], True, inputs
             )
 
     def _work(self, job: dict[str, Any], inputs: list[list[str]]) -> None:
@@ -184,9 +182,10 @@ class StudyFlow(DBOSConfiguredInstance):
     def _hold(self, plan_json: dict[str, Any], inputs: list[list[str]]) -> None:
         """Let a job wait for a person."""
         plan = JobPlan.from_json(plan_json)
-        reasons = held_reasons(self._folder(plan))
-        keep_hold(self._engine, plan_json, inputs, reasons)
-        record.job_state(self._engine, plan.id, "HELD", " ".join(reasons))
+        if reasons := held_reasons(self._folder(plan)):  # none where a crash repeats this step
+            keep_hold(self._engine, plan_json, inputs, reasons)
+        self._clear(plan)
+        record.job_state(self._engine, plan.id, "HELD", " ".join(held(self._engine, plan.id)["reasons"]))
 
     def _freeze(self, study_uid: str, version: int) -> list[list[str]]:
         """What this version was decided on, as (SOP UID, sha256) pairs.
@@ -253,7 +252,7 @@ class StudyFlow(DBOSConfiguredInstance):
     def _step(self, name: str, plan_json: dict[str, Any], inputs: list[list[str]]) -> str:
         """Run one step of a job; the sentence of its failure, or nothing."""
         plan = JobPlan.from_json(plan_json)
-        if self._is_superseded(plan):
+        if self._is_superseded(plan) or record.is_superseded(self._engine, plan.id):
             return "superseded"
         if record.has_result(self._engine, plan.id):
             return ""  # a workflow begun anew: what is published is not made a second time
@@ -276,6 +275,9 @@ class StudyFlow(DBOSConfiguredInstance):
     def _fail(self, plan_json: dict[str, Any], reason: str) -> None:
         """End a job that could not be brought to its objects."""
         plan = JobPlan.from_json(plan_json)
+        self._clear(plan)
+        if record.is_superseded(self._engine, plan.id):
+            return  # with its own reason
         if reason == "superseded":
             record.job_state(self._engine, plan.id, "SUPERSEDED", "A later version of the study replaces this one.")
         else:
@@ -285,6 +287,7 @@ class StudyFlow(DBOSConfiguredInstance):
         """Put the objects into the store and the ledger; the sentence of a failure, or nothing."""
         plan = JobPlan.from_json(plan_json)
         if record.is_handed_over(self._engine, plan.id):
+            self._clear(plan)
             return ""
         if self._is_superseded(plan) and not record.has_result(self._engine, plan.id):
             return "superseded"
@@ -300,23 +303,26 @@ class StudyFlow(DBOSConfiguredInstance):
                 raise
             log.error("delivery failed: %s", type(error).__name__)
             return reason_of(error)
+        self._clear(plan)
         self._on_sendable()
         return ""
 
-    def _finish(self, study_uid: str, version: int, job_ids: Sequence[str], inputs: list[list[str]]) -> str:
-        """Settle the state and drop what was kept between the steps."""
-        if job_ids:
+    def _finish(self, study_uid: str, version: int, has_jobs: bool, inputs: list[list[str]]) -> str:
+        """Settle the state and forget the scanned files."""
+        if has_jobs:
             record.supersede_before(self._engine, study_uid, version)
             record.study_state(self._engine, study_uid, version, "DELIVERING")  # not before: then nobody looks after it
             record.settle_study(self._engine, study_uid)
-        for job_id in job_ids:
-            shutil.rmtree(self._settings.store.root / "work" / job_id, ignore_errors=True)
         with self._lock:
             self._files.pop(input_digest(self._inputs(inputs)), None)
         return "done"
 
     def _folder(self, plan: JobPlan) -> Path:
         return self._settings.store.root / "work" / plan.id
+
+    def _clear(self, plan: JobPlan) -> None:
+        """Drop what was kept between the steps of a job that has ended, or waits."""
+        shutil.rmtree(self._folder(plan), ignore_errors=True)
 
     def _inputs(self, inputs: list[list[str]]) -> list[InputFile]:
         return [InputFile(uid, sha256, self._store.path(sha256)) for uid, sha256 in inputs]

@@ -23,13 +23,16 @@ ROLES_ZH = {"technician_lead": "技师长", "radiologist": "放射科医师", "p
 def word_for(bundle: Bundle, verdict: Mapping[str, Any], folder: Path) -> Decision:
     """What becomes of a run of this bundle, a person's decision included.
 
-    A run that was let go has the warning on every output; one that was not is refused.
+    A run that was let go has the warning on every output; one that was not is refused. A decision holds for the
+    reasons that the person saw; where there are others now, the run waits again.
     """
     decision = decide(bundle.gates or tuple(QualityGate(check) for check in bundle.required_checks), verdict)
     path = folder / RELEASE_FILE
     if decision.word is not GateWord.HOLD or not path.exists():
         return decision
     person = kept_json(path)
+    if set(_sentences(decision)) - set(person["of"]):
+        return decision
     is_let_go = person["decision"] == "released"
     role = str(person["role"])
     return replace(
@@ -69,7 +72,7 @@ def holding(bundles: Mapping[str, Bundle], names: Sequence[str], verdict: Mappin
         bundle = bundles.get(name.partition("@")[0])
         decision = None if bundle is None else word_for(bundle, verdict, folder)
         if decision is not None and decision.word is GateWord.HOLD:
-            found += [f"{zh} {en}" for zh, en in zip(decision.reasons_zh, decision.reasons_en, strict=True)]
+            found += _sentences(decision)
     reasons = list(dict.fromkeys(found))
     if reasons:
         keep_json(folder / HELD_FILE, reasons)
@@ -85,5 +88,9 @@ def held_reasons(folder: Path) -> list[str]:
 
 
 def keep_release(folder: Path, decision: Mapping[str, Any]) -> None:
-    """Put a person's decision where the steps of the job find it."""
+    """Put a person's decision, and of which reasons it is (`of`), where the steps of the job find it."""
     keep_json(folder / RELEASE_FILE, dict(decision))
+
+
+def _sentences(decision: Decision) -> list[str]:
+    return [f"{zh} {en}" for zh, en in zip(decision.reasons_zh, decision.reasons_en, strict=True)]

@@ -9,6 +9,7 @@ from sqlalchemy.exc import IntegrityError
 
 from dicom_gateway.flow.plan import Earlier, JobPlan
 from dicom_gateway.store import tables
+from dicom_gateway.store.quality_tables import hold
 
 __all__ = [
     "delivering_studies",
@@ -17,6 +18,7 @@ __all__ = [
     "has_result",
     "is_handed_over",
     "is_held",
+    "is_superseded",
     "job_state",
     "keep_jobs",
     "keep_result",
@@ -32,6 +34,9 @@ __all__ = [
 OPEN_DELIVERIES = ("PENDING", "SENDING")
 AT_WORK = ("ROUTED", "QC", "RUN", "MEASURED", "ENCODED", "VALIDATED")
 """States of a job between its plan and its delivery."""
+
+REPLACED = "The routes have changed since this job began; the other jobs of the study replace it."
+"""Why a job is superseded within its own version."""
 
 GOOD_DELIVERIES = ("ACCEPTED", "WARNED", "COMMITTED", "VERIFIED")
 
@@ -66,8 +71,13 @@ def study_state(engine: Engine, study_uid: str, version: int, state: str, reason
 
 
 def keep_jobs(engine: Engine, plans: Sequence[JobPlan]) -> dict[str, float]:
-    """Insert the jobs of a study version; those that are there stay as they are. When each was planned first, by id."""
+    """Insert the jobs of a study version; those that are there stay as they are. When each was planned first, by id.
+
+    One that other routes had replaced in the meantime is taken up again.
+    """
     now = time.time()
+    job = tables.job.c
+    ids = [plan.id for plan in plans]
     with engine.begin() as connection:
         for plan in plans:
             insert_once(
@@ -86,12 +96,19 @@ def keep_jobs(engine: Engine, plans: Sequence[JobPlan]) -> dict[str, float]:
                     "changed": now,
                 },
             )
-        kept = select(tables.job.c.id, tables.job.c.created).where(tables.job.c.id.in_([plan.id for plan in plans]))
+        connection.execute(
+            update(tables.job)
+            .where(job.id.in_(ids), job.state == "SUPERSEDED", job.reason == REPLACED)
+            .values(state="ROUTED", reason=None, changed=now)
+        )
+        kept = select(job.id, job.created).where(job.id.in_(ids))
         return {row.id: float(row.created) for row in connection.execute(kept)}
 
 
 def end_other_jobs(engine: Engine, study_uid: str, version: int, kept: Sequence[str]) -> list[str]:
-    """End what an earlier beginning of a study version planned and nobody will go on with, since the routes changed.
+    """End what an earlier beginning of a study version planned and the present routes do not, whether at work or held.
+
+    Its new job does the work; were both let go, the study would be delivered twice.
 
     Returns
     -------
@@ -99,15 +116,16 @@ def end_other_jobs(engine: Engine, study_uid: str, version: int, kept: Sequence[
         Ids of the jobs that were ended.
     """
     job = tables.job.c
-    mine = (job.study_uid == study_uid, job.version == version, job.state.in_(AT_WORK), job.id.not_in(kept))
-    reason = "The routes have changed since this job began; the other jobs of the study replace it."
+    open_states = (*AT_WORK, "HELD")
+    mine = (job.study_uid == study_uid, job.version == version, job.state.in_(open_states), job.id.not_in(kept))
     with engine.begin() as connection:
         ended = list(connection.execute(select(job.id).where(*mine)).scalars())
         connection.execute(
             update(tables.job)
             .where(*mine)
-            .values(state="SUPERSEDED", reason=reason, progress=None, changed=time.time())
+            .values(state="SUPERSEDED", reason=REPLACED, progress=None, changed=time.time())
         )
+        connection.execute(update(hold).where(hold.c.job_id.in_(ended), hold.c.state == "open").values(state="ended"))
     return ended
 
 
@@ -174,6 +192,13 @@ def is_held(engine: Engine, job_id: str) -> bool:
         return connection.execute(query).scalar() == "HELD"
 
 
+def is_superseded(engine: Engine, job_id: str) -> bool:
+    """Whether a job was ended because another does its work."""
+    query = select(tables.job.c.state).where(tables.job.c.id == job_id)
+    with engine.connect() as connection:
+        return connection.execute(query).scalar() == "SUPERSEDED"
+
+
 def is_handed_over(engine: Engine, job_id: str) -> bool:
     """Whether all objects of a job stand in the delivery ledger."""
     query = select(tables.job.c.state).where(tables.job.c.id == job_id)
@@ -203,23 +228,17 @@ def settle_study(engine: Engine, study_uid: str) -> None:
                 connection.execute(
                     update(job).where(job.c.id == row["id"]).values(state=new, reason=reason, changed=time.time())
                 )
-        versions = (
-            connection
-            .execute(select(version_).where(version_.c.study_uid == study_uid).order_by(version_.c.version))
-            .mappings()
-            .all()
-        )
+        versions = connection.execute(select(version_).where(version_.c.study_uid == study_uid)).mappings().all()
         for version in versions:
             if version["state"] not in {"RUNNING", "DELIVERING", "PARTLY", "FAILED", "REFUSED", "HELD"}:
                 continue
-            states = [
-                r.state
-                for r in connection.execute(
-                    select(job.c.state).where(job.c.study_uid == study_uid, job.c.version == version["version"])
+            mine = connection.execute(
+                select(job.c.state, job.c.reason).where(
+                    job.c.study_uid == study_uid, job.c.version == version["version"]
                 )
-            ]
-            if version is versions[-1]:  # what changed routes have replaced is not missing; what a new version has, is
-                states = [s for s in states if s != "SUPERSEDED"] or states
+            ).all()
+            # What changed routes have replaced is not missing; what a new version has, is.
+            states = [row.state for row in mine if row.reason != REPLACED] or [row.state for row in mine]
             overall = overall_state(states)
             if overall and overall != version["state"]:
                 connection.execute(

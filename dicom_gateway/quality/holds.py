@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from sqlalchemy import Engine, insert, select, update
-from sqlalchemy.exc import IntegrityError
 
 from dicom_gateway.quality.record import note_event
 from dicom_gateway.store.quality_tables import hold
@@ -18,9 +17,12 @@ UNENDED = ("HELD", "QC", "RUN", "MEASURED", "ENCODED", "VALIDATED")
 
 
 def keep_hold(engine: Engine, plan: Mapping[str, Any], inputs: Sequence[Sequence[str]], reasons: Sequence[str]) -> None:
-    """Write a held job; again for the same job changes nothing."""
+    """Write a held job; again for the same reasons changes nothing, so that what a person decided on them stands.
+
+    For other reasons, or after other routes had ended it, a person is asked anew.
+    """
+    job_id = plan["id"]
     values = {
-        "job_id": plan["id"],
         "study_uid": plan["study_uid"],
         "version": plan["version"],
         "series_uid": plan["series_uid"],
@@ -32,10 +34,13 @@ def keep_hold(engine: Engine, plan: Mapping[str, Any], inputs: Sequence[Sequence
         "created": time.time(),
     }
     with engine.begin() as connection:
-        try:
-            with connection.begin_nested():
-                connection.execute(insert(hold).values(**values))
-        except IntegrityError:
+        kept = connection.execute(select(hold.c.state, hold.c.reasons).where(hold.c.job_id == job_id)).first()
+        if kept is None:
+            connection.execute(insert(hold).values(job_id=job_id, **values))
+        elif kept.state == "ended" or set(reasons) - set(kept.reasons):
+            nobody = dict.fromkeys(("decided", "decided_by", "role", "reason"))
+            connection.execute(update(hold).where(hold.c.job_id == job_id).values(**values, **nobody))
+        else:
             return
         note_event(connection, "quality_held", plan["study_uid"], {"job": plan["id"], "reasons": len(reasons)})
 
@@ -61,7 +66,7 @@ def decide_hold(engine: Engine, hold_id: int, decision: str, *, who: str, role: 
 
 
 def held(engine: Engine, job_id: str) -> dict[str, Any]:
-    """The held job with what was decided.
+    """The held job with its reasons and what was decided.
 
     Raises
     ------
@@ -72,8 +77,8 @@ def held(engine: Engine, job_id: str) -> dict[str, Any]:
         row = connection.execute(select(hold).where(hold.c.job_id == job_id)).first()
     if row is None:
         raise KeyError(job_id)
-    decision = {"decision": row.state, "role": row.role, "reason": row.reason}
-    return {"plan": row.plan, "inputs": row.inputs, "decision": decision}
+    decision = {"decision": row.state, "role": row.role, "reason": row.reason, "of": row.reasons}
+    return {"plan": row.plan, "inputs": row.inputs, "reasons": row.reasons, "decision": decision}
 
 
 def undone(engine: Engine) -> list[str]:
@@ -85,7 +90,10 @@ def undone(engine: Engine) -> list[str]:
                 select(hold.c.job_id)
                 .join(job, job.c.id == hold.c.job_id)
                 .join(study_version, its_version)
-                .where(hold.c.state != "open", job.c.state.in_(UNENDED) | (study_version.c.state == "HELD"))
+                .where(
+                    hold.c.state.in_(("released", "refused")),
+                    job.c.state.in_(UNENDED) | ((study_version.c.state == "HELD") & (job.c.state != "SUPERSEDED")),
+                )
                 .order_by(hold.c.id)
             ).scalars()
         )

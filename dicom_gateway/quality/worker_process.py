@@ -117,8 +117,9 @@ class Bench:
 
     def _final(self, monitor: SeriesMonitor, context: Sequence[str]) -> SeriesVerdict:
         """The verdict of the checks of patients, or what a phantom measures where the series shows one."""
-        verdict = monitor.close([Path(f) for f in context])
-        for stack in scan(monitor.files).stacks:
+        scanned = scan(monitor.files)
+        verdict = monitor.close([Path(f) for f in context], scanned)
+        for stack in scanned.stacks:
             kind = recognise_stack(stack) if stack.series_instance_uid == verdict.series_instance_uid else ""
             if kind:
                 return phantom_verdict(analyse_phantom(stack, kind, **self._phantoms), verdict)

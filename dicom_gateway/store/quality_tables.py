@@ -72,7 +72,7 @@ hold = Table(
     Column("reasons", JSON, nullable=False),  # sentences
     Column("plan", JSON, nullable=False),  # the job, so that it can go on
     Column("inputs", JSON, nullable=False),  # (SOP UID, sha256) of the study version
-    Column("state", String, nullable=False, index=True),  # open, released, refused
+    Column("state", String, nullable=False, index=True),  # open, released, refused, ended
     Column("created", Float, nullable=False),
     Column("decided", Float),
     Column("decided_by", String),

@@ -19,8 +19,9 @@ from pydicom.dataset import Dataset
 from imaging.errors import RadgateError
 from imaging.frames import ENHANCED, SINGLE_FRAME, Plane, planes_of
 from imaging.headers import Header, read_header, text
+from imaging.series import Scan, scan
 from qc.image.arrived import ArrivedPlane, SlimHeaders, is_in_order, joined, scout_row
-from qc.image.folder import check_files
+from qc.image.folder import check_files, check_scan
 from qc.image.inputs import PLANAR, Inputs
 from qc.image.match import Choice, choose_profile
 from qc.image.profile import Profile, load_profiles
@@ -140,13 +141,15 @@ class SeriesMonitor:
         )
         return max(verdicts, key=lambda v: len(v.results)).as_provisional()
 
-    def close(self, context: Sequence[Path] = ()) -> SeriesVerdict:
+    def close(self, context: Sequence[Path] = (), scanned: Scan | None = None) -> SeriesVerdict:
         """The final verdict: every check at full resolution on all files; equal for every order of arrival.
 
         Parameters
         ----------
         context
             Files of other series of the study that help to judge this one, such as the CT of a PET.
+        scanned
+            What `scan` found in these files, where it was asked before.
 
         Raises
         ------
@@ -159,14 +162,15 @@ class SeriesMonitor:
         """
         if not self._files:
             raise ValueError("add at least one file before closing the series")
-        verdicts = check_files(
-            list(self._files),
+        verdicts = check_scan(
+            scanned or scan(self.files),
             self._profile,
             intent=self._intent,
             order=self._order,
             today=self._today,
             profile_folders=self._folders,
             context=context,
+            alone=True,
         )
         # A series is one stack as a rule. Where it is more, the one that the series stands for has the most planes.
         return max(verdicts, key=lambda v: (_size(v), v.series_instance_uid))

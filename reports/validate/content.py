@@ -9,6 +9,7 @@ from imaging.provenance import Algorithm
 from reports.codes import code
 from reports.encode.encoded import EncodedObject
 from reports.model import Result
+from reports.validate.raw import RawItem, sequence, uid
 from reports.validate.violation import Violation
 from reports.wording import unique_algorithms
 
@@ -22,10 +23,18 @@ STATUS_KEYS = {
 }
 
 
+SHARED_GROUPS, FRAME_GROUPS = 0x52009229, 0x52009230
+SEGMENT_IDENTIFICATION, REFERENCED_SEGMENT_NUMBER = 0x0062000A, 0x0062000B
+ROI_CONTOURS, CONTOURS, REFERENCED_ROI_NUMBER = 0x30060039, 0x30060040, 0x30060084
+
+
 def content_violations(
-    objects: Mapping[str, Dataset], encoded: Mapping[str, EncodedObject], result: Result
+    objects: Mapping[str, Dataset],
+    raw: Mapping[str, RawItem],
+    encoded: Mapping[str, EncodedObject],
+    result: Result,
 ) -> Iterator[Violation]:
-    """Violations of what the objects (by outlet) have to say about `result`."""
+    """Violations of what the objects (by outlet, as data sets and as raw elements) have to say about `result`."""
     for outlet in ("seg", "rtstruct"):
         if outlet in objects and not result.structures:
             yield Violation(outlet, "status", f"A result that is '{result.status}' must not have this object.")
@@ -34,9 +43,9 @@ def content_violations(
             if _concerns(outlet, algorithm, result) and not _names(item.data, algorithm):
                 yield Violation(outlet, "algorithm", "An algorithm's name, version or weights' hash is missing.")
     if "seg" in objects:
-        yield from _empty_segments(objects["seg"])
+        yield from _empty_segments(objects["seg"], raw["seg"])
     if "rtstruct" in objects:
-        yield from _structure_set(objects["rtstruct"])
+        yield from _structure_set(objects["rtstruct"], raw["rtstruct"])
     if "sr" in objects:
         yield from _report(objects["sr"], result)
     if "pdf" in objects:
@@ -54,7 +63,7 @@ def _names(data: bytes, algorithm: Algorithm) -> bool:
     return all(text.encode() in data for text in (algorithm.name, algorithm.version, *algorithm.weights_sha256))
 
 
-def _empty_segments(seg: Dataset) -> Iterator[Violation]:
+def _empty_segments(seg: Dataset, raw: RawItem) -> Iterator[Violation]:
     """Each segment needs a voxel: an empty one would say that nothing is there."""
     pixels = np.frombuffer(seg.PixelData, dtype=np.uint8)
     size = int(seg.Rows) * int(seg.Columns)
@@ -65,18 +74,20 @@ def _empty_segments(seg: Dataset) -> Iterator[Violation]:
     else:
         bits = int(seg.BitsAllocated)
         found = set()
-        for index, frame in enumerate(seg.PerFrameFunctionalGroupsSequence):
-            number = _segment_of(frame, seg)
+        # Frames are thousands: as data sets, reading them took a second.
+        for index, frame in enumerate(sequence(raw, FRAME_GROUPS)):
+            number = _segment_of(frame, raw)
             if number not in found and _filled(pixels, index * size * bits, size * bits):
                 found.add(number)
     for number in sorted(numbers - found):
         yield Violation("seg", "empty", f"Segment {number} has no voxel.")
 
 
-def _segment_of(frame: Dataset, seg: Dataset) -> int:
+def _segment_of(frame: RawItem, seg: RawItem) -> int:
     """Segment of a frame; the identification may be shared by all frames."""
-    holder = frame if "SegmentIdentificationSequence" in frame else seg.SharedFunctionalGroupsSequence[0]
-    return int(holder.SegmentIdentificationSequence[0].ReferencedSegmentNumber)
+    holder = frame if SEGMENT_IDENTIFICATION in frame else sequence(seg, SHARED_GROUPS)[0]
+    number: bytes = sequence(holder, SEGMENT_IDENTIFICATION)[0][REFERENCED_SEGMENT_NUMBER][1]
+    return int.from_bytes(number, "little")
 
 
 def _filled(pixels: "np.ndarray[tuple[int], np.dtype[np.uint8]]", first_bit: int, bits: int) -> bool:
@@ -86,10 +97,10 @@ def _filled(pixels: "np.ndarray[tuple[int], np.dtype[np.uint8]]", first_bit: int
     return bool(part[first_bit - 8 * start :][:bits].any())
 
 
-def _structure_set(rtstruct: Dataset) -> Iterator[Violation]:
+def _structure_set(rtstruct: Dataset, raw: RawItem) -> Iterator[Violation]:
     if rtstruct.get("ApprovalStatus") != "UNAPPROVED":
         yield Violation("rtstruct", "review", "What nobody has reviewed has to be UNAPPROVED.")
-    drawn = {int(c.ReferencedROINumber) for c in rtstruct.get("ROIContourSequence", ()) if c.get("ContourSequence")}
+    drawn = {int(uid(c, REFERENCED_ROI_NUMBER)) for c in sequence(raw, ROI_CONTOURS) if sequence(c, CONTOURS)}
     for roi in rtstruct.StructureSetROISequence:
         if int(roi.ROINumber) not in drawn:
             yield Violation("rtstruct", "empty", f"ROI {int(roi.ROINumber)} has no contour.")

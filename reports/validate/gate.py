@@ -75,7 +75,7 @@ def validate(
         for outlet, elements in raw.items():
             found += raw_violations(outlet, elements, inherited[outlet])
         found += reference_violations(read, raw, result, stack)
-        found += content_violations(read, {o.outlet: o for o in objects if o.outlet in read}, result)
+        found += content_violations(read, raw, {o.outlet: o for o in objects if o.outlet in read}, result)
         for outlet, answer in answers:
             if outlet in read:
                 found += [

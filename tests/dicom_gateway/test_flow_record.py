@@ -123,6 +123,31 @@ def test_a_later_version_supersedes_the_earlier_and_its_unsent_objects(engine: E
     assert sends == {"1.9.1": "CANCELLED", "1.9.2": "ACCEPTED"}
 
 
+def test_what_other_routes_replaced_is_not_missing_even_where_a_later_version_is_just_coming(engine: Engine) -> None:
+    record.keep_jobs(engine, [job(), job(name="old")])
+    assert record.end_other_jobs(engine, "1.2", 1, ["j1"]) == ["old"]
+    record.job_state(engine, "j1", "DELIVERING")
+    record.study_state(engine, "1.2", 1, "DELIVERING")
+    record.study_state(engine, "1.2", 2, "RECEIVING")
+    deliver(engine, "ACCEPTED", "1.9.1")
+
+    record.settle_study(engine, "1.2")
+
+    assert study_states(engine) == {1: "DELIVERED", 2: "RECEIVING"}
+
+
+def test_what_a_later_version_cut_off_is_missing(engine: Engine) -> None:
+    record.keep_jobs(engine, [job(), job(name="cut")])
+    record.job_state(engine, "j1", "DELIVERING")
+    record.job_state(engine, "cut", "SUPERSEDED", "Version 2 of the study replaces this one.")
+    record.study_state(engine, "1.2", 1, "DELIVERING")
+    deliver(engine, "ACCEPTED", "1.9.1")
+
+    record.settle_study(engine, "1.2")
+
+    assert study_states(engine)[1] == "PARTLY"
+
+
 def test_a_result_replaces_the_newest_before_it(engine: Engine) -> None:
     plans = [job(), job(2, "j2")]
     record.keep_jobs(engine, plans)

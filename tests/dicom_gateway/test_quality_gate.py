@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from pydicom import dcmread
-from sqlalchemy import Engine, insert, select
+from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from dicom_gateway.errors import SettingsError
@@ -20,6 +20,7 @@ from dicom_gateway.flow.job import Job, Tools
 from dicom_gateway.flow.journal import Journal, Step
 from dicom_gateway.flow.local import process_folder
 from dicom_gateway.flow.steps import STEPS
+from dicom_gateway.flow.workflows import begin
 from dicom_gateway.quality.board import read_board, read_series
 from dicom_gateway.quality.gate import GateWord, decide
 from dicom_gateway.quality.holds import decide_hold, undone
@@ -134,17 +135,28 @@ def test_one_held_bundle_holds_the_whole_job_until_a_person_decides(tmp_path: Pa
     bundles = {BODY: HOLDS, "other": replace(HOLDS, gates=())}
 
     assert len(holding(bundles, [BODY, "other"], found, tmp_path)) == 1
-    assert held_reasons(tmp_path)
-    keep_release(tmp_path, {"decision": "released", "role": "radiologist", "reason": "急诊"})
+    reasons = held_reasons(tmp_path)
+    assert len(reasons) == 1
+    keep_release(tmp_path, {"decision": "released", "role": "radiologist", "reason": "急诊", "of": reasons})
     assert holding(bundles, [BODY, "other"], found, tmp_path) == []
     assert held_reasons(tmp_path) == []
     let_go = word_for(HOLDS, found, tmp_path)
-    keep_release(tmp_path, {"decision": "refused", "role": "radiologist", "reason": "重扫"})
+    keep_release(tmp_path, {"decision": "refused", "role": "radiologist", "reason": "重扫", "of": reasons})
     not_let_go = stopped(word_for(HOLDS, found, tmp_path))
 
     assert let_go.word is GateWord.RUN_WITH_WARNING
     assert "已由放射科医师放行。" in let_go.reasons_zh and "急诊" not in "".join(let_go.reasons_zh)
     assert not_let_go is not None and (not_let_go["status"], not_let_go["gate"]) == ("refused", "REFUSE")
+
+
+def test_a_decision_holds_for_the_reasons_that_the_person_saw(tmp_path: Path) -> None:
+    bundle = body(QualityGate("gen.tag.position", "PASS", "hold"), QualityGate("ct.cut", "PASS", "hold"))
+    seen = holding({BODY: bundle}, [BODY], verdict("WARN", gen__tag__position="WARN", ct__cut="PASS"), tmp_path)
+    keep_release(tmp_path, {"decision": "released", "role": "radiologist", "reason": "急诊", "of": seen})
+
+    now = holding({BODY: bundle}, [BODY], verdict("WARN", gen__tag__position="WARN", ct__cut="WARN"), tmp_path)
+
+    assert set(seen) < set(now) and held_reasons(tmp_path) == now
 
 
 # The whole way, with a CT whose PatientPosition was lost
@@ -320,6 +332,79 @@ def test_a_released_job_that_is_held_again_goes_on_by_the_same_decision(
     wait_for("the end", lambda: state_of(engine) == "DELIVERED", 120)
 
 
+def test_a_job_that_is_held_again_for_another_reason_asks_a_person_anew(
+    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path
+) -> None:
+    waiting = hold_one(flow, settings, engine, tmp_path)
+    decide_hold(engine, waiting["id"], "released", who="王医生", role="radiologist", reason="急诊")
+    with engine.begin() as connection:  # what the person saw was another sentence
+        connection.execute(update(hold).values(reasons=["Something else."]))
+
+    flow.release(waiting["job_id"])
+    wait_for("the second hold", lambda: flow.at_work == 0 and hold_states(engine) == ["open"], 120)
+
+    with engine.connect() as connection:
+        [again] = read_board(connection).holds
+    assert again["reasons"] == waiting["reasons"] and again["decided_by"] is None
+    assert undone(engine) == []
+    decide_hold(engine, again["id"], "released", who="王医生", role="radiologist", reason="急诊")
+    flow.release(waiting["job_id"])
+    wait_for("the end", lambda: state_of(engine) == "DELIVERED", 120)
+
+
+@pytest.mark.parametrize("released", [True, False], ids=["let go before", "open"])
+def test_a_held_job_whose_route_is_renamed_is_replaced_and_never_delivered_beside_its_new_one(
+    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path, released: bool
+) -> None:
+    waiting = hold_one(flow, settings, engine, tmp_path)
+    wait_for("the thread to end", lambda: flow.at_work == 0, 60)
+    if released:  # a moment before the service stopped
+        decide_hold(engine, waiting["id"], "released", who="王医生", role="radiologist", reason="急诊")
+    begin_anew(flow, engine, replace(settings, routes=tuple(replace(r, name="其他") for r in settings.routes)))
+    wait_for("the new hold", lambda: sorted(job_states(engine).values()) == ["HELD", "SUPERSEDED"], 60)
+    wait_for("the thread to end", lambda: flow.at_work == 0, 60)
+
+    with engine.connect() as connection:
+        [new] = (
+            read_board(connection).holds
+            if not released
+            else [h for h in read_board(connection).holds if not h["decided"]]
+        )
+    assert new["job_id"] != waiting["job_id"]
+    assert undone(engine) == []
+    flow.release(waiting["job_id"])  # as somebody who had the page open would
+    wait_for("its end", lambda: flow.at_work == 0, 60)
+    decide_hold(engine, new["id"], "released", who="王医生", role="radiologist", reason="急诊")
+    flow.release(new["job_id"])
+    wait_for("the end", lambda: state_of(engine) == "DELIVERED", 120)
+    wait_for("the thread to end", lambda: flow.at_work == 0, 60)
+
+    assert job_states(engine) == {waiting["job_id"]: "SUPERSEDED", new["job_id"]: "DELIVERED"}
+    with engine.connect() as connection:
+        assert set(connection.execute(select(tables.encoded_object.c.result_id)).scalars()) == {new["job_id"]}
+
+
+def test_a_job_whose_route_is_there_again_goes_on(
+    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path
+) -> None:
+    waiting = hold_one(flow, settings, engine, tmp_path)
+    wait_for("the thread to end", lambda: flow.at_work == 0, 60)
+    begin_anew(flow, engine, replace(settings, routes=tuple(replace(r, name="其他") for r in settings.routes)))
+    wait_for("the new hold", lambda: job_states(engine)[waiting["job_id"]] == "SUPERSEDED", 60)
+    wait_for("the thread to end", lambda: flow.at_work == 0 and state_of(engine) == "HELD", 60)
+
+    begin_anew(flow, engine, settings)
+    wait_for("the first again", lambda: job_states(engine)[waiting["job_id"]] == "HELD", 60)
+    wait_for("the thread to end", lambda: flow.at_work == 0 and state_of(engine) == "HELD", 60)
+
+    with engine.connect() as connection:
+        [waits] = read_board(connection).holds
+    assert waits["job_id"] == waiting["job_id"]
+    decide_hold(engine, waits["id"], "released", who="王医生", role="radiologist", reason="急诊")
+    flow.release(waiting["job_id"])
+    wait_for("the end", lambda: state_of(engine) == "DELIVERED", 120)
+
+
 @pytest.mark.parametrize("at", ["HELD", "DELIVERING"])
 def test_a_released_job_that_a_full_disk_stopped_is_taken_up_again(
     flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at: str
@@ -409,6 +494,25 @@ def hold_one(flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path
         [waiting] = read_board(connection).holds
         assert connection.execute(select(tables.result.c.id)).all() == []
     return dict(waiting)
+
+
+def begin_anew(flow: StudyFlow, engine: Engine, settings: Settings) -> None:
+    """Work on the study a second time, as an upgrade that comes while it is at work does."""
+    flow._settings = settings
+    with engine.connect() as connection:
+        study_uid = connection.execute(select(tables.study_version.c.study_uid)).scalar_one()
+    record.study_state(engine, study_uid, 1, "RUNNING")
+    begin(f"{study_uid}:1", flow.process, study_uid, 1, again=lambda status: status == "SUCCESS")
+
+
+def job_states(engine: Engine) -> dict[str, str]:
+    with engine.connect() as connection:
+        return {row.id: row.state for row in connection.execute(select(tables.job.c.id, tables.job.c.state))}
+
+
+def hold_states(engine: Engine) -> list[str]:
+    with engine.connect() as connection:
+        return list(connection.execute(select(hold.c.state)).scalars())
 
 
 def state_of(engine: Engine) -> str:
