@@ -11,6 +11,12 @@ __all__ = ["bench"]
 
 FEWEST = 1
 
+LEAST = 0.95
+"""Rank correlation, and share of clean series that pass."""
+
+FEWEST_JUDGED = 20
+"""Of fewer clean series a share says nothing."""
+
 
 def bench(
     data: Annotated[
@@ -45,7 +51,10 @@ def bench(
         typer.echo(json.dumps(study, indent=1, allow_nan=False))
     else:
         _print(study)
-    low = [d["check"] for d in study["defects"] if d["rho_median"] is not None and d["rho_median"] < 0.95]
+    low = [d["check"] for d in study["defects"] if d["rho_median"] is not None and d["rho_median"] < LEAST]
+    low += [r["check"] for r in study["specificity"] if r["judged"] >= FEWEST_JUDGED and r["share"] < LEAST]
+    if low:
+        typer.echo(f"below {LEAST}: {', '.join(low)}", err=True)
     raise typer.Exit(1 if low else 0)
 
 
@@ -58,4 +67,7 @@ def _print(study: dict[str, Any]) -> None:
         if row["judged"]:
             low, high = row["wilson"]
             passed = f"{row['passed']}/{row['judged']} pass ({100 * low:.1f} to {100 * high:.1f} %)"
-            typer.echo(f"{row['kind']} {row['check']:<26} {passed}")
+            left_out = f", {row['unfit']} are not clean for it" if row["unfit"] else ""
+            typer.echo(f"{row['kind']} {row['check']:<26} {passed}{left_out}")
+    for kind, counts in study["verdicts"].items():
+        typer.echo(f"{kind} whole verdicts: " + ", ".join(f"{n} {grade}" for grade, n in counts.items()))

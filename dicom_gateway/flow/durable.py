@@ -32,9 +32,9 @@ from dicom_gateway.flow.steps import STEPS
 from dicom_gateway.flow.study_files import StudyFiles
 from dicom_gateway.flow.summary import scan_summary
 from dicom_gateway.flow.workflows import BROKEN_OFF, QUEUE, Attendance, begin, cancel_other_versions
-from dicom_gateway.quality.holds import held, keep_hold, undone
+from dicom_gateway.quality.holds import DECISIONS, held, keep_hold, undone
 from dicom_gateway.route.facts import Facts
-from dicom_gateway.settings import Settings
+from dicom_gateway.settings import Destination, Settings
 from dicom_gateway.store import tables
 from dicom_gateway.store.store import Store
 from imaging.series import Scan
@@ -152,6 +152,8 @@ class StudyFlow(DBOSConfiguredInstance):
         """Take a job that was held to its end, as a person has decided; returns its state."""
         with self._attendance.at_work():
             kept = DBOS.run_step({"name": "decision", **AGAIN}, self._decision, job_id)
+            if not kept:
+                return "undecided"  # it was held again, for other reasons, before this had its turn
             job, inputs = kept["plan"], kept["inputs"]
             self._work(job, inputs)
             return DBOS.run_step(
@@ -174,8 +176,10 @@ class StudyFlow(DBOSConfiguredInstance):
             DBOS.run_step({"name": f"fail:{short}", **AGAIN}, self._fail, job, failure)
 
     def _decision(self, job_id: str) -> dict[str, Any]:
-        """The held job; the person's decision is put where its steps find it."""
+        """The held job, the person's decision put where its steps find it; nothing where nobody has decided."""
         kept = held(self._engine, job_id)
+        if kept["decision"]["decision"] not in DECISIONS:
+            return {}
         keep_release(self._folder(JobPlan.from_json(kept["plan"])), kept["decision"])
         return {"plan": kept["plan"], "inputs": kept["inputs"]}
 
@@ -294,9 +298,16 @@ class StudyFlow(DBOSConfiguredInstance):
         journal = DatabaseJournal(self._engine, plan.study_uid, plan.version)
         try:
             with journal.step("deliver", plan.id) as step:
-                wanted = [d for d in self._settings.destinations if d.name in plan.deliver]
+                known = {d.name: d for d in self._settings.destinations}
+                # What is in the settings no longer, since the job was planned, waits in the ledger until it is again.
+                wanted = [known.get(name, Destination(name)) for name in plan.deliver]
                 rows = publish(plan, self._folder(plan), self._store, self._engine, wanted)
                 step.detail = {"objects": rows}
+                if gone := [name for name in plan.deliver if name not in known]:
+                    step.message = (
+                        f"Not in the settings any more: {', '.join(gone)}. What was to go there waits; put it back, or "
+                        "cancel these sends."
+                    )
                 record.job_state(self._engine, plan.id, "DELIVERING")
         except Exception as error:  # the boundary of the step: counted, logged by code, shown as a state
             if is_passing(error):

@@ -7,6 +7,7 @@ from typing import Any
 
 from dicom_gateway.flow.kept import keep_json, kept_json
 from dicom_gateway.quality.gate import Decision, GateWord, decide
+from dicom_gateway.quality.holds import DECISIONS
 from monai_bundles import Bundle, QualityGate
 
 __all__ = ["HELD", "HELD_FILE", "held_reasons", "holding", "keep_release", "stopped", "word_for"]
@@ -31,7 +32,7 @@ def word_for(bundle: Bundle, verdict: Mapping[str, Any], folder: Path) -> Decisi
     if decision.word is not GateWord.HOLD or not path.exists():
         return decision
     person = kept_json(path)
-    if set(_sentences(decision)) - set(person["of"]):
+    if person["decision"] not in DECISIONS or set(_sentences(decision)) - set(person["of"]):
         return decision
     is_let_go = person["decision"] == "released"
     role = str(person["role"])

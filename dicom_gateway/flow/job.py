@@ -52,9 +52,11 @@ class Tools:
     def capabilities(self, names: Sequence[str]) -> tuple[Capability, ...]:
         """What the named destinations accept, each kind once; without a destination, what everybody accepts.
 
-        Every object is written whatever outlets a destination takes, because the embedded store keeps them all.
+        Every object is written whatever outlets a destination takes, because the embedded store keeps them all. A name
+        that is in the settings no longer, since its job was planned, takes what everybody accepts.
         """
-        everything = [replace(self.destinations[name], outlets=Capability().outlets) for name in names]
+        known = [self.destinations.get(name, self.undelivered) for name in names]
+        everything = [replace(capability, outlets=Capability().outlets) for capability in known]
         return tuple(dict.fromkeys(everything)) or (self.undelivered,)
 
 

@@ -10,7 +10,10 @@ from dicom_gateway.quality.record import note_event
 from dicom_gateway.store.quality_tables import hold
 from dicom_gateway.store.tables import job, study_version
 
-__all__ = ["decide_hold", "held", "keep_hold", "undone"]
+__all__ = ["DECISIONS", "decide_hold", "held", "keep_hold", "undone"]
+
+DECISIONS = ("released", "refused")
+"""States of a hold on which a person has decided."""
 
 UNENDED = ("HELD", "QC", "RUN", "MEASURED", "ENCODED", "VALIDATED")
 """States of a job between the decision and its delivery."""
@@ -91,7 +94,7 @@ def undone(engine: Engine) -> list[str]:
                 .join(job, job.c.id == hold.c.job_id)
                 .join(study_version, its_version)
                 .where(
-                    hold.c.state.in_(("released", "refused")),
+                    hold.c.state.in_(DECISIONS),
                     job.c.state.in_(UNENDED) | ((study_version.c.state == "HELD") & (job.c.state != "SUPERSEDED")),
                 )
                 .order_by(hold.c.id)

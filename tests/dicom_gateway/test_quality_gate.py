@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dbos import DBOS
 from pydicom import dcmread
 from sqlalchemy import Engine, insert, select, update
 from sqlalchemy.exc import OperationalError
@@ -25,7 +26,7 @@ from dicom_gateway.quality.board import read_board, read_series
 from dicom_gateway.quality.gate import GateWord, decide
 from dicom_gateway.quality.holds import decide_hold, undone
 from dicom_gateway.route.rules import default_routes
-from dicom_gateway.settings import Peer, Settings, load_settings
+from dicom_gateway.settings import Destination, Peer, Settings, load_settings
 from dicom_gateway.settings import Store as StoreSettings
 from dicom_gateway.store import Store, open_engine, tables
 from dicom_gateway.store.quality_tables import hold, judged_series
@@ -352,6 +353,43 @@ def test_a_job_that_is_held_again_for_another_reason_asks_a_person_anew(
     wait_for("the end", lambda: state_of(engine) == "DELIVERED", 120)
 
 
+def test_a_release_that_comes_to_its_turn_after_a_new_hold_for_other_reasons_decides_nothing(
+    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path
+) -> None:
+    waiting = hold_one(flow, settings, engine, tmp_path)
+    wait_for("the thread to end", lambda: flow.at_work == 0, 60)
+    decide_hold(engine, waiting["id"], "released", who="王医生", role="radiologist", reason="急诊")
+    with engine.begin() as connection:  # what the person saw was another sentence
+        connection.execute(update(hold).values(reasons=["Something else."]))
+
+    begin_anew(flow, engine, settings)
+    flow.release(waiting["job_id"])
+    wait_for("the second hold", lambda: hold_states(engine) == ["open"], 60)
+    wait_for("both to end", lambda: begun(f"{waiting['job_id']}:decided") == "SUCCESS" and flow.at_work == 0, 60)
+
+    assert state_of(engine) == "HELD" and job_states(engine) == {waiting["job_id"]: "HELD"}
+    with engine.connect() as connection:
+        assert connection.execute(select(tables.result.c.id)).all() == []
+
+
+def test_a_destination_that_is_renamed_while_a_job_is_held_loses_nothing(
+    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path
+) -> None:
+    flow._settings = replace(settings, destinations=(Destination("PACS", aet="PACS", host="127.0.0.1", port=1),))
+    waiting = hold_one(flow, settings, engine, tmp_path)
+    flow._settings = settings
+
+    decide_hold(engine, waiting["id"], "released", who="王医生", role="radiologist", reason="急诊")
+    flow.release(waiting["job_id"])
+
+    wait_for("the end", lambda: state_of(engine) == "DELIVERING" and flow.at_work == 0, 120)
+    with engine.connect() as connection:
+        sends = connection.execute(select(tables.delivery.c.destination, tables.delivery.c.state)).all()
+        said = connection.execute(select(tables.step_log.c.message).where(tables.step_log.c.step == "deliver"))
+        assert "Not in the settings any more: PACS." in said.scalar_one()
+    assert sends and set(sends) == {("PACS", "PENDING")}
+
+
 @pytest.mark.parametrize("released", [True, False], ids=["let go before", "open"])
 def test_a_held_job_whose_route_is_renamed_is_replaced_and_never_delivered_beside_its_new_one(
     flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path, released: bool
@@ -493,6 +531,7 @@ def hold_one(flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path
     with engine.connect() as connection:
         [waiting] = read_board(connection).holds
         assert connection.execute(select(tables.result.c.id)).all() == []
+    assert not (settings.store.root / "work" / waiting["job_id"]).exists()  # it may wait for days
     return dict(waiting)
 
 
@@ -503,6 +542,11 @@ def begin_anew(flow: StudyFlow, engine: Engine, settings: Settings) -> None:
         study_uid = connection.execute(select(tables.study_version.c.study_uid)).scalar_one()
     record.study_state(engine, study_uid, 1, "RUNNING")
     begin(f"{study_uid}:1", flow.process, study_uid, 1, again=lambda status: status == "SUCCESS")
+
+
+def begun(name: str) -> str:
+    status = DBOS.get_workflow_status(name)
+    return "" if status is None else str(status.status)
 
 
 def job_states(engine: Engine) -> dict[str, str]:

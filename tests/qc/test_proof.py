@@ -41,7 +41,7 @@ def test_area_under_the_curve_counts_pairs() -> None:
 
 
 def test_study_of_a_forearm_follows_exposure_and_draws_its_plots(tmp_path: Path) -> None:
-    series = CleanSeries("forearm", "DX", forearm(), "dx_limb", True)
+    series = CleanSeries("forearm", "DX", forearm(), "dx_limb")
 
     study = prove([series])
     paths = draw_all(study, tmp_path)

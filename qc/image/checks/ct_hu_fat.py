@@ -11,13 +11,16 @@ RIM_MM = (4.0, 20.0)
 """Below the skin and above the muscles of most people."""
 
 FAT_HU = (-200.0, -30.0)
+WIDEST_MEAN_MM = 8.0
+"""A mean over three pixels that is wider mixes the fat with skin and muscle."""
+
 FEWEST_PIXELS = 2000
 MOST_PLANES = 24
 
 
 @check(
     "ct.hu.fat",
-    version="1.0.0",
+    version="1.1.0",
     title=("脂肪 CT 值", "CT number of fat"),
     unit="[hnsf'U]",
     direction="two_sided",
@@ -43,6 +46,8 @@ def fat(inputs: Inputs) -> Measured | NotEvaluable:
     volume = inputs.volume
     if volume is None:
         return NotEvaluable("no_volume")
+    if inputs.body and 3 * max(volume.grid.pixel_spacing_mm) * inputs.body[0].step > WIDEST_MEAN_MM:
+        return NotEvaluable("too_few_pixels", {"pixel_mm": max(volume.grid.pixel_spacing_mm)})
     sections = inputs.body[:: max(1, len(inputs.body) // MOST_PLANES)]
     found = []
     for section in sections:

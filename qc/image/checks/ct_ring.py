@@ -28,13 +28,16 @@ FLAT_PX = 7
 SPECK_HU = 300.0
 """No ring is stronger than this; single pixels are (lime, metal, saturation), and are left out with all around them."""
 
+WIDEST_PIXEL_MM = 2.5
+"""A ring of wider pixels is no narrower than the smooth part that is taken away."""
+
 MOST_PLANES = 24
 INNERMOST_MM = 4.0
 
 
 @check(
     "ct.ring",
-    version="1.1.0",
+    version="1.2.0",
     title=("环状伪影", "Rings"),
     unit="1",
     direction="higher_worse",
@@ -61,6 +64,8 @@ def ring(inputs: Inputs) -> Measured | NotEvaluable:
     if volume is None:
         return NotEvaluable("no_volume")
     dy, dx = volume.grid.pixel_spacing_mm
+    if max(dy, dx) > WIDEST_PIXEL_MM:
+        return NotEvaluable("too_few_pixels", {"pixel_mm": max(dy, dx)})
     radius_mm, sectors = _polar(inputs, volume)
     bins = np.round(radius_mm / min(dy, dx)).astype(np.intp)
     window = [2 * max(1, round(SMOOTH_MM / mm / 2)) + 1 for mm in (dy, dx)]

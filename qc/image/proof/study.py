@@ -13,7 +13,7 @@ from qc.image.inputs import Inputs
 from qc.image.proof.clean import CleanSeries
 from qc.image.proof.planting import DEFECTS, Defect
 from qc.image.registry import Measured, discover
-from qc.image.result import Grade
+from qc.image.result import Grade, worst
 from qc.image.run import check_inputs
 
 __all__ = ["LISTED", "prove", "wilson"]
@@ -71,9 +71,11 @@ def prove(series: Iterable[CleanSeries], progress: Callable[[str], None] = lambd
     for one in series:
         progress(one.name)
         clean = check_inputs(replace(one.inputs), one.profile)
-        whole.setdefault(one.kind, Counter())[str(clean.grade)] += 1
+        fit = [r for r in clean.results if r.check_id not in one.unfit]
+        whole.setdefault(one.kind, Counter())[str(worst([r.grade for r in fit if r.is_gate]))] += 1
         for result in clean.results:
-            judged.setdefault((one.kind, result.check_id), Counter())[str(result.grade)] += 1
+            grade = "unfit" if result.check_id in one.unfit else str(result.grade)
+            judged.setdefault((one.kind, result.check_id), Counter())[grade] += 1
         if taken[one.kind] >= MOST_OF_KIND.get(one.kind, 0):
             continue
         taken[one.kind] += 1
@@ -84,11 +86,11 @@ def prove(series: Iterable[CleanSeries], progress: Callable[[str], None] = lambd
             found = _follow(defect, one.inputs)
             if found is not None:
                 ranks[defect.name].append({"series": one.name, **found})
-            worst = defect.plant(replace(one.inputs), defect.severities[-1], 1)
-            if worst is None or found is None:
+            strongest = defect.plant(replace(one.inputs), defect.severities[-1], 1)
+            if strongest is None or found is None:
                 continue
             planted[defect.name] += 1
-            after = check_inputs(worst, one.profile)
+            after = check_inputs(strongest, one.profile)
             moved[defect.name].update({r.check_id for r in after.results if r.grade in BAD} - alarms)
     return {
         "defects": [_summary(d, ranks[d.name]) for d in DEFECTS],
@@ -175,6 +177,7 @@ def _passing(kind: str, check_id: str, counts: Counter[str]) -> dict[str, Any]:
         "check": check_id,
         "judged": total,
         "not_evaluable": counts["NOT_EVALUABLE"],
+        "unfit": counts["unfit"],
         "passed": passed,
         "share": passed / total if total else None,
         "wilson": [low, high],
