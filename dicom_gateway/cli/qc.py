@@ -78,6 +78,9 @@ def image(
         typer.echo(f"passed by, because they are no images to judge: {named}", err=True)
     if not verdicts:
         raise NothingToDo(NO_IMAGE)
+    others = sorted({v.profile_id for v in verdicts} - {profile})
+    if profile != "auto" and others:
+        typer.echo(f"{profile} is made for other modalities; series were judged by {', '.join(others)}", err=True)
     if html is not None:
         _write_page(verdicts, pictures, html)
     if as_json:

@@ -21,7 +21,11 @@ TEXT_ATTRIBUTES = ("SeriesDescription", "ProtocolName", "StudyDescription")
 
 @dataclass(frozen=True)
 class Choice:
-    """A profile and how it was found: named, matched, base, or ambiguous (then the base was taken)."""
+    """A profile and how it was found.
+
+    Named, matched, base, ambiguous (then the base was taken), or other_modality: the one that was named is made for
+    other modalities, and another was found as if none had been named.
+    """
 
     profile: Profile
     how: str
@@ -32,7 +36,8 @@ def choose_profile(profiles: Mapping[str, Profile], inputs: Inputs, wanted: str 
     """The profile to judge a series with.
 
     Where the headers tell nothing beyond the modality, or two profiles fit equally well, the base of the modality is
-    taken and said so: limits of a protocol are never guessed.
+    taken and said so: limits of a protocol are never guessed. A wanted profile that is made for other modalities is not
+    taken, because next to none of its checks would run.
 
     Raises
     ------
@@ -40,7 +45,11 @@ def choose_profile(profiles: Mapping[str, Profile], inputs: Inputs, wanted: str 
         The wanted profile, or the base to fall back on, does not exist.
     """
     if wanted != "auto":
-        return Choice(profile_by_id(profiles, wanted), "named")
+        named = profile_by_id(profiles, wanted)
+        made_for = _modalities(profiles, named)
+        if not (inputs.modality and made_for) or inputs.modality in made_for:
+            return Choice(named, "named")
+        return Choice(choose_profile(profiles, inputs, "auto", intent).profile, "other_modality", (wanted,))
     try:
         best = most_specific(profiles, inputs, intent)
     except AmbiguousProfile as tie:
@@ -48,6 +57,12 @@ def choose_profile(profiles: Mapping[str, Profile], inputs: Inputs, wanted: str 
     if best is None:
         return Choice(_base(profiles, inputs.modality), "base")
     return Choice(best, "matched")
+
+
+def _modalities(profiles: Mapping[str, Profile], profile: Profile) -> tuple[str, ...]:
+    """Modalities that a profile, or else the nearest one it inherits from, names; none for any."""
+    line = (profile, *(profiles[ancestor] for ancestor in profile.lineage))
+    return next((p.match.modality for p in line if p.match.modality), ())
 
 
 def profile_of_sender(folders: Sequence[Path], wanted: Sequence[str], modality: str) -> str:

@@ -13,6 +13,8 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+from pydicom.datadict import tag_for_keyword
+
 from imaging.provenance import digest
 from qc.errors import ProfileInvalid, UnknownProfile
 from qc.image.registry import MODALITIES, discover
@@ -275,7 +277,7 @@ def _check_limits(source: _Source) -> None:
 def _check_expect(source: _Source) -> None:
     for keyword, table in source.content.get("expect", {}).items():
         name = f"expect.{keyword}"
-        if not re.fullmatch(r"[A-Z][A-Za-z0-9]+", keyword):
+        if tag_for_keyword(keyword) is None:
             raise source.fault(name, "needs the keyword of a DICOM attribute")
         if not isinstance(table, dict) or len(table) != 1 or set(table) - EXPECT_KEYS:
             raise source.fault(name, "needs one of values, range, regex")

@@ -83,6 +83,16 @@ def test_a_gap_ends_with_exit_code_11_and_the_table_says_what_to_do(clean: Path)
     assert "…" not in done.output
 
 
+def test_a_profile_of_another_modality_lets_no_gap_pass(clean: Path) -> None:
+    sorted(clean.iterdir())[4].unlink()
+
+    done = RUN.invoke(app, ["image", str(clean), "--profile", "dx_chest"])
+
+    assert done.exit_code == 11
+    assert "gen.geometry.missing" in done.output
+    assert "dx_chest is made for other modalities; series were judged by ct_base" in done.output
+
+
 def test_the_page_shows_findings_and_escapes_what_came_from_outside(clean: Path, tmp_path: Path) -> None:
     sorted(clean.iterdir())[4].unlink()
     page = tmp_path / "out.html"

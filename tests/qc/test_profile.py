@@ -69,6 +69,7 @@ def test_a_site_profile_inherits_and_overrides_single_keys(tmp_path: Path) -> No
         (("fail = [0, 14]", "fail = [0, 5]"), 8, 'limits."ct.noise.gni".fail'),
         (('limit_source = "site"', 'role = "gates"'), 9, 'limits."ct.noise.gni".role'),
         (("[expect.KVP]", "[expect.kvp]"), 11, "expect.kvp"),
+        (("[expect.KVP]", "[expect.KPV]"), 11, "expect.KPV"),
         (("values = [120]", 'regex = "("'), 12, "expect.KVP.regex"),
         (('title_en = "Head, our way"', 'required = ["ct.coverage"]'), 3, "required"),
     ],
@@ -132,6 +133,20 @@ def test_headers_choose_the_profile(tags: dict[str, str | None], intent: str, pr
     choice = choose_profile(load_profiles(), inputs, intent=intent)
 
     assert (choice.profile.id, choice.how) == (profile, how)
+
+
+@pytest.mark.parametrize("wanted", ["dx_chest", "site_chest"])
+def test_a_profile_made_for_another_modality_is_not_taken(tmp_path: Path, wanted: str) -> None:
+    write(tmp_path, 'id = "site_chest"\nextends = "dx_chest"\n')
+    inputs = edited(header_inputs(planes=2), BodyPartExamined="CHEST")
+
+    choice = choose_profile(load_profiles(tmp_path), inputs, wanted)
+
+    assert (choice.profile.id, choice.how, choice.candidates) == ("ct_chest_diag", "other_modality", (wanted,))
+
+
+def test_a_named_profile_judges_what_states_no_modality() -> None:
+    assert choose_profile(load_profiles(), edited(header_inputs(planes=2), Modality=None), "ct_head").how == "named"
 
 
 def test_a_tie_takes_the_base_and_says_so(tmp_path: Path) -> None:
