@@ -280,8 +280,8 @@ class StudyFlow(DBOSConfiguredInstance):
         """End a job that could not be brought to its objects."""
         plan = JobPlan.from_json(plan_json)
         self._clear(plan)
-        if record.is_superseded(self._engine, plan.id):
-            return  # with its own reason
+        if record.is_handed_over(self._engine, plan.id):
+            return  # superseded with its own reason, or delivered by another workflow that had the same job
         if reason == "superseded":
             record.job_state(self._engine, plan.id, "SUPERSEDED", "A later version of the study replaces this one.")
         else:

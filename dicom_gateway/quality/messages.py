@@ -1,6 +1,7 @@
 """Alerts as messages: a webhook and a mail, only to the addresses of the settings and without any patient data.
 
-Each way is told once. What one way does not take is tried again there alone, less and less often.
+Each way is told once, and once more where the alert is withdrawn. What one way does not take is tried again there
+alone, less and less often.
 """
 
 import hashlib
@@ -8,7 +9,7 @@ import logging
 import smtplib
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -18,7 +19,7 @@ import httpx
 from sqlalchemy import Engine
 
 from dicom_gateway.quality import record
-from dicom_gateway.quality.record import Told
+from dicom_gateway.quality.record import WITHDRAWN, Told
 from dicom_gateway.settings import Quality
 
 __all__ = ["MAIL", "Messenger", "Sender", "Way", "message_of", "send", "ways_of"]
@@ -28,6 +29,17 @@ log = logging.getLogger(__name__)
 TIMEOUT_S = 5.0
 
 MAIL = "mail"
+
+GONE = (
+    "此前的提醒已撤回：后续影像到达后，该问题不再存在。",
+    "The earlier alert is withdrawn: with the images that have come since, the fault is gone.",
+    "",
+)
+NOT_ALL = (
+    "影像可能尚未传完，结论可能改变；若改变将另行通知。",
+    "More images may still come and change this; you will be told if they do.",
+    "",
+)
 
 RETRY_S, MOST_RETRY_S = 5.0, 600.0
 """Pause after the first failure, and the longest: it doubles with every further one."""
@@ -77,6 +89,7 @@ def message_of(item: Told, board_url: str) -> dict[str, Any]:
         "study_instance_uid": item.study_uid,
         "cause": item.cause,
         "grade": item.grade,
+        "final": item.is_final,
         "first_seen": datetime.fromtimestamp(item.first_seen, UTC).isoformat(timespec="seconds"),
         "findings": [
             {k: f[k] for k in ("check_id", "grade", "value", "unit", "cause", "action")} for f in item.findings
@@ -144,6 +157,10 @@ class Messenger:
         return self._item_pauses.get((way.key, item.id, item.grade), _Pause())
 
 
+def _what_to_do(finding: Mapping[str, Any]) -> tuple[str, str]:
+    return finding["action"]["zh"], finding["action"]["en"]
+
+
 def _post(address: str, document: dict[str, Any]) -> bool:
     try:
         answer = httpx.post(address, json=document, timeout=TIMEOUT_S, follow_redirects=False)
@@ -159,12 +176,14 @@ def _mail(settings: Quality, item: Told, document: dict[str, Any]) -> bool:
     mail = EmailMessage()
     mail["From"], mail["To"] = settings.mail_from, ", ".join(settings.mail_to)
     mail["Subject"] = f"radgate: {item.grade} {item.cause}"
+    is_gone = item.grade == WITHDRAWN
     lines = [
         line
         for f in item.findings
-        for line in (f["cause"]["zh"], f["cause"]["en"], f["action"]["zh"], f["action"]["en"], "")
+        for line in (f["cause"]["zh"], f["cause"]["en"], *(() if is_gone else _what_to_do(f)), "")
     ]
-    mail.set_content("\n".join([*lines, document["page"]]))
+    before = GONE if is_gone else () if item.is_final else NOT_ALL
+    mail.set_content("\n".join([*before, *lines, document["page"]]))
     is_taken = False
     try:
         with smtplib.SMTP(settings.smtp_host, settings.smtp_port, timeout=TIMEOUT_S) as server:

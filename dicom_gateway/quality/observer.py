@@ -42,7 +42,7 @@ REST_CONNECTED_S = 3.0
 """The same while the sender keeps its connection: it may go on, but what it has sent must be told within 5 s."""
 
 RHYTHM = 4.0
-"""A pause is none where the sender has made one a quarter as long before."""
+"""A pause is none where the sender has made one a quarter as long before, unless its only connection has ended."""
 
 RETRY_S = 5.0
 MESSAGES_EVERY_S = 1.0
@@ -233,8 +233,10 @@ class QualityObserver:
         """When a series that has come to rest is judged as a whole; None where that is done or not yet asked."""
         if series.rested or series.closing or not series.files or series.sent < len(series.files):
             return None
-        least = REST_CONNECTED_S if series.associations & self._connected else REST_S
-        return series.came + max(least, RHYTHM * series.longest_gap_s)
+        is_connected = bool(series.associations & self._connected)
+        if len(series.associations) == 1 and not is_connected:
+            return series.came + REST_S  # all came by one connection, which has ended
+        return series.came + max(REST_CONNECTED_S if is_connected else REST_S, RHYTHM * series.longest_gap_s)
 
     def _look(self) -> None:
         """One look at each series that has news, or has come to rest."""

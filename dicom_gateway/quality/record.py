@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select, update
+from sqlalchemy import Connection, Engine, and_, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dicom_gateway.store.quality_tables import alert, alert_message, judged_series, point
@@ -17,6 +17,7 @@ from imaging.provenance import digest
 __all__ = [
     "ARRIVING",
     "AT_REST",
+    "WITHDRAWN",
     "Told",
     "acknowledge",
     "keep_judgement",
@@ -30,12 +31,15 @@ __all__ = [
 ARRIVING, AT_REST = 1, 2
 """Why a word on a series is provisional: images are coming; or they came to rest, and the study is still waited for."""
 
-RANK = {"FAIL": 2, "WARN": 1, "PASS": 0, "NOT_EVALUABLE": -1}
+WITHDRAWN = "WITHDRAWN"
+"""What is told, in place of a grade, of an alert whose findings are gone."""
+
+RANK = {"FAIL": 2, "WARN": 1, "PASS": 0, "NOT_EVALUABLE": -1, WITHDRAWN: -2}
 
 
 @dataclass(frozen=True)
 class Told:
-    """An alert that has to go out as a message."""
+    """An alert that has to go out as a message, or one that did and is withdrawn (its grade is `WITHDRAWN` then)."""
 
     id: int
     study_uid: str
@@ -44,11 +48,15 @@ class Told:
     grade: str
     findings: Sequence[Mapping[str, Any]]
     first_seen: float
+    is_final: bool = False
+    """Whether all images of the study had come; otherwise more of them may change the finding."""
     taken: Mapping[str, str] = field(default_factory=dict)
     """The grade that was told last, by way."""
 
     def is_due(self, way: str) -> bool:
-        """Whether this way has not taken it yet, or has told a better grade."""
+        """Whether this way has not taken it yet, or has told a better grade; or has told what is withdrawn since."""
+        if self.grade == WITHDRAWN:
+            return self.taken.get(way, WITHDRAWN) != WITHDRAWN
         return way not in self.taken or RANK[self.grade] > RANK[self.taken[way]]
 
 
@@ -175,18 +183,36 @@ def keep_point(connection: Connection, values: Mapping[str, Any]) -> None:
 
 
 def pending_messages(engine: Engine, least_grade: str) -> list[Told]:
-    """Alerts that were not told by every way, or that are worse than when they were told."""
+    """Alerts that were not told by every way, that are worse than when they were told, or that are withdrawn since."""
     grades = [g for g, rank in RANK.items() if rank >= RANK[least_grade]]
-    query = select(alert).where(alert.c.grade.in_(grades), alert.c.state != "withdrawn").order_by(alert.c.id)
+    query = select(alert).where(alert.c.grade.in_(grades)).order_by(alert.c.id)
+    is_news = or_(
+        and_(alert.c.state == "withdrawn", alert.c.told_grade != WITHDRAWN),
+        and_(alert.c.state != "withdrawn", alert.c.told_grade != alert.c.grade),
+    )
     with engine.connect() as connection:
-        rows = connection.execute(query.where(alert.c.told_grade.is_(None) | (alert.c.told_grade != alert.c.grade)))
-        due = [r for r in rows if r.told_grade is None or RANK[r.grade] > RANK[r.told_grade]]
+        rows = connection.execute(query.where(alert.c.told_grade.is_(None) | is_news)).all()
+        due = [(r, WITHDRAWN if r.state == "withdrawn" else str(r.grade)) for r in rows]
+        due = [(r, g) for r, g in due if g == WITHDRAWN or r.told_grade is None or RANK[g] > RANK[r.told_grade]]
         taken: dict[int, dict[str, str]] = defaultdict(dict)
         for part in range(0, len(due), 500):  # a statement takes a limited number of values
-            ids = [r.id for r in due[part : part + 500]]
+            ids = [r.id for r, _ in due[part : part + 500]]
             for row in connection.execute(select(alert_message).where(alert_message.c.alert_id.in_(ids))):
                 taken[row.alert_id][row.way] = row.grade
-    return [Told(r.id, r.study_uid, r.series_uid, r.cause, r.grade, r.findings, r.first_seen, taken[r.id]) for r in due]
+    return [
+        Told(
+            r.id,
+            r.study_uid,
+            r.series_uid,
+            r.cause,
+            grade,
+            r.findings,
+            r.first_seen,
+            r.state == "confirmed",
+            taken[r.id],
+        )
+        for r, grade in due
+    ]
 
 
 def told_by(engine: Engine, item: Told, way: str) -> None:

@@ -300,6 +300,7 @@ def test_a_held_job_goes_on_as_a_person_decides_and_the_record_says_who(
         document = connection.execute(select(tables.result.c.document)).scalar_one()
         events = {e.kind: e.detail for e in connection.execute(select(tables.event))}
         assert connection.execute(select(hold.c.state, hold.c.reason)).one() == (decision, "急诊")
+    wait_for("the folder to go", lambda: not (settings.store.root / "work" / waiting["job_id"]).exists(), 10)
     assert document["status"] == status
     [run] = document["runs"]
     assert "radiologist" in (run["reason"] + " ".join(run["warnings"]))
@@ -372,6 +373,18 @@ def test_a_release_that_comes_to_its_turn_after_a_new_hold_for_other_reasons_dec
         assert connection.execute(select(tables.result.c.id)).all() == []
 
 
+def test_what_another_workflow_delivered_is_not_called_failed(
+    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path
+) -> None:
+    """After an upgrade two may have the same job; the second finds its folder gone."""
+    waiting = hold_one(flow, settings, engine, tmp_path)
+    record.job_state(engine, waiting["job_id"], "DELIVERING")
+
+    flow._fail(waiting["plan"], "Internal error (FileNotFoundError); see the log.")
+
+    assert job_states(engine) == {waiting["job_id"]: "DELIVERING"}
+
+
 def test_a_destination_that_is_renamed_while_a_job_is_held_loses_nothing(
     flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path
 ) -> None:
@@ -410,6 +423,7 @@ def test_a_held_job_whose_route_is_renamed_is_replaced_and_never_delivered_besid
         )
     assert new["job_id"] != waiting["job_id"]
     assert undone(engine) == []
+    assert sorted(hold_states(engine)) == sorted(["open", "released" if released else "ended"])
     flow.release(waiting["job_id"])  # as somebody who had the page open would
     wait_for("its end", lambda: flow.at_work == 0, 60)
     decide_hold(engine, new["id"], "released", who="王医生", role="radiologist", reason="急诊")

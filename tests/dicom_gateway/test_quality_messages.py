@@ -153,6 +153,71 @@ def test_a_worse_grade_is_told_again_and_a_refused_alert_holds_up_no_other(engin
     assert 2 <= tried.count(("1.2.3", "WARN")) <= 6
 
 
+def test_who_was_told_of_an_alert_is_told_when_it_is_withdrawn_and_again_when_it_returns(engine: Engine) -> None:
+    settings = Quality(webhooks=("http://127.0.0.1:1/",), smtp_host="mail.example", mail_to=("ct@example",))
+    heard: list[tuple[str, str]] = []
+    mail_is_up = False
+
+    def sender(_settings: Quality, item: Told, way: Way) -> bool:
+        if way.key == MAIL and not mail_is_up:
+            return False
+        heard.append((MAIL if way.key == MAIL else "hook", item.grade))
+        return True
+
+    messenger = Messenger(engine, settings, sender)
+
+    def go_on(seconds: range) -> list[tuple[str, str]]:
+        heard.clear()
+        for second in seconds:
+            messenger.round(float(second))
+        return list(heard)
+
+    keep_judgement(engine, judged("FAIL"))
+    first = go_on(range(10))
+    keep_judgement(engine, judged("PASS", planes=12, checks=()))
+    mail_is_up = True  # it has not heard of the fault, and need not hear that it is gone
+    gone = go_on(range(1000, 1010))
+    after = go_on(range(2000, 2010))
+    keep_judgement(engine, judged("FAIL", planes=13))
+    again = go_on(range(3000, 3010))
+
+    assert (first, gone, after) == ([("hook", "FAIL")], [("hook", "WITHDRAWN")], [])
+    assert sorted(again) == [("hook", "FAIL"), (MAIL, "FAIL")]
+
+
+def test_an_alert_that_nobody_was_told_of_goes_silently(engine: Engine) -> None:
+    heard: list[str] = []
+
+    def sender(_settings: Quality, item: Told, _way: Way) -> bool:
+        heard.append(item.grade)
+        return True
+
+    keep_judgement(engine, judged("FAIL"))
+    keep_judgement(engine, judged("PASS", planes=12, checks=()))
+    Messenger(engine, Quality(webhooks=("http://127.0.0.1:1/",)), sender).round(0.0)
+
+    assert heard == []
+
+
+@pytest.mark.parametrize(
+    ("told", "words", "has_action"),
+    [
+        (TOLD, "结论可能改变", True),
+        (replace(TOLD, is_final=True), "偏心", True),
+        (replace(TOLD, grade="WITHDRAWN"), "已撤回", False),
+    ],
+)
+def test_a_mail_says_whether_more_may_come_and_when_it_is_withdrawn(
+    mailed: list[Any], told: Told, words: str, has_action: bool
+) -> None:
+    send(Quality(smtp_host="mail.example", mail_to=("ct@example",)), told, Way(MAIL))
+
+    text = mailed[0].get_content()
+    assert words in text.splitlines()[0]
+    assert ("请居中" in text) is has_action
+    assert message_of(told, "")["final"] is told.is_final
+
+
 def test_a_mail_goes_to_the_addresses_of_the_settings_only(mailed: list[Any]) -> None:
     quality = Quality(smtp_host="mail.example", mail_from="radgate@example", mail_to=("ct@example", "phys@example"))
 
@@ -165,5 +230,6 @@ def test_a_message_says_nothing_of_the_patient() -> None:
     text = json.dumps(message_of(TOLD, ""), ensure_ascii=False)
 
     assert set(json.loads(text)) == {
-        "kind", "series_instance_uid", "study_instance_uid", "cause", "grade", "first_seen", "findings", "page",
+        "kind", "series_instance_uid", "study_instance_uid", "cause", "grade", "final", "first_seen", "findings",
+        "page",
     }  # fmt: skip

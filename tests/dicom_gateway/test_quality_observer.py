@@ -206,6 +206,20 @@ def test_a_sender_that_keeps_its_connection_is_not_at_rest(
     assert connected.provisional == ARRIVING
 
 
+def test_a_pause_of_a_sender_that_has_gone_since_makes_nobody_wait(
+    settings: Settings, engine: Engine, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dicom_gateway.quality.observer.RHYTHM", 1000.0)
+    datasets = ct(planes=12)
+    with observing(settings, engine, store) as observer:
+        wait_for("the process", lambda: observer.worker_pid, 30)
+        stored(store, datasets[:6], association="a1")
+        time.sleep(0.2)
+        stored(store, datasets[6:], association="a1")
+        observer.closed("a1")
+        wait_for("a word at rest", series_of(engine, lambda r: r.provisional == AT_REST), 20)
+
+
 def test_a_verdict_at_rest_becomes_the_final_one_without_a_second_look_and_a_few_planes_have_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -12,7 +12,7 @@ from qc.image.proof.clean import CleanSeries, clean_series
 from qc.image.proof.drawing import draw_all
 from qc.image.proof.planting import DEFECTS
 from qc.image.proof.ratings import auc, rated_benchmark
-from qc.image.proof.study import prove, wilson
+from qc.image.proof.study import claims, gaps, prove, wilson
 from qc.image.registry import discover
 from qc.image.result import Grade
 from qc.image.run import check_inputs
@@ -54,6 +54,34 @@ def test_study_of_a_forearm_follows_exposure_and_draws_its_plots(tmp_path: Path)
     assert {r["check"] for r in study["specificity"]} >= {"dx.clip", "dx.inversion"}
     for path in paths:
         assert ElementTree.fromstring(path.read_text(encoding="utf-8")).tag.endswith("svg")  # noqa: S314 - our own file
+
+
+def test_a_claim_that_does_not_hold_names_what_speaks_against_it(tmp_path: Path) -> None:
+    study = prove([CleanSeries("forearm", "DX", forearm(), "dx_limb", {"dx.side_marker": "there is none"})])
+    low = {"kind": "DX", "check": "dx.clip", "judged": 20, "passed": 18, "share": 0.9}
+    few = {"kind": "DX", "check": "dx.clip", "judged": 19, "passed": 1, "share": 0.05}
+    blind = {"name": "blur", "check": "ct.sharpness.f50", "series": 4, "own": 0.5, "open_to_own": 4}
+    talks = {"name": "ring", "check": "ct.ring", "series": 4, "own": None, "open_to_own": 0}
+
+    spoilt = study | {
+        "defects": [
+            {"name": "blur", "rho_median": 0.9, "series": 4},
+            {"name": "noise", "rho_median": 1.0, "series": 1, "largest_error_percent": 5.1},
+        ],
+        "specificity": [low, few],
+        "cross_talk": [blind | {"unlisted": {}}, talks | {"unlisted": {"ct.hu.air": 0.25}}],
+    }
+
+    assert study["claims"].keys() == claims(spoilt).keys() and study["gaps"].keys() == gaps(spoilt).keys()
+    assert [*claims(spoilt).values(), *gaps(spoilt).values()] == [
+        ["blur: 0.900"],
+        ["DX dx.clip: 18 of 20"],
+        ["noise: up to 5.1 %"],
+        ["blur, ct.sharpness.f50: 0.50 of 4"],
+        ["ring: ct.hu.air in 0.25 of 4"],
+    ]
+    marker = next(r for r in study["specificity"] if r["check"] == "dx.side_marker")
+    assert (marker["judged"], marker["unfit"]) == (0, 1)
 
 
 def test_ratings_of_one_collection_are_found_again_in_another(tmp_path: Path) -> None:

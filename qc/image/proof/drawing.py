@@ -101,7 +101,7 @@ def cross_talk(rows: Sequence[Mapping[str, Any]]) -> str:
         parts.append(_text(left - 8, y + 16, f"{row['name']} (n = {row['series']})", "end"))
         for column, check in enumerate(checks):
             is_own = check == row["check"]
-            share = row["own"] if is_own else row["others"].get(check, 0.0)
+            share = (row["own"] or 0.0) if is_own else row["others"].get(check, 0.0)
             colour = GOOD if is_own else POOR if check in row["unlisted"] else "#b7791f"
             parts.append(
                 f'<rect x="{left + column * cell:.1f}" y="{y:.1f}" width="{cell - 2:g}" height="{cell - 2:g}" '

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +16,7 @@ from qc.image.registry import Measured, discover
 from qc.image.result import Grade, worst
 from qc.image.run import check_inputs
 
-__all__ = ["LISTED", "prove", "wilson"]
+__all__ = ["LISTED", "claims", "gaps", "prove", "wilson"]
 
 SEEDS = (1, 2)
 LARGE = 8_000_000
@@ -26,6 +26,10 @@ MOST_OF_KIND = {"CT": 6, "MR": 4, "DX": 10}
 """Series of each kind into which defects are planted; specificity takes all of them."""
 
 BAD = {Grade.WARN, Grade.FAIL}
+LEAST = 0.95
+FEWEST_JUDGED = 20
+"""Of fewer clean series a share says nothing."""
+
 Z95 = 1.959964
 
 NOISE_MOVES = {
@@ -42,20 +46,43 @@ LISTED: dict[str, dict[str, str]] = {
         "ct.ring": "blur lowers the noise that rings are measured against",
         "ct.hu.air": "blur mixes air with skin",
         "ct.hu.fat": "blur mixes fat with skin and muscle",
+        "ct.starvation": "without noise, what differs between pixels is anatomy, which has directions",
     },
-    "scale offset": {"ct.hu.fat": "an offset moves both", "ct.noise.gni": "tissue leaves its window"},
-    "scale offset (fat)": {"ct.hu.air": "an offset moves both", "ct.noise.gni": "tissue leaves its window"},
+    "slice displacement": {"ct.starvation": "a crop's first column, repeated, has no differences across columns"},
+    "scale offset": {
+        "ct.hu.fat": "an offset moves both",
+        "ct.noise.gni": "tissue leaves its window",
+        "ct.ring": "tissue leaves its window",
+    },
+    "scale offset (fat)": {
+        "ct.hu.air": "an offset moves both",
+        "ct.noise.gni": "tissue leaves its window",
+        "ct.ring": "tissue leaves its window",
+    },
     "saturation": {
         "ct.metal": "what is at the top of the range reads as metal",
         "ct.ring": "saturated pixels are rings",
     },
+    "ring": {"ct.hu.fat": "rings run through the fat as well"},
     "metal": {"gen.pixel.clipped": "metal is at the top of the range"},
     "black anatomy": {
         "dx.collimation": "what is black reads as field without anatomy",
         "dx.side_marker": "a letter on black anatomy",
     },
+    "film saturation": {
+        "gen.pixel.burned_text": "saturated specks are as white and small as letters",
+        "dx.side_marker": "a letter on saturated anatomy",
+    },
+    "wide field": {"dx.side_marker": "the letter is smaller in a wider field"},
     "missing slices": {"gen.instance.holes": "a lost slice takes its number with it"},
     "MR ghost": {"mr.ghost": "it is one", "mr.motion": "a copy along phase", "mr.wrap": "a copy at the border"},
+    "MR noise": {"mr.wrap": "strong noise in the air at the border reads as matter"},
+    "MR shading": {"mr.zipper": "tissue in the shade counts as air, and has lines"},
+    "MR spike": {
+        "mr.wrap": "the pattern reaches the border",
+        "gen.pixel.empty": "under the pattern no pixel stands out of the background",
+        "gen.pixel.burned_text": "crests of the pattern are as bright and small as letters",
+    },
 }
 """Checks that move with a defect for a physical reason."""
 
@@ -65,6 +92,7 @@ def prove(series: Iterable[CleanSeries], progress: Callable[[str], None] = lambd
     ranks: dict[str, list[dict[str, Any]]] = {d.name: [] for d in DEFECTS}
     moved: dict[str, Counter[str]] = {d.name: Counter() for d in DEFECTS}
     planted: Counter[str] = Counter()
+    open_to: Counter[str] = Counter()
     judged: dict[tuple[str, str], Counter[str]] = {}
     whole: dict[str, Counter[str]] = {}
     taken: Counter[str] = Counter()
@@ -90,13 +118,53 @@ def prove(series: Iterable[CleanSeries], progress: Callable[[str], None] = lambd
             if strongest is None or found is None:
                 continue
             planted[defect.name] += 1
+            # A series that alarms from the start gives no new alarm, and a check without limits gives none ever.
+            open_to[defect.name] += any(r.check_id == defect.check and r.grade not in BAD for r in clean.results)
             after = check_inputs(strongest, one.profile)
             moved[defect.name].update({r.check_id for r in after.results if r.grade in BAD} - alarms)
-    return {
+    study: dict[str, Any] = {
         "defects": [_summary(d, ranks[d.name]) for d in DEFECTS],
-        "cross_talk": _matrix(moved, planted),
+        "cross_talk": _matrix(moved, planted, open_to),
         "specificity": [_passing(kind, check_id, n) for (kind, check_id), n in sorted(judged.items())],
         "verdicts": {kind: dict(sorted(n.items())) for kind, n in sorted(whole.items())},
+    }
+    return study | {"claims": claims(study), "gaps": gaps(study)}
+
+
+def claims(study: Mapping[str, Any]) -> dict[str, list[str]]:
+    """What is to be shown, and for each claim what speaks against it: nothing where it holds."""
+    of_white = [d for d in study["defects"] if d["name"] == "noise" and d["series"]]
+    return {
+        f"rank correlation at least {LEAST} in the median": [
+            f"{d['name']}: {d['rho_median']:.3f}"
+            for d in study["defects"]
+            if d["rho_median"] is not None and d["rho_median"] < LEAST
+        ],
+        f"at least {LEAST} of the clean series pass, where {FEWEST_JUDGED} and more were judged": [
+            f"{r['kind']} {r['check']}: {r['passed']} of {r['judged']}"
+            for r in study["specificity"]
+            if r["judged"] >= FEWEST_JUDGED and r["share"] < LEAST
+        ],
+        "noise within 5 % of what was planted": [
+            f"{d['name']}: up to {d['largest_error_percent']:.1f} %" for d in of_white if d["largest_error_percent"] > 5
+        ],
+    }
+
+
+def gaps(study: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Where the matrix of cross-talk is not what one would wish; a few series of each kind, so no claim."""
+    return {
+        f"a defect's own check alarms in at least {LEAST} of the series": [
+            f"{r['name']}, {r['check']}: {r['own']:.2f} of {r['open_to_own']}"
+            for r in study["cross_talk"]
+            if r["own"] is not None and r["own"] < LEAST
+        ],
+        f"other checks alarm in at most {1 - LEAST:.2f} of them, or for a reason that is listed": [
+            f"{r['name']}: {check} in {share:.2f} of {r['series']}"
+            for r in study["cross_talk"]
+            for check, share in r["unlisted"].items()
+            if share > 1 - LEAST
+        ],
     }
 
 
@@ -148,8 +216,8 @@ def _summary(defect: Defect, rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return summary
 
 
-def _matrix(moved: dict[str, Counter[str]], planted: Counter[str]) -> list[dict[str, Any]]:
-    """Per defect: share of the series in which its own check alarms, and those of all others."""
+def _matrix(moved: dict[str, Counter[str]], planted: Counter[str], open_to: Counter[str]) -> list[dict[str, Any]]:
+    """Per defect: share of the series (where it can) in which its own check alarms, and the shares of all others."""
     rows = []
     for defect in DEFECTS:
         count = planted[defect.name]
@@ -161,7 +229,8 @@ def _matrix(moved: dict[str, Counter[str]], planted: Counter[str]) -> list[dict[
             "name": defect.name,
             "check": defect.check,
             "series": count,
-            "own": shares.get(defect.check, 0.0),
+            "own": moved[defect.name][defect.check] / open_to[defect.name] if open_to[defect.name] else None,
+            "open_to_own": open_to[defect.name],
             "others": {c: s for c, s in shares.items() if c != defect.check},
             "unlisted": {c: s for c, s in shares.items() if c != defect.check and c not in listed},
         })
