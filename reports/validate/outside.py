@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pydicom import dcmread
 
+from imaging.quiet import quiet_pydicom
 from reports.encode.encoded import EncodedObject
 from reports.errors import ValidatorSilent
 from reports.validate.inherited import Inherited, without_inherited
@@ -85,12 +86,15 @@ def dciodvfy_errors(findings: tuple[str, ...] | None, inherited: Inherited) -> t
 
 
 def _shortened(encoded: EncodedObject) -> bytes:
-    """The file, or an excerpt where a segmentation has more frames than the program can do with.
-
-    The pixels of the excerpt are the first that the file has: the program looks at their length alone.
-    """
+    """The file, or an excerpt where a segmentation has more frames than the program can do with."""
     if encoded.outlet != "seg":
         return encoded.data
+    with quiet_pydicom():
+        return _excerpt(encoded)
+
+
+def _excerpt(encoded: EncodedObject) -> bytes:
+    """Frames evenly chosen; their pixels are the first that the file has: the program looks at their length alone."""
     ds = dcmread(BytesIO(encoded.data))
     frames = len(ds.get("PerFrameFunctionalGroupsSequence") or ())
     if frames <= MOST_FRAMES or ds.file_meta.TransferSyntaxUID.is_encapsulated:

@@ -3,7 +3,7 @@
 import hashlib
 import subprocess
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from io import BytesIO
 
@@ -239,6 +239,18 @@ def test_dciodvfy_is_shown_an_excerpt_of_very_many_frames_and_finds_what_we_plan
     assert frames > 5
     numbers = {item.SegmentIdentificationSequence[0].ReferencedSegmentNumber for item in shown[0][0x52009230].value}
     assert len(numbers) > 1  # from all of the object, not from its beginning
+
+
+@pytest.mark.interop
+def test_an_unknown_character_set_is_no_remark_of_pydicom_where_another_thread_asks(
+    objects: dict[str, EncodedObject],
+) -> None:
+    require_program("dciodvfy")
+    with quiet_pydicom():
+        odd = spoiled(objects["seg"], lambda ds: set_raw(ds, "SpecificCharacterSet", b"nonsense"))
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        assert pool.submit(dciodvfy_findings, odd).result()  # its own errors, and not a warning raised
 
 
 def test_a_program_that_is_not_installed_is_no_verdict(objects: dict[str, EncodedObject]) -> None:
