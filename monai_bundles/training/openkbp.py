@@ -1,19 +1,20 @@
 """OpenKBP patients as arrays, and random training windows drawn from them; knows no network.
 
-The arrays are (Z, Y, X) with z to superior, y to posterior and x to the patient's left. Three traps of the data are
+The arrays are (Z, Y, X) with z to superior, y to posterior and x to the patient's left. Four traps of the data are
 handled here and nowhere else: slices whose CT was cut (`zvalid` 0) carry no loss, a structure that nobody contoured
-(`have` 0) is unknown, not empty, and a patient whose contours lie beside the image's anatomy is left out.
+(`have` 0) is unknown, not empty, and so is a mask that cannot be what it is called; a patient whose contours lie beside
+the image's anatomy is left out.
 """
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-__all__ = ["STRUCTURES", "Patient", "Window", "contours_fit_image", "draw_window", "load_patients"]
+__all__ = ["STRUCTURES", "Patient", "Window", "contours_fit_image", "draw_window", "is_possible", "load_patients"]
 
 STRUCTURES = ("Brainstem", "SpinalCord", "Parotid_R", "Parotid_L", "Esophagus", "Larynx", "Bone_Mandible")
 """TG-263 names in the order of the bits of `oar`."""
@@ -22,6 +23,14 @@ AIR_HU = -1000.0
 
 SOFT_ORGANS = (0, 1, 2, 3)
 """Brainstem, cord and parotids: soft tissue, which neither lies in air nor is bone."""
+
+MOST_CM2 = {"SpinalCord": 5.0, "Esophagus": 4.5}
+"""Mean area of a structure's sections that it cannot have. Cords have 0.65 to 2.7 cm2, but for pt_215 and pt_216 (22
+and 32 cm2: 478 and 543 cc), which hold another structure under this name; oesophagi 0.9 to 2.8, but for pt_55, pt_67
+and pt_216 (5.2, 7.1 and 8.1)."""
+
+LEAST_MEDIAN_HU = -150.0
+"""Of an oesophagus: two (pt_59, pt_180) lie in the trachea or the lung, at -424 and -311 HU; so does pt_67."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +79,20 @@ def load_patients(folder: Path, split: str) -> list[Patient]:
                 slice_is_complete=arrays["zvalid"].astype(bool),
             )
         if contours_fit_image(patient):
-            patients.append(patient)
+            possible = [is_possible(patient, name) for name in STRUCTURES]
+            patients.append(replace(patient, contoured=patient.contoured & np.array(possible)))
     return patients
+
+
+def is_possible(patient: Patient, name: str) -> bool:
+    """Whether a mask can be what it is called: by its sections and, of an oesophagus, by what it lies in."""
+    voxels = structure_voxels(patient)[STRUCTURES.index(name)]
+    if not len(voxels):
+        return True
+    pixel_cm2 = patient.spacing_mm[1] * patient.spacing_mm[2] / 100
+    area_cm2 = len(voxels) * pixel_cm2 / len(np.unique(voxels[:, 0]))
+    in_tissue = name != "Esophagus" or float(np.median(patient.ct_hu[tuple(voxels.T)])) > LEAST_MEDIAN_HU
+    return in_tissue and area_cm2 <= MOST_CM2.get(name, np.inf)
 
 
 def contours_fit_image(patient: Patient) -> bool:
@@ -92,7 +113,8 @@ def contours_fit_image(patient: Patient) -> bool:
 def structure_voxels(patient: Patient) -> list[NDArray[np.intp]]:
     """For each structure the (N, 3) indices of its voxels on complete slices; empty where it was not contoured."""
     usable = patient.structure_bits * patient.slice_is_complete[:, None, None].astype(np.uint8)
-    return [np.argwhere(usable & (1 << bit)) for bit in range(len(STRUCTURES))]
+    bits = [1 << bit if patient.contoured[bit] else 0 for bit in range(len(STRUCTURES))]
+    return [np.argwhere(usable & bit) for bit in bits]
 
 
 def draw_window(

@@ -3,13 +3,21 @@
 import csv
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from monai_bundles.training.openkbp import STRUCTURES, Patient, draw_window, load_patients, structure_voxels
+from monai_bundles.training.openkbp import (
+    STRUCTURES,
+    Patient,
+    draw_window,
+    is_possible,
+    load_patients,
+    structure_voxels,
+)
 from tests.conftest import data_folder
 
 SHAPE = (20, 30, 34)
@@ -63,6 +71,17 @@ def test_nearly_empty_patients_and_contours_beside_the_anatomy_are_left_out(tmp_
     folder = write_collection(tmp_path / "openkbp")
     assert [p.name for p in load_patients(folder, "train")] == ["pt_1", "pt_4"]
     assert [p.name for p in load_patients(folder, "validation")] == ["pt_201", "pt_202"]
+
+
+def test_a_mask_that_cannot_be_what_it_is_called_is_unknown(patient: Patient) -> None:
+    cord, oesophagus = STRUCTURES.index("SpinalCord"), STRUCTURES.index("Esophagus")
+    bits = patient.structure_bits.copy()
+    bits[4:9, 10:22, 10:24] |= 1 << cord  # 27 cm2 in each of these planes
+    in_air = np.where((bits >> oesophagus) & 1, -400, patient.ct_hu).astype(np.int16)
+
+    assert all(is_possible(patient, name) for name in STRUCTURES)
+    assert [n for n in STRUCTURES if not is_possible(replace(patient, structure_bits=bits), n)] == ["SpinalCord"]
+    assert [n for n in STRUCTURES if not is_possible(replace(patient, ct_hu=in_air), n)] == ["Esophagus"]
 
 
 def test_voxels_on_cut_slices_teach_nothing(patient: Patient) -> None:
