@@ -57,7 +57,11 @@ class Sampler:
         self._rng = rng
         self._voxels = [structure_voxels(p) for p in patients]
         self._owners = [[i for i, v in enumerate(self._voxels) if len(v[s])] for s in range(len(STRUCTURES))]
-        weights = np.array([config["structure_weights"][name] for name in STRUCTURES])
+        # What nobody contoured cannot be drawn.
+        weights = np.array([
+            config["structure_weights"][name] if owners else 0.0
+            for name, owners in zip(STRUCTURES, self._owners, strict=True)
+        ])
         self._weights = weights / weights.sum()
 
     def draw(self) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
