@@ -216,6 +216,8 @@ def _print(verdicts: list["SeriesVerdict"]) -> None:
     from rich.markup import escape
     from rich.table import Table
 
+    from qc.image.registry import discover
+
     console = Console()
     for verdict in verdicts:
         subject = verdict.results[0].subject if verdict.results else None
@@ -226,6 +228,9 @@ def _print(verdicts: list["SeriesVerdict"]) -> None:
         unjudged = [r.check_id for r in verdict.results if r.grade == "NOT_EVALUABLE"]
         if unjudged:
             console.print(f"      not evaluable: {', '.join(unjudged)}", highlight=False)
+        unlimited = [m.check_id for m in verdict.measurements if m.check_id in discover()]
+        if unlimited:
+            console.print(f"      measured, no limit set: {', '.join(unlimited)}", highlight=False)
         findings = verdict.findings()
         if not findings:
             continue

@@ -208,9 +208,10 @@ CASES: dict[str, NumberCase | StateCase] = {
         states={
             "known": header_inputs,
             "absent": lambda: edited(header_inputs(), Modality=""),
-            "unknown": lambda: edited(header_inputs(), Modality="ZZ"),
+            "unknown": lambda: edited(header_inputs(), Modality="ZZ", SOPClassUID=None),
+            "contradicts": lambda: edited(header_inputs(), Modality="MR", SOPClassUID="1.2.840.10008.5.1.4.1.1.2"),
         },
-        not_evaluable=lambda: edited(header_inputs(), Modality="OT"),
+        not_evaluable=lambda: edited(header_inputs(), Modality="OT", SOPClassUID=None),
         reason="unsupported",
         profile="any_base",
     ),

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from qc.image.inputs import Expected, Inputs
-from tests.qc.bodies import TRUNK, body_inputs, edited, header_inputs, volume_inputs
+from tests.qc.bodies import TISSUE_HU, TRUNK, body_inputs, edited, header_inputs, volume_inputs
 from tests.qc.case import NumberCase, StateCase
 from tests.qc.chest import chest_inputs, chest_with_organs, phases_inputs
 from tests.qc.defects_ct import blurred, head_ct, ringed, with_markers, with_text
@@ -52,6 +52,16 @@ CT_CASES: dict[str, NumberCase | StateCase] = {
         },
         not_evaluable=air,
         reason="no_region",
+    ),
+    "ct.hu.tissue": NumberCase(
+        clean=body_inputs,
+        planted=lambda offset, seed: body_inputs(scale_offset_hu=offset, seed=seed),
+        severities=(15, 40, 70, 110, 160),
+        truth=lambda offset: TISSUE_HU + offset,
+        tolerance=6.0,
+        alarm=110,
+        not_evaluable=air,
+        reason="too_few_pixels",
     ),
     "ct.sharpness.f50": NumberCase(
         clean=body_inputs,

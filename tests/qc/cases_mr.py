@@ -55,6 +55,15 @@ MR_CASES: dict[str, NumberCase | StateCase] = {
         reason="no_region",
         profile="mr_brain",
     ),
+    "mr.noise": NumberCase(
+        clean=head_inputs,
+        planted=lambda percent, seed: head_inputs(sigma=3.4 * percent, seed=seed),
+        severities=(3, 6, 10, 15, 22),
+        alarm=15,
+        not_evaluable=noise_only,
+        reason="no_region",
+        profile="mr_brain",
+    ),
     "mr.cnr": NumberCase(
         clean=head_inputs,
         planted=lambda difference, seed: head_inputs(grey=400 - difference, seed=seed),

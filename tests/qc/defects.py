@@ -113,7 +113,8 @@ def no_positions() -> Inputs:
 
 
 def projection(**tags: str) -> Inputs:
-    tags = {"Modality": "DX", "BodyPartExamined": "KNEE", "SeriesDescription": "", "ProtocolName": "", **tags}
+    fixed = {"Modality": "DX", "SOPClassUID": "1.2.840.10008.5.1.4.1.1.1.1", "BodyPartExamined": "KNEE"}
+    tags = {**fixed, "SeriesDescription": "", "ProtocolName": "", **tags}
     return edited(header_inputs(planes=2), **tags)
 
 

@@ -10,9 +10,13 @@ LISTED = {
     "gen.geometry.missing": {"gen.instance.holes"},  # a lost slice takes its number with it
     "gen.pixel.clipped": {"ct.metal"},  # what is at the top of the range reads as metal
     "gen.pixel.inversion": {"ct.metal", "ct.truncation"},  # bright air is metal and has no skin
-    "ct.hu.air": {"ct.hu.fat"},  # an offset of the scale moves both
+    "ct.hu.air": {"ct.hu.fat", "ct.hu.tissue"},  # an offset of the scale moves all
+    "ct.hu.fat": {"ct.hu.air", "ct.hu.tissue"},
+    "ct.hu.tissue": {"ct.hu.air", "ct.hu.fat"},
     "ct.rt.curve": {"gen.protocol", "gen.geometry.mixed"},  # the voltage is an expectation and a technique as well
     "mr.nyquist": {"mr.motion", "mr.zipper", "mr.ghost"},  # a copy beside the object, with straight edges
+    "mr.motion": {"mr.ghost"},  # lines that are displaced make copies along phase
+    "mr.wrap": {"mr.ghost"},  # what is folded lies beside the object along phase
     "mr.fd": {"mr.dvars"},  # a head that moves changes the signal of its edges
     "us.gain": {"us.overlay"},  # saturated speckle looks like strokes
     "op.glare": {"op.landmarks"},  # a white spot beside the macula

@@ -202,6 +202,13 @@ def test_a_series_of_nothing_readable_is_no_verdict_before_the_end(tmp_path: Pat
         SeriesMonitor().close()
 
 
+def test_what_only_goes_with_images_has_a_final_word_where_it_comes_alone(tmp_path: Path) -> None:
+    description = replace(TRUNK, planes=1, attributes=(("ImageType", ["ORIGINAL", "PRIMARY", "LOCALIZER"]),))
+    monitor = arrived(write_series(tmp_path, description))
+
+    assert monitor.close().series_instance_uid
+
+
 def test_the_place_of_a_finding_leads_to_its_file_and_the_scout_has_a_row_for_each_plane(tmp_path: Path) -> None:
     files = body_files(tmp_path, planes=12)
     monitor = arrived(files)

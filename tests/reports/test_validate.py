@@ -62,6 +62,19 @@ def test_nothing_is_found_where_nothing_was_found(case: Case, runs: tuple[object
     assert validate(encode_all(result, case.stack, case.volume), result, case.stack) == ()
 
 
+def identified_for_all_frames(ds: Dataset) -> None:
+    """Every frame is of the second segment, and the shared groups say so."""
+    frames = ds.PerFrameFunctionalGroupsSequence
+    identification = next(
+        f.SegmentIdentificationSequence
+        for f in frames
+        if f.SegmentIdentificationSequence[0].ReferencedSegmentNumber == 2
+    )
+    for frame in frames:
+        del frame.SegmentIdentificationSequence
+    ds.SharedFunctionalGroupsSequence[0].SegmentIdentificationSequence = identification
+
+
 def empty_second_segment(ds: Dataset) -> None:
     size = int(ds.Rows) * int(ds.Columns)
     bits = list(bytes(ds.PixelData))
@@ -239,6 +252,15 @@ def test_dciodvfy_is_shown_an_excerpt_of_very_many_frames_and_finds_what_we_plan
     assert frames > 5
     numbers = {item.SegmentIdentificationSequence[0].ReferencedSegmentNumber for item in shown[0][0x52009230].value}
     assert len(numbers) > 1  # from all of the object, not from its beginning
+
+
+def test_segments_are_told_where_all_frames_share_their_identification(
+    objects: dict[str, EncodedObject], case: Case
+) -> None:
+    violations = validate([spoiled(objects["seg"], identified_for_all_frames)], case.result, case.stack)
+
+    empty = {v.text for v in violations if v.rule == "empty"}
+    assert any("Segment 1 " in text for text in empty) and not any("Segment 2 " in text for text in empty)
 
 
 @pytest.mark.interop

@@ -31,6 +31,7 @@ UNFIT: dict[str, dict[str, str]] = {
     "crop": {
         "ct.truncation": CROPPED,
         "ct.hu.air": CROPPED,
+        "ct.hu.tissue": CROPPED,
         "ct.starvation": CROPPED,
         "gen.tag.plausible": "dates were shifted into the impossible",
         "pt.uptake": "two of the four began more than 90 minutes after the injection, as their headers say",

@@ -50,11 +50,13 @@ LISTED: dict[str, dict[str, str]] = {
     },
     "slice displacement": {"ct.starvation": "a crop's first column, repeated, has no differences across columns"},
     "scale offset": {
+        "ct.hu.tissue": "an offset moves all",
         "ct.hu.fat": "an offset moves both",
         "ct.noise.gni": "tissue leaves its window",
         "ct.ring": "tissue leaves its window",
     },
     "scale offset (fat)": {
+        "ct.hu.tissue": "an offset moves all",
         "ct.hu.air": "an offset moves both",
         "ct.noise.gni": "tissue leaves its window",
         "ct.ring": "tissue leaves its window",
