@@ -31,13 +31,13 @@ TIMEOUT_S = 5.0
 MAIL = "mail"
 
 GONE = (
-    "此前的提醒已撤回：后续影像到达后，该问题不再存在。",
-    "The earlier alert is withdrawn: with the images that have come since, the fault is gone.",
+    "此前的提醒已撤回：后续影像到达后，该问题已不存在或减轻。",
+    "The earlier alert is withdrawn: with the images that have come since, the fault is gone or slight.",
     "",
 )
 NOT_ALL = (
-    "影像可能尚未传完，结论可能改变；若改变将另行通知。",
-    "More images may still come and change this; you will be told if they do.",
+    "影像可能尚未传完，结论可能改变；若问题消失将另行通知。",
+    "More images may still come and change this; you will be told if the fault goes.",
     "",
 )
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, insert, or_, select, update
+from sqlalchemy import Connection, Engine, and_, insert, not_, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from dicom_gateway.store.quality_tables import alert, alert_message, judged_series, point
@@ -183,16 +183,20 @@ def keep_point(connection: Connection, values: Mapping[str, Any]) -> None:
 
 
 def pending_messages(engine: Engine, least_grade: str) -> list[Told]:
-    """Alerts that were not told by every way, that are worse than when they were told, or that are withdrawn since."""
+    """Alerts that were not told by every way, are worse than when they were told, or were told and hold no more.
+
+    An alert holds no more when it is withdrawn, or better than the least grade now.
+    """
     grades = [g for g, rank in RANK.items() if rank >= RANK[least_grade]]
-    query = select(alert).where(alert.c.grade.in_(grades)).order_by(alert.c.id)
-    is_news = or_(
-        and_(alert.c.state == "withdrawn", alert.c.told_grade != WITHDRAWN),
-        and_(alert.c.state != "withdrawn", alert.c.told_grade != alert.c.grade),
+    holds = and_(alert.c.state != "withdrawn", alert.c.grade.in_(grades))
+    was_told = select(alert_message.c.alert_id).where(alert_message.c.alert_id == alert.c.id).exists()
+    news = or_(
+        and_(holds, alert.c.told_grade.is_(None) | (alert.c.told_grade != alert.c.grade)),
+        and_(not_(holds), was_told, alert.c.told_grade.is_(None) | (alert.c.told_grade != WITHDRAWN)),
     )
     with engine.connect() as connection:
-        rows = connection.execute(query.where(alert.c.told_grade.is_(None) | is_news)).all()
-        due = [(r, WITHDRAWN if r.state == "withdrawn" else str(r.grade)) for r in rows]
+        rows = connection.execute(select(alert, holds.label("holds")).where(news).order_by(alert.c.id)).all()
+        due = [(r, str(r.grade) if r.holds else WITHDRAWN) for r in rows]
         due = [(r, g) for r, g in due if g == WITHDRAWN or r.told_grade is None or RANK[g] > RANK[r.told_grade]]
         taken: dict[int, dict[str, str]] = defaultdict(dict)
         for part in range(0, len(due), 500):  # a statement takes a limited number of values

@@ -185,6 +185,28 @@ def test_who_was_told_of_an_alert_is_told_when_it_is_withdrawn_and_again_when_it
     assert sorted(again) == [("hook", "FAIL"), (MAIL, "FAIL")]
 
 
+def test_an_alert_that_sinks_below_what_is_told_is_withdrawn_and_told_when_it_returns(engine: Engine) -> None:
+    heard: list[str] = []
+
+    def sender(_settings: Quality, item: Told, _way: Way) -> bool:
+        heard.append(item.grade)
+        return True
+
+    messenger = Messenger(engine, Quality(webhooks=("http://127.0.0.1:1/",), alert_from="FAIL"), sender)
+    for second, verdict in enumerate([
+        judged("FAIL"),
+        judged("WARN", planes=10),
+        judged("PASS", planes=11, checks=()),
+        judged("WARN", planes=12),
+        judged("FAIL", planes=13),
+    ]):
+        keep_judgement(engine, verdict)
+        for part in range(3):
+            messenger.round(float(10 * second + part))
+
+    assert heard == ["FAIL", "WITHDRAWN", "FAIL"]
+
+
 def test_an_alert_that_nobody_was_told_of_goes_silently(engine: Engine) -> None:
     heard: list[str] = []
 
