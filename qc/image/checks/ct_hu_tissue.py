@@ -21,6 +21,13 @@ CONTRAST_HU = 180.0
 """Organs with contrast medium may make a peak of their own up to here, beside the one of muscle. Fat lies 150 HU below
 muscle, so that it cannot pass for muscle then."""
 
+LEAST_PEAK = 0.12
+FAT_HU = (-125.0, -85.0)
+"""A peak here and no denser one is fat, or muscle on a scale that is 15 % too flat: it cannot be told."""
+
+MUSCLE_ABOVE_FAT_HU = (90.0, 200.0)
+"""Where fat is most of a patient, muscle is a small peak so far above it; nothing lies so far above muscle."""
+
 COARSE_MM = 2.0
 FEWEST_PIXELS = 5000
 MOST_PLANES = 24
@@ -74,11 +81,18 @@ def tissue(inputs: Inputs) -> Measured | NotEvaluable:
     smooth = ndimage.gaussian_filter1d(counts.astype(np.float64), SMOOTH_BINS)
     # The ends of the range are the feet of lung and bone.
     inner = slice(2, len(smooth) - 2)
-    is_peak = (smooth == ndimage.maximum_filter1d(smooth, 5)) & (smooth >= SMALLEST_PEAK * smooth[inner].max())
-    peaks_hu = edges[:-1][inner][is_peak[inner]] + BIN_HU / 2
-    if not len(peaks_hu) or smooth.max() <= 0:
+    is_top = (smooth == ndimage.maximum_filter1d(smooth, 5))[inner] & (smooth[inner] > 0)
+    tops_hu, heights = (edges[:-1] + BIN_HU / 2)[inner][is_top], smooth[inner][is_top]
+    if not len(tops_hu):
         return NotEvaluable("no_region", {"pixels": float(len(values))})
+    peaks_hu = tops_hu[heights >= SMALLEST_PEAK * heights.max()]
     value = float(peaks_hu[-1])
+    low, high = (value + hu for hu in MUSCLE_ABOVE_FAT_HU)
+    above = (tops_hu >= low) & (tops_hu <= high) & (heights >= LEAST_PEAK * heights.max())
+    if value < 0 and above.any():
+        value = float(tops_hu[above][heights[above].argmax()])
+    if FAT_HU[0] <= value <= FAT_HU[1]:
+        return NotEvaluable("no_region", {"pixels": float(len(values)), "peak": value})
     muscle = peaks_hu[(peaks_hu >= MUSCLE_HU[0]) & (peaks_hu <= MUSCLE_HU[1])]
     if MUSCLE_HU[1] < value <= CONTRAST_HU and len(muscle):
         value = float(muscle[-1])

@@ -23,8 +23,8 @@ from qc.image.result import Location
     causes={
         "fold": Advice(
             "positioning",
-            "相位方向卷褶，约为体宽的 {value:.0f}%",
-            "Fold-over along phase on {value:.0f} % of the width",
+            "相位方向卷褶或重影，约为体宽的 {value:.0f}%",
+            "Fold-over, or a ghost, along phase on {value:.0f} % of the width",
             "oversample",
             "technician",
             "请扩大视野、使用过采样或交换相位方向后重扫",
