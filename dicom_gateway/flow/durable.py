@@ -15,6 +15,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from weakref import WeakValueDictionary
 
 from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, Serializer, StepOptions
 from sqlalchemy import Engine, select
@@ -100,6 +101,7 @@ class StudyFlow(DBOSConfiguredInstance):
         self._tools = tools
         self._on_sendable = on_sendable
         self._lock = threading.Lock()
+        self._turns: WeakValueDictionary[str, threading.Lock] = WeakValueDictionary()
         self._files: dict[str, StudyFiles] = {}
         self._attendance = Attendance()
 
@@ -144,21 +146,28 @@ class StudyFlow(DBOSConfiguredInstance):
             inputs = DBOS.run_step({"name": "freeze", **AGAIN}, self._freeze, study_uid, version)
             jobs = DBOS.run_step({"name": "route", **AGAIN}, self._route, study_uid, version, inputs)
             for job in jobs:
-                self._work(job, inputs)
+                with self._turn(job["id"]):
+                    self._work(job, inputs)
             return DBOS.run_step({"name": "finish", **AGAIN}, self._finish, study_uid, version, bool(jobs), inputs)
 
     @DBOS.workflow()
     def go_on(self, job_id: str) -> str:
         """Take a job that was held to its end, as a person has decided; returns its state."""
         with self._attendance.at_work():
-            kept = DBOS.run_step({"name": "decision", **AGAIN}, self._decision, job_id)
-            if not kept:
-                return "undecided"  # it was held again, for other reasons, before this had its turn
-            job, inputs = kept["plan"], kept["inputs"]
-            self._work(job, inputs)
+            with self._turn(job_id):
+                kept = DBOS.run_step({"name": "decision", **AGAIN}, self._decision, job_id)
+                if not kept:
+                    return "undecided"  # it was held again, for other reasons, before this had its turn
+                job, inputs = kept["plan"], kept["inputs"]
+                self._work(job, inputs)
             return DBOS.run_step(
                 {"name": "finish", **AGAIN}, self._finish, job["study_uid"], job["version"], True, inputs
             )
+
+    def _turn(self, job_id: str) -> threading.Lock:
+        """Held by who works on a job: after an upgrade its study, begun anew, and its release may come at once."""
+        with self._lock:
+            return self._turns.setdefault(job_id, threading.Lock())
 
     def _work(self, job: dict[str, Any], inputs: list[list[str]]) -> None:
         """The durable steps of one job."""
@@ -279,9 +288,9 @@ class StudyFlow(DBOSConfiguredInstance):
     def _fail(self, plan_json: dict[str, Any], reason: str) -> None:
         """End a job that could not be brought to its objects."""
         plan = JobPlan.from_json(plan_json)
+        if record.is_handed_over(self._engine, plan.id) or record.is_held(self._engine, plan.id):
+            return  # superseded with its own reason, or delivered or held by another workflow that had the same job
         self._clear(plan)
-        if record.is_handed_over(self._engine, plan.id):
-            return  # superseded with its own reason, or delivered by another workflow that had the same job
         if reason == "superseded":
             record.job_state(self._engine, plan.id, "SUPERSEDED", "A later version of the study replaces this one.")
         else:
@@ -304,10 +313,7 @@ class StudyFlow(DBOSConfiguredInstance):
                 rows = publish(plan, self._folder(plan), self._store, self._engine, wanted)
                 step.detail = {"objects": rows}
                 if gone := [name for name in plan.deliver if name not in known]:
-                    step.message = (
-                        f"Not in the settings any more: {', '.join(gone)}. What was to go there waits; put it back, or "
-                        "cancel these sends."
-                    )
+                    step.message = f"Not in the settings any more: {', '.join(gone)}. What was to go there waits."
                 record.job_state(self._engine, plan.id, "DELIVERING")
         except Exception as error:  # the boundary of the step: counted, logged by code, shown as a state
             if is_passing(error):

@@ -52,11 +52,15 @@ def publish(
         pictures,
         [{column: item[column] for column in columns} for item in {i["sop_uid"]: i for i in objects}.values()],
     )
+    made_for = {tuple(item["profile"]) for item in objects}
     for destination in destinations:
+        wanted = (destination.rt_profile, destination.seg)
+        if made_for and wanted not in made_for:  # the settings have changed since: better another form than nothing
+            wanted = tuple(objects[0]["profile"])
         parcels = [
             Parcel(sop_uid=item["sop_uid"], sha256=item["sha256"], outlet=item["outlet"], position=position)
             for position, item in enumerate(objects)
-            if item["profile"] == [destination.rt_profile, destination.seg]
+            if tuple(item["profile"]) == wanted
         ]
         enqueue(engine, plan.id, plan.study_uid, parcels, [destination])
     return [[item["outlet"], item["sop_uid"], item["size_bytes"]] for item in objects]

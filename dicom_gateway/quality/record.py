@@ -183,21 +183,21 @@ def keep_point(connection: Connection, values: Mapping[str, Any]) -> None:
 
 
 def pending_messages(engine: Engine, least_grade: str) -> list[Told]:
-    """Alerts that were not told by every way, are worse than when they were told, or were told and hold no more.
+    """Alerts that were not told by every way, are other than when they were told, or were told and hold no more.
 
     An alert holds no more when it is withdrawn, or better than the least grade now.
     """
     grades = [g for g, rank in RANK.items() if rank >= RANK[least_grade]]
     holds = and_(alert.c.state != "withdrawn", alert.c.grade.in_(grades))
-    was_told = select(alert_message.c.alert_id).where(alert_message.c.alert_id == alert.c.id).exists()
+    told_of = select(alert_message.c.alert_id).where(alert_message.c.alert_id == alert.c.id)
+    told_gone = told_of.where(alert_message.c.grade == WITHDRAWN).exists()  # by one way, while another was down
     news = or_(
-        and_(holds, alert.c.told_grade.is_(None) | (alert.c.told_grade != alert.c.grade)),
-        and_(not_(holds), was_told, alert.c.told_grade.is_(None) | (alert.c.told_grade != WITHDRAWN)),
+        and_(holds, alert.c.told_grade.is_(None) | (alert.c.told_grade != alert.c.grade) | told_gone),
+        and_(not_(holds), told_of.exists(), alert.c.told_grade.is_(None) | (alert.c.told_grade != WITHDRAWN)),
     )
     with engine.connect() as connection:
         rows = connection.execute(select(alert, holds.label("holds")).where(news).order_by(alert.c.id)).all()
         due = [(r, str(r.grade) if r.holds else WITHDRAWN) for r in rows]
-        due = [(r, g) for r, g in due if g == WITHDRAWN or r.told_grade is None or RANK[g] > RANK[r.told_grade]]
         taken: dict[int, dict[str, str]] = defaultdict(dict)
         for part in range(0, len(due), 500):  # a statement takes a limited number of values
             ids = [r.id for r, _ in due[part : part + 500]]

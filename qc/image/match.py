@@ -110,18 +110,20 @@ def most_specific(profiles: Mapping[str, Profile], inputs: Inputs, intent: str =
 def fitting(profiles: Mapping[str, Profile], inputs: Inputs, intent: str = "") -> dict[str, int]:
     """Profiles (not bases) that fit, with how special the criteria are that hold.
 
-    Modality and body part must hold where a profile names them; of text and intent, one is enough.
+    Modality and body part must hold where a profile names them (the modality also where only what it inherits from
+    does); of text and intent, one is enough.
     """
     text = " ".join(inputs.text(keyword) for keyword in TEXT_ATTRIBUTES).casefold()
     part = inputs.text("BodyPartExamined").upper().replace(" ", "")
     found: dict[str, int] = {}
     for profile in profiles.values():
         match = profile.match
-        must = [(match.modality, inputs.modality), (match.body_part, part)]
+        modalities = _modalities(profiles, profile)
+        must = [(modalities, inputs.modality), (match.body_part, part)]
         if profile.is_base or not all(value in words for words, value in must if words):
             continue
         holds = {
-            "modality": bool(match.modality),
+            "modality": bool(modalities),
             "body_part": bool(match.body_part),
             "text": any(_stands_in(word.casefold(), text) for word in match.text),
             "intent": intent in match.intent,

@@ -2,15 +2,16 @@
 
 import sqlite3
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from dbos import DBOS
+from dbos import DBOS, SetWorkflowID
 from pydicom import dcmread
-from sqlalchemy import Engine, insert, select, update
+from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.exc import OperationalError
 
 from dicom_gateway.errors import SettingsError
@@ -158,6 +159,9 @@ def test_a_decision_holds_for_the_reasons_that_the_person_saw(tmp_path: Path) ->
     now = holding({BODY: bundle}, [BODY], verdict("WARN", gen__tag__position="WARN", ct__cut="WARN"), tmp_path)
 
     assert set(seen) < set(now) and held_reasons(tmp_path) == now
+    keep_release(tmp_path, {"decision": "open", "role": None, "reason": None, "of": now})
+    both = verdict("WARN", gen__tag__position="WARN", ct__cut="WARN")
+    assert word_for(bundle, both, tmp_path).word is GateWord.HOLD
 
 
 # The whole way, with a CT whose PatientPosition was lost
@@ -383,6 +387,65 @@ def test_what_another_workflow_delivered_is_not_called_failed(
     flow._fail(waiting["plan"], "Internal error (FileNotFoundError); see the log.")
 
     assert job_states(engine) == {waiting["job_id"]: "DELIVERING"}
+
+
+def test_two_that_have_the_same_job_work_on_it_one_after_the_other(
+    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After an upgrade: its study, begun anew, and its release; the queue lets both go at once."""
+    waiting = hold_one(flow, settings, engine, tmp_path)
+    wait_for("the thread to end", lambda: flow.at_work == 0, 60)
+    at_work: set[int] = set()
+    most = 0
+    work = StudyFlow._step
+
+    def watched(self: StudyFlow, *arguments: Any) -> str:
+        nonlocal most
+        at_work.add(threading.get_ident())
+        most = max(most, len(at_work))
+        try:
+            time.sleep(0.2)
+            return work(self, *arguments)
+        finally:
+            at_work.discard(threading.get_ident())
+
+    monkeypatch.setattr(StudyFlow, "_step", watched)
+    decide_hold(engine, waiting["id"], "released", who="王医生", role="radiologist", reason="急诊")
+    plan, inputs = waiting["plan"], waiting["inputs"]
+
+    def go(name: str) -> None:
+        with SetWorkflowID(name):
+            (flow.go_on(waiting["job_id"]) if name == "b" else flow.process(plan["study_uid"], plan["version"]))
+
+    assert inputs
+    threads = [threading.Thread(target=go, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+    flow.care()  # where its study came first it was held once more
+
+    wait_for("the end", lambda: state_of(engine) == "DELIVERED" and flow.at_work == 0, 120)
+    assert most == 1
+    with engine.connect() as connection:
+        assert connection.execute(select(func.count()).select_from(tables.encoded_object)).scalar_one() == 4
+
+
+def test_a_destination_whose_form_has_changed_since_gets_what_was_made(
+    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pacs = Destination("PACS", aet="PACS", host="127.0.0.1", port=1, rt_profile="eclipse")
+    flow._settings = replace(settings, destinations=(pacs,))
+    waiting = hold_one(flow, settings, engine, tmp_path)
+    decide_hold(engine, waiting["id"], "released", who="王医生", role="radiologist", reason="急诊")
+
+    flow.release(waiting["job_id"])
+
+    # The flow's tools know no destination: what everybody takes is made, and no form of a planning system.
+    wait_for("the end", lambda: state_of(engine) == "DELIVERING" and flow.at_work == 0, 120)
+    with engine.connect() as connection:
+        sends = connection.execute(select(tables.delivery.c.destination, tables.delivery.c.state)).all()
+    assert len(sends) == 4 and set(sends) == {("PACS", "PENDING")}
 
 
 def test_a_destination_that_is_renamed_while_a_job_is_held_loses_nothing(

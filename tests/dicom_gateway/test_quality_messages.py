@@ -185,6 +185,33 @@ def test_who_was_told_of_an_alert_is_told_when_it_is_withdrawn_and_again_when_it
     assert sorted(again) == [("hook", "FAIL"), (MAIL, "FAIL")]
 
 
+def test_a_way_that_heard_of_a_withdrawal_hears_of_the_return_though_another_way_was_down(engine: Engine) -> None:
+    settings = Quality(webhooks=("http://127.0.0.1:1/",), smtp_host="mail.example", mail_to=("ct@example",))
+    heard: list[tuple[str, str]] = []
+    mail_is_up = True
+
+    def sender(_settings: Quality, item: Told, way: Way) -> bool:
+        if way.key == MAIL and not mail_is_up:
+            return False
+        heard.append((MAIL if way.key == MAIL else "hook", item.grade))
+        return True
+
+    messenger = Messenger(engine, settings, sender)
+    for second, (verdict, up) in enumerate([
+        (judged("FAIL"), True),
+        (judged("PASS", planes=10, checks=()), False),
+        (judged("FAIL", planes=11), False),
+        (judged("FAIL", planes=12), True),
+    ]):
+        mail_is_up = up
+        keep_judgement(engine, verdict)
+        for part in range(3):
+            messenger.round(1000.0 * second + part)
+
+    assert [grade for way, grade in heard if way == "hook"] == ["FAIL", "WITHDRAWN", "FAIL"]
+    assert [grade for way, grade in heard if way == MAIL] == ["FAIL"]
+
+
 def test_an_alert_that_sinks_below_what_is_told_is_withdrawn_and_told_when_it_returns(engine: Engine) -> None:
     heard: list[str] = []
 

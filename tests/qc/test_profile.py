@@ -6,7 +6,7 @@ import pytest
 
 from qc.errors import ProfileInvalid, UnknownProfile
 from qc.image.inputs import Inputs
-from qc.image.match import choose_profile
+from qc.image.match import choose_profile, fitting
 from qc.image.profile import load_profiles, profile_by_id
 from qc.image.registry import discover
 from tests.qc.bodies import edited, header_inputs
@@ -143,6 +143,22 @@ def test_a_profile_made_for_another_modality_is_not_taken(tmp_path: Path, wanted
     choice = choose_profile(load_profiles(tmp_path), inputs, wanted)
 
     assert (choice.profile.id, choice.how, choice.candidates) == ("ct_chest_diag", "other_modality", (wanted,))
+
+
+def test_a_site_profile_without_a_rule_fits_the_modality_of_its_parent_only(tmp_path: Path) -> None:
+    write(tmp_path, 'id = "site_film"\nextends = "dx_base"\n')
+    ct = header_inputs(planes=2)
+
+    profiles = load_profiles(tmp_path)
+
+    assert "site_film" not in fitting(profiles, ct) and "site_film" in fitting(profiles, edited(ct, Modality="DX"))
+    assert choose_profile(profiles, ct, "site_film").profile.id == "ct_base"
+
+
+def test_what_an_mr_must_be_judged_for_is_its_noise() -> None:
+    for name in ("mr_base", "mr_brain", "mr_body"):
+        profile = load_profiles()[name]
+        assert "mr.noise" in profile.required and profile.limits["mr.noise"].role == "gate"
 
 
 def test_a_named_profile_judges_what_states_no_modality() -> None:
