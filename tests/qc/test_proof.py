@@ -72,7 +72,8 @@ def test_a_claim_that_does_not_hold_names_what_speaks_against_it(tmp_path: Path)
         "cross_talk": [blind | {"unlisted": {}}, talks | {"unlisted": {"ct.hu.air": 0.25}}],
     }
 
-    assert study["claims"].keys() == claims(spoilt).keys() and study["gaps"].keys() == gaps(spoilt).keys()
+    assert len(study["claims"]) == 1  # one forearm shows nothing of noise, or of shares
+    assert study["gaps"].keys() == gaps(spoilt).keys()
     assert [*claims(spoilt).values(), *gaps(spoilt).values()] == [
         ["blur: 0.900"],
         ["DX dx.clip: 18 of 20"],

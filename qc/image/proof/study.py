@@ -134,22 +134,28 @@ def prove(series: Iterable[CleanSeries], progress: Callable[[str], None] = lambd
 
 
 def claims(study: Mapping[str, Any]) -> dict[str, list[str]]:
-    """What is to be shown, and for each claim what speaks against it: nothing where it holds."""
-    of_white = [d for d in study["defects"] if d["name"] == "noise" and d["series"]]
-    return {
+    """What is to be shown, and for each claim what speaks against it: nothing where it holds.
+
+    What no series of the study can show is not claimed.
+    """
+    planted = [d for d in study["defects"] if d["rho_median"] is not None]
+    of_white = [d for d in planted if d["name"] == "noise"]
+    judged = [r for r in study["specificity"] if r["judged"] >= FEWEST_JUDGED]
+    found = {
         f"rank correlation at least {LEAST} in the median": [
-            f"{d['name']}: {d['rho_median']:.3f}"
-            for d in study["defects"]
-            if d["rho_median"] is not None and d["rho_median"] < LEAST
+            f"{d['name']}: {d['rho_median']:.3f}" for d in planted if d["rho_median"] < LEAST
         ],
         f"at least {LEAST} of the clean series pass, where {FEWEST_JUDGED} and more were judged": [
-            f"{r['kind']} {r['check']}: {r['passed']} of {r['judged']}"
-            for r in study["specificity"]
-            if r["judged"] >= FEWEST_JUDGED and r["share"] < LEAST
+            f"{r['kind']} {r['check']}: {r['passed']} of {r['judged']}" for r in judged if r["share"] < LEAST
         ],
         "noise within 5 % of what was planted": [
             f"{d['name']}: up to {d['largest_error_percent']:.1f} %" for d in of_white if d["largest_error_percent"] > 5
         ],
+    }
+    return {
+        claim: against
+        for (claim, against), shown in zip(found.items(), (planted, judged, of_white), strict=True)
+        if shown
     }
 
 
