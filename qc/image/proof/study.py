@@ -64,6 +64,7 @@ LISTED: dict[str, dict[str, str]] = {
     "saturation": {
         "ct.metal": "what is at the top of the range reads as metal",
         "ct.ring": "saturated pixels are rings",
+        "ct.hu.tissue": "in a crop without bone the cut goes through soft tissue",
     },
     "ring": {"ct.hu.fat": "rings run through the fat as well"},
     "metal": {"gen.pixel.clipped": "metal is at the top of the range"},
@@ -78,9 +79,10 @@ LISTED: dict[str, dict[str, str]] = {
     "wide field": {"dx.side_marker": "the letter is smaller in a wider field"},
     "missing slices": {"gen.instance.holes": "a lost slice takes its number with it"},
     "MR ghost": {"mr.ghost": "it is one", "mr.motion": "a copy along phase", "mr.wrap": "a copy at the border"},
-    "MR noise": {"mr.wrap": "strong noise in the air at the border reads as matter"},
+    "MR noise": {"mr.noise": "it is noise", "mr.wrap": "strong noise in the air at the border reads as matter"},
     "MR shading": {"mr.zipper": "tissue in the shade counts as air, and has lines"},
     "MR spike": {
+        "mr.noise": "the pattern differs from pixel to pixel",
         "mr.wrap": "the pattern reaches the border",
         "gen.pixel.empty": "under the pattern no pixel stands out of the background",
         "gen.pixel.burned_text": "crests of the pattern are as bright and small as letters",
