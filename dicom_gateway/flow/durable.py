@@ -288,9 +288,9 @@ class StudyFlow(DBOSConfiguredInstance):
     def _fail(self, plan_json: dict[str, Any], reason: str) -> None:
         """End a job that could not be brought to its objects."""
         plan = JobPlan.from_json(plan_json)
-        if record.is_handed_over(self._engine, plan.id) or record.is_held(self._engine, plan.id):
-            return  # superseded with its own reason, or delivered or held by another workflow that had the same job
         self._clear(plan)
+        if record.is_handed_over(self._engine, plan.id):
+            return  # superseded with its own reason, or delivered by another workflow that had the same job
         if reason == "superseded":
             record.job_state(self._engine, plan.id, "SUPERSEDED", "A later version of the study replaces this one.")
         else:

@@ -189,11 +189,10 @@ def pending_messages(engine: Engine, least_grade: str) -> list[Told]:
     """
     grades = [g for g, rank in RANK.items() if rank >= RANK[least_grade]]
     holds = and_(alert.c.state != "withdrawn", alert.c.grade.in_(grades))
-    told_of = select(alert_message.c.alert_id).where(alert_message.c.alert_id == alert.c.id)
-    told_gone = told_of.where(alert_message.c.grade == WITHDRAWN).exists()  # by one way, while another was down
+    was_told = select(alert_message.c.alert_id).where(alert_message.c.alert_id == alert.c.id).exists()
     news = or_(
-        and_(holds, alert.c.told_grade.is_(None) | (alert.c.told_grade != alert.c.grade) | told_gone),
-        and_(not_(holds), told_of.exists(), alert.c.told_grade.is_(None) | (alert.c.told_grade != WITHDRAWN)),
+        and_(holds, alert.c.told_grade.is_(None) | (alert.c.told_grade != alert.c.grade)),
+        and_(not_(holds), was_told, alert.c.told_grade.is_(None) | (alert.c.told_grade != WITHDRAWN)),
     )
     with engine.connect() as connection:
         rows = connection.execute(select(alert, holds.label("holds")).where(news).order_by(alert.c.id)).all()
@@ -226,6 +225,8 @@ def told_by(engine: Engine, item: Told, way: str) -> None:
     with engine.begin() as connection:
         if not connection.execute(update(alert_message).where(same).values(**values)).rowcount:
             connection.execute(insert(alert_message).values(alert_id=item.id, way=way, **values))
+        # The ways differ now, until `told` finds that none of them waits for anything.
+        connection.execute(update(alert).where(alert.c.id == item.id).values(told_grade=None))
 
 
 def told(engine: Engine, item: Told) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from qc.errors import AmbiguousProfile, UnknownProfile
 from qc.image.inputs import Inputs
-from qc.image.profile import Profile, load_profiles, profile_by_id
+from qc.image.profile import Match, Profile, load_profiles, profile_by_id
 
 __all__ = ["Choice", "choose_profile", "fitting", "profile_of_sender"]
 
@@ -59,6 +59,12 @@ def choose_profile(profiles: Mapping[str, Profile], inputs: Inputs, wanted: str 
     return Choice(best, "matched")
 
 
+def _rule(profiles: Mapping[str, Profile], profile: Profile) -> Match:
+    """The match rule of a profile, or else of the nearest one it inherits from that has one."""
+    line = (profile, *(profiles[ancestor] for ancestor in profile.lineage))
+    return next((p.match for p in line if p.match != Match()), Match())
+
+
 def _modalities(profiles: Mapping[str, Profile], profile: Profile) -> tuple[str, ...]:
     """Modalities that a profile, or else the nearest one it inherits from, names; none for any."""
     line = (profile, *(profiles[ancestor] for ancestor in profile.lineage))
@@ -81,7 +87,7 @@ def profile_of_sender(folders: Sequence[Path], wanted: Sequence[str], modality: 
         A profile file breaks a rule.
     """
     known = load_profiles(*folders) if wanted else {}
-    return next((name for name in wanted if name in known and modality in known[name].match.modality), "auto")
+    return next((name for name in wanted if name in known and modality in _modalities(known, known[name])), "auto")
 
 
 def most_specific(profiles: Mapping[str, Profile], inputs: Inputs, intent: str = "") -> Profile | None:
@@ -110,14 +116,14 @@ def most_specific(profiles: Mapping[str, Profile], inputs: Inputs, intent: str =
 def fitting(profiles: Mapping[str, Profile], inputs: Inputs, intent: str = "") -> dict[str, int]:
     """Profiles (not bases) that fit, with how special the criteria are that hold.
 
-    Modality and body part must hold where a profile names them (the modality also where only what it inherits from
-    does); of text and intent, one is enough.
+    Modality and body part must hold where a profile names them; of text and intent, one is enough. A profile without a
+    rule of its own takes the rule of what it inherits from, and its place; one that names no modality, its modality.
     """
     text = " ".join(inputs.text(keyword) for keyword in TEXT_ATTRIBUTES).casefold()
     part = inputs.text("BodyPartExamined").upper().replace(" ", "")
     found: dict[str, int] = {}
     for profile in profiles.values():
-        match = profile.match
+        match = _rule(profiles, profile)
         modalities = _modalities(profiles, profile)
         must = [(modalities, inputs.modality), (match.body_part, part)]
         if profile.is_base or not all(value in words for words, value in must if words):

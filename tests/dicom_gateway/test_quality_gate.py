@@ -389,6 +389,26 @@ def test_what_another_workflow_delivered_is_not_called_failed(
     assert job_states(engine) == {waiting["job_id"]: "DELIVERING"}
 
 
+def test_a_held_job_that_a_later_version_replaces_is_superseded_when_it_is_let_go(
+    flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path
+) -> None:
+    waiting = hold_one(flow, settings, engine, tmp_path)
+    wait_for("the thread to end", lambda: flow.at_work == 0, 60)
+    with engine.begin() as connection:
+        connection.execute(
+            insert(tables.study_version).values(
+                study_uid=waiting["study_uid"], version=2, state="UNROUTED", opened=2.0, changed=2.0
+            )
+        )
+    decide_hold(engine, waiting["id"], "released", who="王医生", role="radiologist", reason="急诊")
+
+    flow.release(waiting["job_id"])
+
+    wait_for("its end", lambda: job_states(engine) == {waiting["job_id"]: "SUPERSEDED"} and flow.at_work == 0, 60)
+    assert undone(engine) == []
+    assert not (settings.store.root / "work" / waiting["job_id"]).exists()
+
+
 def test_two_that_have_the_same_job_work_on_it_one_after_the_other(
     flow: StudyFlow, settings: Settings, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

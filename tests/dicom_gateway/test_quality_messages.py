@@ -1,6 +1,7 @@
 """Alerts: kept once, withdrawn and not deleted, and told once by every way, however the others fare."""
 
 import json
+import random
 import time
 from dataclasses import replace
 from typing import Any
@@ -210,6 +211,36 @@ def test_a_way_that_heard_of_a_withdrawal_hears_of_the_return_though_another_way
 
     assert [grade for way, grade in heard if way == "hook"] == ["FAIL", "WITHDRAWN", "FAIL"]
     assert [grade for way, grade in heard if way == MAIL] == ["FAIL"]
+
+
+def test_every_way_ends_where_the_alert_does_whatever_it_was_told_on_the_way(engine: Engine) -> None:
+    settings = Quality(webhooks=("http://127.0.0.1:1/",), smtp_host="mail.example", mail_to=("ct@example",))
+    rng = random.Random(7)
+    for world in range(40):
+        last: dict[str, str] = {}
+        down: set[str] = set()
+        series = f"1.2.3.{world}"
+
+        def sender(_: Quality, item: Told, way: Way, last: Any = last, down: Any = down, own: str = series) -> bool:
+            name = "mail" if way.key == MAIL else "hook"
+            if name not in down and item.series_uid == own:
+                last[name] = item.grade
+            return name not in down
+
+        messenger = Messenger(engine, settings, sender)
+        grade = "FAIL"
+        for second in range(7):
+            down.clear()
+            down.update(rng.sample(["mail", "hook"], rng.choice([0, 0, 1])) if second < 6 else ())
+            grade = rng.choice(["FAIL", "WARN", "PASS"])
+            verdict = judged(grade, planes=9 + second, checks=() if grade == "PASS" else ("ct.x",))
+            keep_judgement(engine, {**verdict, "series": series})
+            for part in range(3):
+                messenger.round(10_000.0 * (second + 1) + part)
+
+        ends = {"FAIL"} if grade == "FAIL" else {"WITHDRAWN"}
+        assert set(last.values()) <= ends, (world, grade, last)
+        assert len(last) == 2 or grade != "FAIL"
 
 
 def test_an_alert_that_sinks_below_what_is_told_is_withdrawn_and_told_when_it_returns(engine: Engine) -> None:

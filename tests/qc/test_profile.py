@@ -6,7 +6,7 @@ import pytest
 
 from qc.errors import ProfileInvalid, UnknownProfile
 from qc.image.inputs import Inputs
-from qc.image.match import choose_profile, fitting
+from qc.image.match import choose_profile, fitting, profile_of_sender
 from qc.image.profile import load_profiles, profile_by_id
 from qc.image.registry import discover
 from tests.qc.bodies import edited, header_inputs
@@ -153,6 +153,16 @@ def test_a_site_profile_without_a_rule_fits_the_modality_of_its_parent_only(tmp_
 
     assert "site_film" not in fitting(profiles, ct) and "site_film" in fitting(profiles, edited(ct, Modality="DX"))
     assert choose_profile(profiles, ct, "site_film").profile.id == "ct_base"
+
+
+def test_a_site_profile_without_a_rule_takes_the_place_of_its_parent(tmp_path: Path) -> None:
+    write(tmp_path, 'id = "site_head"\nextends = "ct_head"\n')
+    profiles, ct = load_profiles(tmp_path), header_inputs(planes=2)
+
+    assert choose_profile(profiles, edited(ct, BodyPartExamined="HEAD")).profile.id == "site_head"
+    assert choose_profile(profiles, edited(ct, BodyPartExamined="ABDOMEN")).profile.id == "ct_base"
+    assert profile_of_sender([tmp_path], ["site_head"], "CT") == "site_head"
+    assert profile_of_sender([tmp_path], ["site_head"], "MR") == "auto"
 
 
 def test_what_an_mr_must_be_judged_for_is_its_noise() -> None:
