@@ -195,6 +195,9 @@ class StudyFlow(DBOSConfiguredInstance):
     def _hold(self, plan_json: dict[str, Any], inputs: list[list[str]]) -> None:
         """Let a job wait for a person."""
         plan = JobPlan.from_json(plan_json)
+        if record.is_handed_over(self._engine, plan.id):
+            self._clear(plan)
+            return  # another workflow that had the same job has brought it to its end
         if reasons := held_reasons(self._folder(plan)):  # none where a crash repeats this step
             keep_hold(self._engine, plan_json, inputs, reasons)
         self._clear(plan)
