@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from qc.image.checks.ct_hu_tissue import tissue
+from qc.image.profile import load_profiles
 from qc.image.registry import Measured, NotEvaluable
 from tests.qc.bodies import TRUNK, volume_inputs
 
@@ -48,3 +49,12 @@ def test_a_body_of_fat_alone_cannot_be_told_from_muscle_on_a_flat_scale() -> Non
     result = found(fat=0.7)
 
     assert isinstance(result, NotEvaluable) and result.reason == "no_region"
+
+
+@pytest.mark.parametrize("slope", [0.82, 0.84, 0.86, 0.88, 0.9])
+def test_muscle_on_a_flat_scale_does_not_pass_for_fat(slope: float) -> None:
+    assert value(slope, fat=0.2, muscle=0.5) == pytest.approx(1050 * slope - 1000, abs=6)
+
+
+def test_a_ct_whose_scale_cannot_be_told_does_not_pass() -> None:
+    assert "ct.hu.tissue" in load_profiles()["ct_base"].required

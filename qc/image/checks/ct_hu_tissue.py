@@ -23,7 +23,7 @@ muscle, so that it cannot pass for muscle then."""
 
 LEAST_PEAK = 0.12
 FAT_HU = (-125.0, -85.0)
-"""A peak here and no denser one is fat, or muscle on a scale that is 15 % too flat: it cannot be told."""
+"""A peak here with no other beside it is fat, or muscle on a scale that is 15 % too flat: it cannot be told."""
 
 MUSCLE_ABOVE_FAT_HU = (90.0, 200.0)
 """Where fat is most of a patient, muscle is a small peak so far above it; nothing lies so far above muscle."""
@@ -87,11 +87,14 @@ def tissue(inputs: Inputs) -> Measured | NotEvaluable:
         return NotEvaluable("no_region", {"pixels": float(len(values))})
     peaks_hu = tops_hu[heights >= SMALLEST_PEAK * heights.max()]
     value = float(peaks_hu[-1])
-    low, high = (value + hu for hu in MUSCLE_ABOVE_FAT_HU)
-    above = (tops_hu >= low) & (tops_hu <= high) & (heights >= LEAST_PEAK * heights.max())
-    if value < 0 and above.any():
-        value = float(tops_hu[above][heights[above].argmax()])
-    if FAT_HU[0] <= value <= FAT_HU[1]:
+    is_tall = heights >= LEAST_PEAK * heights.max()
+    above, below = ((tops_hu - value) * sign for sign in (1, -1))
+    low, high = MUSCLE_ABOVE_FAT_HU
+    has_fat_below = bool((is_tall & (below >= low) & (below <= high)).any())
+    above_is_muscle = is_tall & (above >= low) & (above <= high)
+    if value < 0 and not has_fat_below and above_is_muscle.any():
+        value = float(tops_hu[above_is_muscle][heights[above_is_muscle].argmax()])
+    if FAT_HU[0] <= value <= FAT_HU[1] and not has_fat_below:
         return NotEvaluable("no_region", {"pixels": float(len(values)), "peak": value})
     muscle = peaks_hu[(peaks_hu >= MUSCLE_HU[0]) & (peaks_hu <= MUSCLE_HU[1])]
     if MUSCLE_HU[1] < value <= CONTRAST_HU and len(muscle):
