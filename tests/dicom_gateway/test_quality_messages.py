@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Engine
 
 from dicom_gateway.quality.board import read_board, read_series
-from dicom_gateway.quality.messages import MAIL, Messenger, Way, message_of, send, ways_of
+from dicom_gateway.quality.messages import MAIL, Messenger, Sender, Way, message_of, send, ways_of
 from dicom_gateway.quality.record import Told, acknowledge, keep_judgement, reject_series
 from dicom_gateway.settings import Quality, Settings
 from dicom_gateway.store import Store, tables
@@ -154,18 +154,25 @@ def test_a_worse_grade_is_told_again_and_a_refused_alert_holds_up_no_other(engin
     assert 2 <= tried.count(("1.2.3", "WARN")) <= 6
 
 
-def test_who_was_told_of_an_alert_is_told_when_it_is_withdrawn_and_again_when_it_returns(engine: Engine) -> None:
-    settings = Quality(webhooks=("http://127.0.0.1:1/",), smtp_host="mail.example", mail_to=("ct@example",))
-    heard: list[tuple[str, str]] = []
-    mail_is_up = False
+BOTH = Quality(webhooks=("http://127.0.0.1:1/",), smtp_host="mail.example", mail_to=("ct@example",))
+
+
+def listening(heard: list[tuple[str, str]], down: set[str], series: str = "1.2.3") -> Sender:
+    """Notes way ("mail" or "hook") and grade of what is taken of a series; ways that are down take nothing."""
 
     def sender(_settings: Quality, item: Told, way: Way) -> bool:
-        if way.key == MAIL and not mail_is_up:
-            return False
-        heard.append((MAIL if way.key == MAIL else "hook", item.grade))
-        return True
+        name = MAIL if way.key == MAIL else "hook"
+        if name not in down and item.series_uid == series:
+            heard.append((name, item.grade))
+        return name not in down
 
-    messenger = Messenger(engine, settings, sender)
+    return sender
+
+
+def test_who_was_told_of_an_alert_is_told_when_it_is_withdrawn_and_again_when_it_returns(engine: Engine) -> None:
+    heard: list[tuple[str, str]] = []
+    down = {MAIL}
+    messenger = Messenger(engine, BOTH, listening(heard, down))
 
     def go_on(seconds: range) -> list[tuple[str, str]]:
         heard.clear()
@@ -176,7 +183,7 @@ def test_who_was_told_of_an_alert_is_told_when_it_is_withdrawn_and_again_when_it
     keep_judgement(engine, judged("FAIL"))
     first = go_on(range(10))
     keep_judgement(engine, judged("PASS", planes=12, checks=()))
-    mail_is_up = True  # it has not heard of the fault, and need not hear that it is gone
+    down.clear()  # mail has not heard of the fault, and need not hear that it is gone
     gone = go_on(range(1000, 1010))
     after = go_on(range(2000, 2010))
     keep_judgement(engine, judged("FAIL", planes=13))
@@ -187,24 +194,17 @@ def test_who_was_told_of_an_alert_is_told_when_it_is_withdrawn_and_again_when_it
 
 
 def test_a_way_that_heard_of_a_withdrawal_hears_of_the_return_though_another_way_was_down(engine: Engine) -> None:
-    settings = Quality(webhooks=("http://127.0.0.1:1/",), smtp_host="mail.example", mail_to=("ct@example",))
     heard: list[tuple[str, str]] = []
-    mail_is_up = True
-
-    def sender(_settings: Quality, item: Told, way: Way) -> bool:
-        if way.key == MAIL and not mail_is_up:
-            return False
-        heard.append((MAIL if way.key == MAIL else "hook", item.grade))
-        return True
-
-    messenger = Messenger(engine, settings, sender)
-    for second, (verdict, up) in enumerate([
-        (judged("FAIL"), True),
-        (judged("PASS", planes=10, checks=()), False),
-        (judged("FAIL", planes=11), False),
-        (judged("FAIL", planes=12), True),
+    down: set[str] = set()
+    messenger = Messenger(engine, BOTH, listening(heard, down))
+    for second, (verdict, unreached) in enumerate([
+        (judged("FAIL"), set()),
+        (judged("PASS", planes=10, checks=()), {MAIL}),
+        (judged("FAIL", planes=11), {MAIL}),
+        (judged("FAIL", planes=12), set()),
     ]):
-        mail_is_up = up
+        down.clear()
+        down.update(unreached)
         keep_judgement(engine, verdict)
         for part in range(3):
             messenger.round(1000.0 * second + part)
@@ -214,30 +214,23 @@ def test_a_way_that_heard_of_a_withdrawal_hears_of_the_return_though_another_way
 
 
 def test_every_way_ends_where_the_alert_does_whatever_it_was_told_on_the_way(engine: Engine) -> None:
-    settings = Quality(webhooks=("http://127.0.0.1:1/",), smtp_host="mail.example", mail_to=("ct@example",))
     rng = random.Random(7)
     for world in range(40):
-        last: dict[str, str] = {}
+        heard: list[tuple[str, str]] = []
         down: set[str] = set()
         series = f"1.2.3.{world}"
-
-        def sender(_: Quality, item: Told, way: Way, last: Any = last, down: Any = down, own: str = series) -> bool:
-            name = "mail" if way.key == MAIL else "hook"
-            if name not in down and item.series_uid == own:
-                last[name] = item.grade
-            return name not in down
-
-        messenger = Messenger(engine, settings, sender)
+        messenger = Messenger(engine, BOTH, listening(heard, down, series))
         grade = "FAIL"
         for second in range(7):
             down.clear()
-            down.update(rng.sample(["mail", "hook"], rng.choice([0, 0, 1])) if second < 6 else ())
+            down.update(rng.sample([MAIL, "hook"], rng.choice([0, 0, 1])) if second < 6 else ())
             grade = rng.choice(["FAIL", "WARN", "PASS"])
             verdict = judged(grade, planes=9 + second, checks=() if grade == "PASS" else ("ct.x",))
             keep_judgement(engine, {**verdict, "series": series})
             for part in range(3):
                 messenger.round(10_000.0 * (second + 1) + part)
 
+        last = dict(heard)
         ends = {"FAIL"} if grade == "FAIL" else {"WITHDRAWN"}
         assert set(last.values()) <= ends, (world, grade, last)
         assert len(last) == 2 or grade != "FAIL"
