@@ -82,7 +82,7 @@ class FilledSite:
 
     def __init__(self, root: Path, token_file: Path | None = None, database_url: str = "sqlite") -> None:
         self.settings = Settings(
-            store=StoreSettings(root=root / "store"),
+            store=StoreSettings(root=root / "store", low_free=0.0, floor_free=0.0),
             destinations=(
                 Destination(name="pacs_main", aet="PACS", host="10.1.2.3", port=104),
                 Destination(name="tps", aet="TPS", host="10.1.2.4", port=11112),
