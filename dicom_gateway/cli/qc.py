@@ -225,9 +225,12 @@ def _print(verdicts: list["SeriesVerdict"]) -> None:
         colour = COLOURS[str(verdict.grade)]
         console.print(f"[{colour}]{verdict.grade}[/{colour}]  {what}  {verdict.series_instance_uid}", highlight=False)
         console.print(f"      profile {verdict.profile_id}, {len(verdict.results)} checks", highlight=False)
-        unjudged = [r.check_id for r in verdict.results if r.grade == "NOT_EVALUABLE"]
+        required = verdict.unjudged()
+        unjudged = [r.check_id for r in verdict.results if r.grade == "NOT_EVALUABLE" and r not in required]
         if unjudged:
             console.print(f"      not evaluable: {', '.join(unjudged)}", highlight=False)
+        if missing := ", ".join(f"{r.check_id} ({r.reason})" for r in required):
+            console.print(f"      [yellow]required and not evaluable:[/yellow] {missing}", highlight=False)
         unlimited = [m.check_id for m in verdict.measurements if m.check_id in discover()]
         if unlimited:
             console.print(f"      measured, no limit set: {', '.join(unlimited)}", highlight=False)

@@ -61,7 +61,7 @@ def read_board(connection: Connection, day: date | None = None) -> Board:
         ).mappings()
     ]
     for row in rows:
-        row["findings"], row["not_judged"], row["is_awaited"] = findings_of(row), reason_of(row), is_awaited(row)
+        row.update(_told(row))
     alerts = [
         dict(row)
         for row in connection.execute(
@@ -108,6 +108,16 @@ def _holds(connection: Connection, of_day: tuple[float, float]) -> list[dict[str
     return [dict(row) for row in found.mappings()]
 
 
+def _told(row: Row) -> dict[str, Any]:
+    """What the pages say of a judged series besides its row."""
+    return {
+        "findings": findings_of(row),
+        "unjudged": unjudged_of(row),
+        "not_judged": reason_of(row),
+        "is_awaited": is_awaited(row),
+    }
+
+
 def findings_of(row: Row) -> list[dict[str, Any]]:
     """The WARN and FAIL results of a judged series with their pictures, the worst first."""
     verdict, pictures = row["verdict"], row["pictures"] or {}
@@ -117,6 +127,13 @@ def findings_of(row: Row) -> list[dict[str, Any]]:
         if result["grade"] in {"WARN", "FAIL"}
     ]
     return sorted(bad, key=lambda r: (RANK[r["grade"]], (r["limits"] or {}).get("role") != "gate", r["check_id"]))
+
+
+def unjudged_of(row: Row) -> list[dict[str, Any]]:
+    """Results of required checks that could not be evaluated, where the series is WARN or FAIL for them."""
+    verdict = row["verdict"]
+    required = verdict.get("required", ()) if row["grade"] in {"WARN", "FAIL"} else ()
+    return [r for r in verdict.get("results", ()) if r["grade"] == "NOT_EVALUABLE" and r["check_id"] in required]
 
 
 def is_awaited(row: Row) -> bool:
@@ -149,12 +166,7 @@ def read_series(connection: Connection, series_uid: str) -> SeriesView | None:
         select(alert).where(alert.c.series_uid == series_uid).order_by(alert.c.first_seen, alert.c.id)
     ).mappings()
     return SeriesView(
-        {
-            **row,
-            "findings": findings_of(dict(row)),
-            "not_judged": reason_of(dict(row)),
-            "is_awaited": is_awaited(dict(row)),
-        },
+        {**row, **_told(dict(row))},
         dict(patient) if patient else {},
         [dict(a) for a in alerts],
         _runs(connection, series_uid),

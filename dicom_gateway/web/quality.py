@@ -187,6 +187,7 @@ def _sections(site: Site, board: Board, request: Request) -> dict[str, str]:
         "board": board,
         "proof": site.access.form_proof(request),
         "roles": ROLES,
+        "titles": _titles(),
         "can_release": site.decide is not None,
     }
     return {name: render(f"quality_{name}.html", site.language(request), **values).strip() for name in SECTIONS}

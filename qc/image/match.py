@@ -87,7 +87,8 @@ def profile_of_sender(folders: Sequence[Path], wanted: Sequence[str], modality: 
         A profile file breaks a rule.
     """
     known = load_profiles(*folders) if wanted else {}
-    return next((name for name in wanted if name in known and modality in _modalities(known, known[name])), "auto")
+    made_for = {name: _modalities(known, known[name]) for name in wanted if name in known}
+    return next((name for name, modalities in made_for.items() if not modalities or modality in modalities), "auto")
 
 
 def most_specific(profiles: Mapping[str, Profile], inputs: Inputs, intent: str = "") -> Profile | None:

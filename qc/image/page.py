@@ -65,6 +65,8 @@ def _series(verdict: SeriesVerdict, pictures: SeriesPictures) -> str:
         if findings
         else "<p>未发现问题。 <span class=en>Nothing was found.</span></p>"
     )
+    if missing := ", ".join(f"{r.check_id} ({r.reason})" for r in verdict.unjudged()):
+        body += f"<p class=now>必需项目无法评估 / required and not evaluable: {escape(missing)}</p>"
     unjudged = [r.check_id for r in verdict.results if r.grade is Grade.NOT_EVALUABLE]
     if unjudged:
         body += (

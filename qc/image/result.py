@@ -250,6 +250,10 @@ class SeriesVerdict:
         bad = [r for r in self.results if r.grade in {Grade.WARN, Grade.FAIL}]
         return tuple(sorted(bad, key=lambda r: (-SEVERITY[r.grade], not r.is_gate, r.check_id)))
 
+    def unjudged(self) -> tuple[CheckResult, ...]:
+        """Required checks that could not be evaluated, for which the series is WARN or FAIL without a finding."""
+        return tuple(r for r in self.results if r.grade is Grade.NOT_EVALUABLE and r.check_id in self.required)
+
     def untimed(self) -> "SeriesVerdict":
         """The same verdict without durations, so that two runs compare equal."""
         return replace(self, results=tuple(replace(r, elapsed_ms=0.0) for r in self.results))

@@ -6,7 +6,7 @@ from io import BytesIO
 
 from PIL import Image
 
-from qc.image.result import CheckResult, Grade, SeriesVerdict
+from qc.image.result import CheckResult, SeriesVerdict
 from reports.document.palette import GRADE_INK, INK, MUTED, STATUS_COLOURS
 from reports.document.sheets import BODY_PT, MARGIN_PT, SMALL_PT, Cell, Sheets
 from reports.document.typeset import lines_of, width_pt
@@ -118,10 +118,7 @@ def quality_section(sheets: Sheets, result: Result) -> None:
             x, sheets.y, lines_of(text, SMALL_PT + 0.5, sheets.width + MARGIN_PT - x, 1)[0], SMALL_PT + 0.5, MUTED
         )
         sheets.y -= 6
-        rows = [_check_row(check) for check in verdict.findings()]
-        rows += [
-            _check_row(c) for c in verdict.results if c.grade is Grade.NOT_EVALUABLE and c.check_id in verdict.required
-        ]
+        rows = [_check_row(check) for check in (*verdict.findings(), *verdict.unjudged())]
         if rows:
             heads = [Cell(t) for t in ("检查项 Check", "结果 Value", "评级 Grade", "原因 Cause", "处理 Action")]
             sheets.table(heads, rows, (20, 11, 17, 27, 31))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -190,6 +191,25 @@ def test_the_command_line_writes_limits_from_fifty_accepted_series(
     limits = load_profiles(made)["site_sim1"].limits["ct.sharpness.f50"]
     assert limits.warn is not None and limits.warn[1] < 1  # the thirty rejected ones, of 8, are left out
     assert isinstance(again.exception, OutputRefused)
+
+
+def test_a_warning_without_a_finding_names_the_required_check_that_could_not_be_judged(
+    config: Path, engine: Engine
+) -> None:
+    got = answer(1000, 0.0)
+    got["source"]["time"] = time.time()
+    check = {**got["verdict"]["results"][0], "grade": "NOT_EVALUABLE", "value": None, "reason": "no_region"}
+    got["verdict"].update(grade="WARN", required=["ct.noise.gni"], results=[check])
+    keep_judgement(engine, got)
+    settings = load_settings(config)
+    app_ = create_app(settings, engine, Store(settings.store.root, engine))
+    with serving(app_) as address, httpx.Client(base_url=address) as client:
+        texts = [client.get(path).text for path in ("/quality", "/quality/series/1.2.826.0.1000")]
+        clean = client.get("/quality/series/1.2.826.0.7").text
+
+    assert ["必需项目无法评估" in text for text in texts] == [True, True]
+    assert "未找到可评价区域" in texts[1]
+    assert "必需项目无法评估" not in clean
 
 
 def test_the_pages_show_the_trend_and_take_a_new_baseline(config: Path, engine: Engine) -> None:

@@ -165,6 +165,12 @@ def test_a_site_profile_without_a_rule_takes_the_place_of_its_parent(tmp_path: P
     assert profile_of_sender([tmp_path], ["site_head"], "MR") == "auto"
 
 
+def test_a_sender_s_profile_without_a_modality_is_taken_for_every_one(tmp_path: Path) -> None:
+    (tmp_path / "site.toml").write_text('id = "site_all"\nextends = "any_base"\n', encoding="utf-8")
+
+    assert [profile_of_sender([tmp_path], ["site_all"], modality) for modality in ("CT", "MR")] == ["site_all"] * 2
+
+
 def test_what_an_mr_must_be_judged_for_is_its_noise() -> None:
     for name in ("mr_base", "mr_brain", "mr_body"):
         profile = load_profiles()[name]

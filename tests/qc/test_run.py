@@ -13,6 +13,7 @@ from imaging.errors import GantryTilt, Localiser, MissingSlices, RadgateError, T
 from imaging.series import load_volume, scan
 from qc.errors import CheckInvalid
 from qc.image import SeriesVerdict, check_inputs, check_refused, check_series
+from qc.image.page import render_page
 from qc.image.registry import REGISTERED, Advice, Measured, check, discover
 from qc.image.result import Grade
 from tests.qc.bodies import TRUNK, Body, body_inputs, edited, header_inputs
@@ -103,8 +104,14 @@ def test_a_localiser_is_no_failure() -> None:
 def test_a_required_check_that_cannot_be_evaluated_is_a_warning_and_under_a_strict_profile_a_failure() -> None:
     inputs = edited(body_inputs(), ImagePositionPatient=None)
 
-    assert check_inputs(inputs, "ct_base").grade is Grade.WARN
-    assert check_inputs(inputs, "ct_rt_sim").grade is Grade.FAIL
+    warned, failed = check_inputs(inputs, "ct_base"), check_inputs(inputs, "ct_rt_sim")
+
+    assert (warned.grade, failed.grade) == (Grade.WARN, Grade.FAIL)
+    assert {r.reason for r in warned.unjudged()} == {"missing_tag"}
+    assert {r.check_id for r in warned.unjudged()} <= set(warned.required)
+    named = ", ".join(f"{r.check_id} (missing_tag)" for r in warned.unjudged())
+    assert f"required and not evaluable: {named}" in render_page([warned])
+    assert not check_inputs(body_inputs(), "ct_base").unjudged()
 
 
 def test_notes_do_not_change_the_grade_of_the_series() -> None:
