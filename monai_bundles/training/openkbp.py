@@ -19,6 +19,9 @@ __all__ = ["STRUCTURES", "Patient", "Window", "contours_fit_image", "draw_window
 STRUCTURES = ("Brainstem", "SpinalCord", "Parotid_R", "Parotid_L", "Esophagus", "Larynx", "Bone_Mandible")
 """TG-263 names in the order of the bits of `oar`."""
 
+MIRRORED = [0, 1, 3, 2, 4, 5, 6]
+"""Which structure each becomes in a mirrored image."""
+
 AIR_HU = -1000.0
 
 SOFT_ORGANS = (0, 1, 2, 3)
@@ -123,15 +126,19 @@ def draw_window(
     shape: tuple[int, int, int],
     spacing_mm: tuple[float, float, float],
     rng: np.random.Generator,
+    *,
+    augment: bool = True,
 ) -> Window:
     """A window of `shape` at `spacing_mm` about `centre_index`, turned, scaled, mirrored and shifted in HU at random.
 
-    The geometry is resampled once, straight from the patient's own grid. Mirroring swaps the parotids.
+    The geometry is resampled once, straight from the patient's own grid. Mirroring swaps the parotids. Without
+    `augment` nothing is random.
     """
-    turn = np.deg2rad(rng.normal(0.0, 6.0))
-    tilt = np.deg2rad(rng.normal(0.0, 5.0))
-    scale = np.exp(rng.normal(0.0, 0.10)) * np.exp(rng.normal(0.0, 0.03, 3))
-    mirrored = rng.random() < 0.5
+    strength = float(augment)
+    turn = strength * np.deg2rad(rng.normal(0.0, 6.0))
+    tilt = strength * np.deg2rad(rng.normal(0.0, 5.0))
+    scale = np.exp(strength * (rng.normal(0.0, 0.10) + rng.normal(0.0, 0.03, 3)))
+    mirrored = rng.random() < 0.5 * strength
     in_plane = np.array([[1, 0, 0], [0, np.cos(turn), -np.sin(turn)], [0, np.sin(turn), np.cos(turn)]])
     nod = np.array([[np.cos(tilt), -np.sin(tilt), 0], [np.sin(tilt), np.cos(tilt), 0], [0, 0, 1]])
     matrix = np.diag(1 / np.asarray(patient.spacing_mm)) @ nod @ in_plane @ np.diag(scale * np.asarray(spacing_mm))
@@ -163,10 +170,11 @@ def draw_window(
         if mask.any():
             targets[index] = resample(mask.astype(np.float32), 1, 0.0) >= 0.5
     if mirrored:
-        swapped = [0, 1, 3, 2, 4, 5, 6]
-        targets, known = targets[swapped], known[swapped]
+        targets, known = targets[MIRRORED], known[MIRRORED]
 
     ct_hu = resample(patient.ct_hu[box].astype(np.float32), 1, AIR_HU)
+    if not augment:
+        return Window(ct_hu=ct_hu, targets=targets, known=known)
     ct_hu += rng.normal(0.0, 12.0)
     if rng.random() < 0.4:
         ct_hu += rng.normal(0.0, rng.uniform(0.0, 30.0), shape).astype(np.float32)

@@ -6,6 +6,7 @@ patients to `WORK/best.pt`. Uses a GPU when there is one.
 
 import argparse
 import json
+import math
 import time
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from torch.nn import functional
 from monai_bundles.training.openkbp import STRUCTURES, Patient, draw_window, load_patients, structure_voxels
 from monai_bundles.training.validate import mean_dice, tuning_dice
 
-__all__ = ["main"]
+__all__ = ["build_network", "main", "read_config", "train"]
 
 VOLUME_WEIGHTS = 5
 """Dimensions of the weights of a three-dimensional convolution."""
@@ -77,7 +78,12 @@ class Sampler:
             centre += self._rng.uniform(-1, 1, 3) * reach_mm / np.array(patient.spacing_mm)
             windows.append(
                 draw_window(
-                    patient, centre, tuple(self._config["window"]), tuple(self._config["spacing_mm"]), self._rng
+                    patient,
+                    centre,
+                    tuple(self._config["window"]),
+                    tuple(self._config["spacing_mm"]),
+                    self._rng,
+                    augment=self._config["augment"],
                 )
             )
         return (
@@ -87,10 +93,23 @@ class Sampler:
         )
 
 
-def build_network(device: torch.device) -> nn.Module:
-    """The network that the bundle's inference.json defines, untrained, laid out in memory as a CPU likes it."""
+def read_config(file: Path) -> dict[str, Any]:
+    """Parameters of a training; what a file does not name of an experiment is as the shipped weights had it."""
+    config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return {"width": 1.0, "augment": True, "patients": 1.0} | config
+
+
+def build_network(device: torch.device, width: float = 1.0) -> nn.Module:
+    """The network that the bundle's inference.json defines, untrained, laid out in memory as a CPU likes it.
+
+    Parameters
+    ----------
+    width
+        Channels of every level as a multiple of those in inference.json.
+    """
     parser = ConfigParser()
     parser.read_config(BUNDLE / "configs" / "inference.json")
+    parser["network_def"]["filters"] = [round(n * width / 8) * 8 for n in parser["network_def"]["filters"]]
     network: nn.Module = parser.get_parsed_content("network_def").to(device)
     for parameter in network.parameters():
         if parameter.ndim == VOLUME_WEIGHTS:
@@ -104,40 +123,38 @@ def half_precision(device: torch.device) -> torch.autocast:
     return torch.autocast(device.type, torch.bfloat16, enabled=supported)
 
 
-def main() -> None:
-    """Train until the configured number of steps is reached."""
-    arguments = argparse.ArgumentParser(description=__doc__)
-    arguments.add_argument("--data", type=Path, required=True, help="folder of OpenKBP (index.csv, ctlab/)")
-    arguments.add_argument("--work", type=Path, required=True, help="folder for checkpoints and the log")
-    arguments.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
-    arguments.add_argument("--steps", type=int, default=0, help="instead of the configured number")
-    arguments.add_argument("--config", type=Path, default=BUNDLE / "configs" / "train.json", help="parameters")
-    arguments.add_argument("--initial", type=Path, help="weights to start from when there is no checkpoint")
-    options = arguments.parse_args()
-    config = json.loads(options.config.read_text(encoding="utf-8"))
-    steps = options.steps or config["steps"]
-    if options.threads:
-        torch.set_num_threads(options.threads)
+def train(data: Path, work: Path, config: dict[str, Any], *, initial: Path | None = None) -> dict[str, float]:
+    """Train until `config["steps"]`, from the checkpoint in `work` where there is one.
+
+    Returns
+    -------
+    dict
+        Raw Dice by structure on all tuning patients (`tuning_dice`).
+    """
+    steps = config["steps"]
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    options.work.mkdir(parents=True, exist_ok=True)
+    work.mkdir(parents=True, exist_ok=True)
 
     torch.manual_seed(config["seed"])
-    network = build_network(device)
-    if options.initial:
-        network.load_state_dict(torch.load(options.initial, map_location=device, weights_only=True))
-    average = build_network(device)
+    network = build_network(device, config["width"])
+    if initial:
+        network.load_state_dict(torch.load(initial, map_location=device, weights_only=True))
+    average = build_network(device, config["width"])
     average.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), lr=config["learning_rate"], weight_decay=config["weight_decay"])
     step, best = 0, 0.0
-    last = options.work / "last.pt"
+    dice: dict[str, float] = {}
+    last = work / "last.pt"
     if last.exists():
         state = torch.load(last, map_location=device, weights_only=True)
         network.load_state_dict(state["network"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
-        step, best = state["step"], state["best"]
-    sampler = Sampler(load_patients(options.data, "train"), config, np.random.default_rng([config["seed"], step]))
-    tuning = load_patients(options.data, "validation")
+        step, best, dice = state["step"], state["best"], state.get("dice", {})
+    patients = load_patients(data, "train")
+    patients = patients[: math.ceil(len(patients) * config["patients"])]
+    sampler = Sampler(patients, config, np.random.default_rng([config["seed"], step]))
+    tuning = load_patients(data, "validation")
 
     losses: list[float] = []
     began = time.monotonic()
@@ -173,11 +190,11 @@ def main() -> None:
                 record["dice"] = dice
                 if mean_dice(dice) >= best or step == steps:
                     best = mean_dice(dice)
-                    torch.save(average.state_dict(), options.work / "best.pt")
-            with (options.work / "log.jsonl").open("a", encoding="utf-8") as log:
+                    torch.save(average.state_dict(), work / "best.pt")
+            with (work / "log.jsonl").open("a", encoding="utf-8") as log:
                 log.write(json.dumps(record) + "\n")
             print(json.dumps(record), flush=True)  # noqa: T201 - progress of a command
-            partial = options.work / "last.tmp"
+            partial = work / "last.tmp"
             torch.save(
                 {
                     "network": network.state_dict(),
@@ -185,10 +202,28 @@ def main() -> None:
                     "optimiser": optimiser.state_dict(),
                     "step": step,
                     "best": best,
+                    "dice": dice,
                 },
                 partial,
             )
             partial.replace(last)
+    return dice
+
+
+def main() -> None:
+    """Train until the configured number of steps is reached."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--data", type=Path, required=True, help="folder of OpenKBP (index.csv, ctlab/)")
+    arguments.add_argument("--work", type=Path, required=True, help="folder for checkpoints and the log")
+    arguments.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
+    arguments.add_argument("--steps", type=int, default=0, help="instead of the configured number")
+    arguments.add_argument("--config", type=Path, default=BUNDLE / "configs" / "train.json", help="parameters")
+    arguments.add_argument("--initial", type=Path, help="weights to start from when there is no checkpoint")
+    options = arguments.parse_args()
+    config = read_config(options.config)
+    if options.threads:
+        torch.set_num_threads(options.threads)
+    train(options.data, options.work, config | {"steps": options.steps or config["steps"]}, initial=options.initial)
 
 
 if __name__ == "__main__":
