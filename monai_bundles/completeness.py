@@ -9,7 +9,7 @@ from monai_bundles.bundle import SegmentedStructure
 
 __all__ = ["completeness_warnings", "cut_faces"]
 
-EDGES_EXPECTED = {"Body", "Bone", "SpinalCord", "Esophagus", "Trachea"}
+EDGES_EXPECTED = {"Body", "Bone", "SpinalCord", "SpinalCanal", "Esophagus", "Trachea"}
 """Structures that the first or last plane of nearly every scan cuts; worth a word only at the sides."""
 
 

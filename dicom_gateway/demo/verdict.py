@@ -5,7 +5,7 @@ from typing import Any
 
 __all__ = ["LEAST_DICE", "shortcomings"]
 
-LEAST_DICE = {"Body": 0.98, "Lung_L": 0.95, "Lung_R": 0.95, "Trachea": 0.80, "Bone": 0.85}
+LEAST_DICE = {"Body": 0.98, "Lung_L": 0.95, "Lung_R": 0.95, "Trachea": 0.80, "Bone": 0.85, "SpinalCanal": 0.85}
 """What image processing has to reach on the phantom. The network was trained on patients: its Dice here is shown,
 and says little."""
 

@@ -21,6 +21,7 @@ class Label(IntEnum):
     PAROTID_R = 10
     LARYNX = 11
     ESOPHAGUS = 12
+    CANAL = 13
 
 
 REGIONS: dict[str, tuple[Label, ...]] = {
@@ -29,6 +30,7 @@ REGIONS: dict[str, tuple[Label, ...]] = {
     "Lung_R": (Label.LUNG_R,),
     "Trachea": (Label.TRACHEA,),
     "Bone": (Label.BONE, Label.MANDIBLE),
+    "SpinalCanal": (Label.CANAL, Label.CORD),
     "SpinalCord": (Label.CORD,),
     "Brainstem": (Label.BRAINSTEM,),
     "Parotid_L": (Label.PAROTID_L,),

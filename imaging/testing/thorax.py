@@ -116,7 +116,7 @@ def paint_spine(canvas: Canvas) -> None:
     for side in SIDES:
         if phase >= 0.55:
             canvas.ellipse((side * 13, canal_y + 3), (5, 6), 640, label=BONE)
-    canvas.ellipse((0, canal_y), (9.5, 8.2), 12, label=OTHER)
+    canvas.ellipse((0, canal_y), (9.5, 8.2), 12, label=Label.CANAL)
     canvas.ellipse((0, canal_y), (6.4, 4.4) if z > -95 else (5.2, 4.3), 39, label=Label.CORD)
 
 

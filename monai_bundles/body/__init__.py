@@ -1,4 +1,4 @@
-"""Body, lungs, trachea and bone of a CT by image processing: the code of the bundle ct_body_segmentation."""
+"""Body, lungs, trachea, bone and spinal canal of a CT by image processing: the code of ct_body_segmentation."""
 
 from monai_bundles.body.segment import BodySegmenter
 

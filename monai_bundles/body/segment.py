@@ -1,4 +1,4 @@
-"""Body, lungs, trachea and bone of a CT by image processing alone: the order of the steps and the refinement."""
+"""Body, lungs, trachea, bone and spinal canal of a CT by image processing: the order of the steps."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from imaging.volume import Region, Volume
 from monai_bundles.body.airway import LUMEN_HU, trachea
-from monai_bundles.body.bone import BONE_HU, bone_parts
+from monai_bundles.body.bone import BONE_HU, bone_parts, midline_column
+from monai_bundles.body.canal import spinal_canal
 from monai_bundles.body.coarse import Coarse, block_means, refine
 from monai_bundles.body.lungs import LUNG_HU, left_and_right_lung
 from monai_bundles.body.morphology import dilate, erode
@@ -64,15 +65,19 @@ class BodySegmenter:
             "Trachea": (np.zeros_like(airway), _rim(coarse, airway) & ~left & ~right, lambda hu: hu < LUMEN_HU),
             "Bone": (_core(coarse, bone), _rim(coarse, bone) & body, lambda hu: hu > BONE_HU),
         }
+        shape = (fine.shape[0], fine.shape[1], fine.shape[2])
         regions = {}
         for number, (name, (certain, possible, is_inside)) in enumerate(parts.items()):
             crop, start = refine(coarse, certain, possible, is_inside)
             if name == "Body":
                 _remove_films(crop, (np.inf, *axes.spacing_mm[1:]))
             if crop.any():
-                shape = (fine.shape[0], fine.shape[1], fine.shape[2])
                 regions[name] = axes.region(crop, start, shape)
-            tell(0.7 + 0.06 * (number + 1), "borders")
+            tell(0.7 + 0.05 * (number + 1), "borders")
+        crop, start = spinal_canal(coarse, body, bone, midline_column(coarse, bone, slice(None)))
+        if crop.any():
+            regions["SpinalCanal"] = axes.region(crop, start, shape)
+        tell(1.0, "spinal canal")
         return regions
 
 

@@ -53,7 +53,7 @@ def test_head_and_neck_without_couch_board_and_mask_frame() -> None:
 
     sizes = cc(output, volume)
     body = next(s.region for s in output.structures if s.name == "Body").mask()
-    assert set(sizes) == {"Body", "Trachea", "Bone"}
+    assert set(sizes) == {"Body", "Trachea", "Bone", "SpinalCanal"}
     assert output.absent == ("Lung_L", "Lung_R")
     assert not body[:, 380:].any(), "the board under the head rest, which touches the neck up to row 375"
     assert 6500 < sizes["Body"] < 7500
@@ -83,7 +83,7 @@ def test_legs_and_pelvis_have_no_lungs_and_no_trachea(patient: str) -> None:
     output = run(volume)
 
     assert {s.name for s in output.structures} == {"Body", "Bone"}
-    assert output.absent == ("Lung_L", "Lung_R", "Trachea")
+    assert output.absent == ("Lung_L", "Lung_R", "Trachea", "SpinalCanal")
     assert not shows_head_and_neck(volume)
 
 
@@ -95,7 +95,7 @@ def test_contoured_organs_lie_in_the_body_and_every_structure_is_found(number: i
 
     body = next(s.region for s in output.structures if s.name == "Body").mask()
     assert np.count_nonzero(organs & ~body) < 0.002 * np.count_nonzero(organs)
-    assert {s.name for s in output.structures} == {"Body", "Lung_L", "Lung_R", "Trachea", "Bone"}
+    assert {s.name for s in output.structures} == {"Body", "Lung_L", "Lung_R", "Trachea", "Bone", "SpinalCanal"}
 
 
 def test_a_wrong_scale_would_be_seen() -> None:

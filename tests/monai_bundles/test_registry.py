@@ -19,7 +19,7 @@ def test_the_bundle_without_weights_ships_and_verifies() -> None:
 
     mb.verify(bundle, build=True)
 
-    assert [s.name for s in bundle.structures] == ["Body", "Lung_L", "Lung_R", "Trachea", "Bone"]
+    assert [s.name for s in bundle.structures] == ["Body", "Lung_L", "Lung_R", "Trachea", "Bone", "SpinalCanal"]
     assert bundle.algorithm.deterministic
     assert not bundle.needs_network
     assert len(bundle.algorithm.bundle_digest) == 64
