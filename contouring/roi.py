@@ -1,5 +1,6 @@
 """A region of interest to write: a numbered, named region with the way it came about."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -9,7 +10,7 @@ from imaging.volume import Region
 if TYPE_CHECKING:
     from contouring.names import StructureName
 
-__all__ = ["Generation", "Roi"]
+__all__ = ["Generation", "Roi", "algorithms_of"]
 
 Generation = Literal["AUTOMATIC", "SEMIAUTOMATIC", "MANUAL"]
 """ROIGenerationAlgorithm (3006,0036)."""
@@ -45,3 +46,12 @@ class Roi:
     def __post_init__(self) -> None:
         if self.number < 1:
             raise ValueError(f"ROI numbers begin at 1, not {self.number}")
+
+
+def algorithms_of(rois: Sequence[Roi], algorithm: Algorithm) -> tuple[Algorithm, ...]:
+    """What made the regions, each once, in their order; `algorithm` stands for those that name none of their own."""
+    found: list[Algorithm] = []
+    for made_by in (roi.algorithm or algorithm for roi in rois):
+        if made_by not in found:
+            found.append(made_by)
+    return tuple(found) or (algorithm,)

@@ -37,9 +37,12 @@ PROCESSING_EQUIPMENT = codes.DCM.ProcessingEquipment
 class StructureSetBuilder:
     """Builds the parts of one structure set."""
 
-    def __init__(self, stack: Stack, rules: Profile, algorithm: Algorithm, implicit: bool) -> None:
+    def __init__(
+        self, stack: Stack, rules: Profile, algorithms: Sequence[Algorithm], algorithm: Algorithm, implicit: bool
+    ) -> None:
         self.stack = stack
         self.rules = rules
+        self.algorithms = algorithms
         self.algorithm = algorithm
         self.implicit = implicit
         self.encodings = encodings_of(stack.header)
@@ -65,11 +68,11 @@ class StructureSetBuilder:
         ds.SeriesDate = ds.InstanceCreationDate = ds.StructureSetDate = day
         ds.SeriesTime = ds.InstanceCreationTime = ds.StructureSetTime = time
         ds.StructureSetLabel = label
-        ds.StructureSetDescription = f"{self.algorithm.name} {self.algorithm.version}, {REVIEW_NOTE}"
+        ds.StructureSetDescription = ", ".join([*(f"{a.name} {a.version}" for a in self.algorithms), REVIEW_NOTE])
         ds.ApprovalStatus = "UNAPPROVED"
         references = referenced_frame_of_reference(self.stack, implicit=self.implicit)
         ds[REFERENCED_FRAME_OF_REFERENCE_SEQUENCE] = self._encoded(REFERENCED_FRAME_OF_REFERENCE_SEQUENCE, references)
-        ds.ContributingEquipmentSequence = DicomSequence([self._equipment()])
+        ds.ContributingEquipmentSequence = DicomSequence([self._equipment(a) for a in self.algorithms])
         if predecessor is not None:
             item = Dataset()
             item.ReferencedSOPClassUID, item.ReferencedSOPInstanceUID = predecessor
@@ -135,12 +138,12 @@ class StructureSetBuilder:
         """A sequence that is encoded already."""
         return RawDataElement(tag, "SQ", len(value), value, 0, self.implicit, True)
 
-    def _equipment(self) -> Dataset:
+    def _equipment(self, algorithm: Algorithm) -> Dataset:
         item = Dataset()
         item.Manufacturer, item.ManufacturerModelName = "radgate", "radgate"
         item.SoftwareVersions = version("radgate")
-        item.ContributionDescription = f"Contours by {self.algorithm.name} {self.algorithm.version}" + (
-            f", bundle sha256 {self.algorithm.bundle_digest}" if self.algorithm.bundle_digest else ""
+        item.ContributionDescription = f"Contours by {algorithm.name} {algorithm.version}" + (
+            f", bundle sha256 {algorithm.bundle_digest}" if algorithm.bundle_digest else ""
         )
         item.PurposeOfReferenceCodeSequence = DicomSequence([code_item(PROCESSING_EQUIPMENT)])
         return item

@@ -20,7 +20,7 @@ from contouring.errors import DuplicateRoiNumber, GridMismatch, ProfileViolation
 from contouring.outline import Holes, Mode, Outline, outline_of
 from contouring.profiles import Finding, Profile, findings_of, load_profile
 from contouring.rings import Rings
-from contouring.roi import Roi
+from contouring.roi import Roi, algorithms_of
 from contouring.rtstruct_build import StructureSetBuilder
 from contouring.rtstruct_items import LONGEST_EXPLICIT_VALUE
 from contouring.rtstruct_parse import ParsedStructureSet, parse_structure_set
@@ -178,7 +178,7 @@ def write_rtstruct(
     ]
     longest = max((len(d) for o in outlines for d in o.data), default=0)
     implicit = rules.value("transfer_syntax") == "implicit" or longest > LONGEST_EXPLICIT_VALUE
-    writer = StructureSetBuilder(stack, rules, algorithm, implicit)
+    writer = StructureSetBuilder(stack, rules, algorithms_of(rois, algorithm), algorithm, implicit)
     ds = writer.head(made_at, label, _uid_parts(rois, outlines, stack, algorithm, settings_digest, form), predecessor)
     ds.StructureSetROISequence = DicomSequence([
         writer.definition(r, (definition_sources or {}).get(r.number)) for r in rois
@@ -286,7 +286,7 @@ def _uid_parts(
         for plane, data in zip(outline.planes, outline.data, strict=True):
             content.update(f"{plane}:".encode())
             content.update(data)
-    who = [algorithm.name, algorithm.version, [*algorithm.weights_sha256], algorithm.bundle_digest]
+    who = [[a.name, a.version, [*a.weights_sha256], a.bundle_digest] for a in algorithms_of(rois, algorithm)]
     return [stack.study_instance_uid, stack.series_instance_uid, stack.id, who, settings, content.hexdigest()]
 
 

@@ -26,7 +26,7 @@ from pydicom.uid import (
 from pydicom.valuerep import VR
 
 from contouring.errors import EmptyStructure, GridMismatch, OverlappingSegments
-from contouring.roi import Roi
+from contouring.roi import Roi, algorithms_of
 from contouring.seg_groups import add_functional_groups, instance_item
 from contouring.seg_pixels import (
     MAX_FRACTION,
@@ -225,16 +225,16 @@ def _copy_identity(ds: Dataset, header: Dataset) -> None:
 def _add_series(ds: Dataset, stack: "Stack", rois: Sequence[Roi], options: _Options) -> None:
     algorithm, made_at = options.algorithm, options.made_at
     settings = [options.kind, options.settings_digest, options.omit_empty, options.transfer_syntax_uid]
-    parts = [
-        stack.study_instance_uid, stack.id, algorithm.name, algorithm.version, algorithm.weights_sha256, settings,
-        ENCODER, [[r.number, r.name.tg263] for r in rois],
-    ]  # fmt: skip
+    algorithms = algorithms_of(rois, algorithm)
+    who = [[a.name, a.version, a.weights_sha256] for a in algorithms]
+    named = [[r.number, r.name.tg263] for r in rois]
+    parts = [stack.study_instance_uid, stack.id, who, settings, ENCODER, named]
     ds.SOPClassUID = LABEL_MAP_STORAGE if options.kind == "labelmap" else SegmentationStorage
     ds.SOPInstanceUID = deterministic_uid("seg instance", parts)
     ds.SeriesInstanceUID = deterministic_uid("seg series", parts)
     ds.Modality = "SEG"
     ds.SeriesNumber, ds.InstanceNumber = SERIES_NUMBER, 1
-    ds.SeriesDescription = f"AI {algorithm.name} SEG"[:64]
+    ds.SeriesDescription = f"AI {algorithm.name if len(algorithms) == 1 else 'radgate'} SEG"[:64]
     ds.ImageType = ["DERIVED", "PRIMARY"]
     ds.InstanceCreationDate = ds.ContentDate = ds.SeriesDate = made_at.strftime("%Y%m%d")
     ds.InstanceCreationTime = ds.ContentTime = ds.SeriesTime = made_at.strftime("%H%M%S.%f")
@@ -244,12 +244,16 @@ def _add_series(ds: Dataset, stack: "Stack", rois: Sequence[Roi], options: _Opti
     ds.DeviceSerialNumber = "radgate"
     ds.ContentLabel, ds.ContentDescription, ds.ContentCreatorName = "SEGMENTATION", "For review by a physician", ""
     ds.FrameOfReferenceUID = stack.frame_of_reference_uid
-    equipment = Dataset()
-    equipment.Manufacturer, equipment.ManufacturerModelName = "radgate", "radgate"
-    equipment.SoftwareVersions = [ds.SoftwareVersions, f"{algorithm.name} {algorithm.version}"[:64]]
-    equipment.ContributionDateTime = made_at.strftime("%Y%m%d%H%M%S.%f")
-    equipment.PurposeOfReferenceCodeSequence = DicomSequence([code_item(codes.DCM.ProcessingEquipment)])
-    ds.ContributingEquipmentSequence = DicomSequence([equipment])
+    ds.ContributingEquipmentSequence = DicomSequence([_equipment(a, made_at) for a in algorithms])
+
+
+def _equipment(algorithm: Algorithm, made_at: datetime) -> Dataset:
+    item = Dataset()
+    item.Manufacturer, item.ManufacturerModelName = "radgate", "radgate"
+    item.SoftwareVersions = [metadata.version("radgate"), f"{algorithm.name} {algorithm.version}"[:64]]
+    item.ContributionDateTime = made_at.strftime("%Y%m%d%H%M%S.%f")
+    item.PurposeOfReferenceCodeSequence = DicomSequence([code_item(codes.DCM.ProcessingEquipment)])
+    return item
 
 
 def _add_references(ds: Dataset, stack: "Stack") -> None:

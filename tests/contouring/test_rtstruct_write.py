@@ -67,6 +67,23 @@ def test_the_result_says_who_made_it_and_that_a_physician_must_look() -> None:
     assert ALGORITHM.bundle_digest in ds.ContributingEquipmentSequence[0].ContributionDescription
 
 
+def test_every_algorithm_of_a_structure_set_is_named_and_counts_for_its_uid() -> None:
+    stack = stack_of()
+    first, second = (roi(knotty_mask(stack.grid), n, name) for n, name in ((1, "Parotid_L"), (2, "SpinalCord")))
+    other = replace(ALGORITHM, name="second_bundle", version="7.1", bundle_digest="d" * 64)
+    later = replace(other, version="7.2")
+
+    one, two, three = (
+        written(stack, [first, replace(second, algorithm=made_by)]).dataset for made_by in (None, other, later)
+    )
+
+    texts = [item.ContributionDescription for item in two.ContributingEquipmentSequence]
+    assert len(one.ContributingEquipmentSequence) == 1
+    assert [ALGORITHM.name in texts[0], "second_bundle 7.1" in texts[1], "d" * 64 in texts[1]] == [True] * 3
+    assert "second_bundle 7.1" in two.StructureSetDescription
+    assert len({one.SOPInstanceUID, two.SOPInstanceUID, three.SOPInstanceUID}) == 3
+
+
 def test_names_codes_colours_and_types_are_written() -> None:
     ds = written().dataset
 

@@ -78,6 +78,18 @@ def test_other_settings_give_other_uids(case: Case) -> None:
     assert first.SeriesInstanceUID != case.stack.series_instance_uid
 
 
+def test_every_algorithm_of_a_segmentation_is_named_and_counts_for_its_uid(case: Case) -> None:
+    other = replace(ALGORITHM, name="second_bundle", version="7.1")
+    rois = [case.rois[0], *(replace(r, algorithm=other) for r in case.rois[1:])]
+
+    one, two = written(case), write_seg(rois, case.stack, made_at=MADE_AT, algorithm=ALGORITHM)
+
+    assert one.SeriesDescription == f"AI {ALGORITHM.name} SEG" and two.SeriesDescription == "AI radgate SEG"
+    named = [item.SoftwareVersions[1] for item in two.ContributingEquipmentSequence]
+    assert named == [f"{ALGORITHM.name} {ALGORITHM.version}", "second_bundle 7.1"]
+    assert one.SOPInstanceUID != two.SOPInstanceUID
+
+
 @pytest.mark.parametrize(("character_set", "encoding"), [("GB18030", "gb18030"), ("ISO_IR 192", "utf-8")])
 def test_patient_bytes_are_the_source_bytes(tmp_path: Path, character_set: str, encoding: str) -> None:
     case = make_case(tmp_path, character_set=character_set)

@@ -73,9 +73,8 @@ def kinds(engine: Engine) -> list[str]:
 
 
 def test_a_whole_study_is_complete_after_the_silence(store: Store, engine: Engine, begin: Begin) -> None:
-    _, told = begin()
-
     send(store, *range(1, 9))
+    _, told = begin()
     told.wait(1)
 
     assert told == [(STUDY, 1)]
@@ -87,8 +86,9 @@ def test_a_whole_study_is_complete_after_the_silence(store: Store, engine: Engin
 
 
 def test_a_late_slice_makes_the_next_version(store: Store, engine: Engine, begin: Begin) -> None:
-    _, told = begin()
+    # Sent before the watcher begins: a slow disk is no silence of the sender.
     send(store, *(n for n in range(1, 9) if n != 5))
+    _, told = begin()
     told.wait(1)
 
     send(store, 5)
@@ -106,8 +106,8 @@ def test_a_late_slice_makes_the_next_version(store: Store, engine: Engine, begin
 
 
 def test_repetitions_and_results_of_ours_make_no_new_version(store: Store, engine: Engine, begin: Begin) -> None:
-    _, told = begin()
     send(store, *range(1, 6))
+    _, told = begin()
     told.wait(1)
 
     send(store, *range(1, 6))
@@ -180,8 +180,8 @@ def test_a_restart_finds_instances_that_no_version_has_seen(store: Store, engine
 def test_a_restart_after_the_clock_was_set_forward_sees_nothing_late(
     store: Store, engine: Engine, begin: Begin
 ) -> None:
-    watcher, told = begin()
     send(store, 1, 2, 3, 4)
+    watcher, told = begin()
     told.wait(1)
     watcher.stop()
     with engine.begin() as connection:
