@@ -47,16 +47,20 @@ def detect(
     certain = np.ones(len(corners)) if scores is None else np.asarray(torch.as_tensor(scores).cpu(), dtype=np.float64)
     kinds = np.zeros(len(corners), int) if labels is None else np.asarray(torch.as_tensor(labels).cpu(), dtype=int)
     affine = np.asarray(image.affine, dtype=np.float64)
-    corners = corners.clip(0.0, np.tile(np.array(image.shape[1:]) - 1.0, 2))
+    # Bundles clip their boxes in postprocessing, which is left out here because it goes on to the world's axes.
+    corners = corners.clip(0.0, np.tile(np.array(image.shape[1:], dtype=np.float64), 2))
+    empty = (corners[:, 3:] - corners[:, :3] < 1.0).any(axis=1)
     names = {s.label - 1: s.name for s in bundle.structures}
     findings: list[Finding] = []
     left_out = 0
     for index in np.argsort(-certain, kind="stable"):
+        if empty[index]:
+            continue
         if certain[index] < LEAST_SCORE or len(findings) >= MOST_FINDINGS:
             left_out += 1
             continue
         box = box_from_voxels(corners[index], affine)
-        region = lesion_in_box(box, volume) if min(box.size_mm) > 0 else None
+        region = lesion_in_box(box, volume)
         name = f"{FINDING_NAME}_{len(findings) + 1}" if region is not None else ""
         if region is not None:
             run.regions[name] = region

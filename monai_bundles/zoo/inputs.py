@@ -41,7 +41,7 @@ def source_tensors(
     MissingSeries
         An image that the bundle needs is not there, or lies in another frame of reference.
     """
-    affine = torch.from_numpy(affine_ras(volume.grid).copy())
+    affine = torch.from_numpy(_as_stored(affine_ras(volume.grid)))
     result = {}
     primary = True
     for entry in bundle.inputs:
@@ -60,13 +60,22 @@ def source_tensors(
     return result
 
 
+def _as_stored(affine: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The affine with the 32 bits that a NIfTI file keeps of each number, which shifts no voxel by 0.001 mm.
+
+    MONAI decides by the last bits where it lays a resampled grid (at the image's corner or about its centre), and which
+    of two equally near voxels gives a label: with other bits than the files that bundles are made with, both change.
+    """
+    return affine.astype(np.float32).astype(np.float64)
+
+
 def _meta(volume: Volume) -> dict[str, Any]:
     """What MONAI's loader would say besides the affine."""
     shape = np.array(volume.array.shape[::-1])
     return {
         "spatial_shape": shape,
         "original_channel_dim": "no_channel",
-        "original_affine": affine_ras(volume.grid).copy(),
+        "original_affine": _as_stored(affine_ras(volume.grid)),
         "filename_or_obj": "image",
     }
 

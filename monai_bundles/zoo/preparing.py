@@ -31,6 +31,9 @@ DISCRETE = frozenset({"AsDiscreted", "KeepLargestConnectedComponentd", "FillHole
 MERGING = re.compile(r"Lambdad|\w*(merge|combine)\w*", re.IGNORECASE)
 """What makes one label map of channels behind the thresholds: a function, or a step of the bundle's own by its name."""
 
+PREPARED = re.compile(r"raw|resampled|preprocessed", re.IGNORECASE)
+"""In the name of a switch that says of the data set's files whether they have been resampled already."""
+
 CUDA = re.compile(r"""torch\.device\(\s*(['"])cuda(:\d+)?\1[^()]*(\(\))?[^()]*\)|(['"])cuda(:\d+)?\4""")
 
 UNUSED = ("dataset", "dataloader", "datalist", "handlers", "checkpointloader", "initialize", "run", "evaluating")
@@ -85,6 +88,8 @@ def prepare(config: dict[str, Any], root: Path, device: str, *, keep_channels_ap
     repairs = list(repair_config(config))
     channel_first, by_key = _without_loaders(config)
     _without_savers(config)
+    if _resample_raw_images(config):
+        repairs.append("spacing-of-raw-images")
     if _invert_discrete_by_nearest(config):
         repairs.append("nearest-inverse-of-labels")
     if _own_components(config):
@@ -123,6 +128,21 @@ def _without_savers(config: dict[str, Any]) -> None:
         if SAVERS.fullmatch(name) or name in BOX_CONVERSIONS:
             entry.clear()
             entry |= {"_target_": "Identityd", "keys": "pred", "allow_missing_keys": True}
+
+
+def _resample_raw_images(config: dict[str, Any]) -> bool:
+    """Bring images to the network's spacing also where a switch says that the files were; a hospital's never are."""
+    done = False
+    for _, entry in targets(config):
+        switch = entry.get("_disabled_")
+        if (
+            entry["_target_"].rpartition(".")[2] in {"Spacingd", "Spacing"}
+            and isinstance(switch, str)
+            and PREPARED.search(switch)
+        ):
+            del entry["_disabled_"]
+            done = True
+    return done
 
 
 def _post_lists(config: dict[str, Any]) -> list[list[dict[str, Any]]]:

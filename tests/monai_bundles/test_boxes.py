@@ -1,17 +1,26 @@
 """A planted box comes to the patient where it was planted, on a grid that is neither square nor along the axes."""
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from monai.bundle import ConfigParser
 
 import monai_bundles as mb
 from imaging.ras import affine_ras
 from imaging.volume import Volume
 from monai_bundles.adding.add import add
+from monai_bundles.config import read_inference
 from monai_bundles.zoo.boxes import box_from_voxels, box_from_world_ras, lesion_in_box, voxels_in_box
+from monai_bundles.zoo.calls import WorkflowRun
+from monai_bundles.zoo.detection import detect
+from monai_bundles.zoo.inputs import source_tensors
+from monai_bundles.zoo.preparing import prepare
+from monai_bundles.zoo.workflow import Workflow
 from tests.monai_bundles.making import GRIDS, grid_of, make_volume
 from tests.monai_bundles.zoo_making import make_zoo_bundle, metadata, pre, threshold_network
 
@@ -80,6 +89,7 @@ def test_a_box_beside_the_volume_has_no_lesion() -> None:
 
 INFERER = '''
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -112,7 +122,12 @@ class PlantedInferer:
 def detection_bundle(tmp_path: Path) -> mb.Bundle:
     """Boxes in world coordinates as the Model Zoo's lung nodule bundle gives them, with code of its own."""
     outputs = {"-1": "background", "0": "nodule"}
-    spacing = {"_target_": "Spacingd", "keys": "image", "pixdim": [0.9, 0.8, 1.25]}
+    spacing = {
+        "_target_": "Spacingd",
+        "keys": "image",
+        "pixdim": [0.9, 0.8, 1.25],
+        "_disabled_": "@whether_resampled",
+    }
     scale = {"_target_": "ScaleIntensityRanged", "keys": "image", "a_min": -1024.0, "a_max": 300.0, "b_min": 0.0,
              "b_max": 1.0, "clip": True}  # fmt: skip
     boxes = [
@@ -128,6 +143,7 @@ def detection_bundle(tmp_path: Path) -> mb.Bundle:
     ]
     config = {
         "whether_raw": False,
+        "whether_resampled": "$(not @whether_raw)",
         "network_def": threshold_network(),
         "detector": {"_target_": "torch.nn.Identity"},
         "detector_ops": ["$@detector.eval()"],
@@ -173,6 +189,42 @@ def test_a_detector_with_code_of_its_own_runs_in_its_own_process_and_finds_the_p
     place, process = (bundle.root.parent / "ran.txt").read_text(encoding="utf-8").rsplit(" ", 1)
     assert Path(place) == bundle.root.resolve()
     assert int(process) != os.getpid()
+
+
+def test_an_image_is_brought_to_the_networks_spacing_although_a_switch_says_that_files_were(tmp_path: Path) -> None:
+    bundle = detection_bundle(tmp_path)
+    volume, _ = nodule_volume()
+    prepared = prepare(read_inference(bundle.root), bundle.root, "cpu", keep_channels_apart=False)
+    source = source_tensors(bundle, volume, {}, channel_first=prepared.channel_first)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MONAI's transforms warn of what they were asked to do
+        image = ConfigParser(prepared.config).get_parsed_content("preprocessing")(source)["image"]
+
+    assert np.allclose(np.linalg.norm(image.affine[:3, :3], axis=0), [0.9, 0.8, 1.25])
+    assert "spacing-of-raw-images" in prepared.repairs
+
+
+def test_boxes_end_at_the_image_and_those_thinner_than_a_voxel_are_left_out(tmp_path: Path) -> None:
+    bundle = detection_bundle(tmp_path)
+    volume, _ = nodule_volume()
+    source = source_tensors(bundle, volume, {}, channel_first=True)
+    boxes = [[-4.0, 2, 3, 5, 9, 11], [30, 21, 15, 40, 33, 24], [7, 6, 5, 7.9, 12, 13], [50, 6, 5, 60, 12, 13]]
+    found = {"box": torch.tensor(boxes), "label": torch.zeros(4), "label_scores": torch.tensor([0.9, 0.8, 0.7, 0.6])}
+    workflow = Workflow(torch.nn.Identity(), None, None, lambda images, network: [found], True, True, 3, ())
+    run = WorkflowRun()
+
+    detect(bundle, workflow, source, "image", volume, run, "cpu")
+
+    expected = [
+        box_from_voxels(corners, affine_ras(volume.grid)) for corners in ([0, 2, 3, 5, 9, 11], [30, 21, 15, 37, 30, 21])
+    ]
+    got = [f.box for f in run.findings]
+    assert len(got) == len(expected)
+    for mine, theirs in zip(got, expected, strict=True):
+        assert mine is not None
+        assert np.allclose(mine.centre_lps, theirs.centre_lps, atol=1e-3)
+        assert np.allclose(mine.size_mm, theirs.size_mm, atol=1e-3)
 
 
 def test_the_same_bundle_runs_without_a_worker_too(tmp_path: Path) -> None:

@@ -169,13 +169,13 @@ CONFIGS: dict[str, dict[str, Any]] = {
     },
     "a switch": {
         "config": {
-            "raw": False,
+            "coarse": False,
             "preprocessing": {
                 "_target_": "Compose",
                 "transforms": [
-                    {"_target_": "LoadImaged", "keys": "image", "_disabled_": "@raw"},
+                    {"_target_": "LoadImaged", "keys": "image", "_disabled_": "@coarse"},
                     {"_target_": "EnsureChannelFirstd", "keys": "image"},
-                    {**SPACING, "_disabled_": "$not @raw"},
+                    {**SPACING, "_disabled_": "$not @coarse"},
                 ],
             },
         }
