@@ -21,7 +21,7 @@ from torch.nn import functional
 from monai_bundles.training.openkbp import STRUCTURES, Patient, draw_window, load_patients, structure_voxels
 from monai_bundles.training.validate import mean_dice, tuning_dice
 
-__all__ = ["build_network", "main", "read_config", "train"]
+__all__ = ["build_network", "main", "read_config", "train", "widened"]
 
 VOLUME_WEIGHTS = 5
 """Dimensions of the weights of a three-dimensional convolution."""
@@ -117,6 +117,28 @@ def build_network(device: torch.device, width: float = 1.0) -> nn.Module:
     return network
 
 
+def widened(weights: dict[str, Tensor], network: nn.Module) -> dict[str, Tensor]:
+    """Trained weights for a network of at least as many channels, which gives the same output with them.
+
+    The channels that are new keep what they begin with in `network`, and nothing of the old ones listens to them yet.
+    """
+    wide = {name: value.clone() for name, value in network.state_dict().items()}
+    for name, old in weights.items():
+        new = wide[name]
+        if old.ndim < VOLUME_WEIGHTS:
+            new[tuple(slice(0, n) for n in old.shape)] = old
+            continue
+        # A transposed convolution has its inputs first; after a skip the inputs are two blocks of channels.
+        out_axis, in_axis = (1, 0) if "transp_conv" in name else (0, 1)
+        blocks = 2 if "conv_block.conv1" in name else 1
+        per_block, step = old.shape[in_axis] // blocks, new.shape[in_axis] // blocks
+        inputs = [block * step + n for block in range(blocks) for n in range(per_block)]
+        kept, given = new.movedim(out_axis, 0), old.movedim(out_axis, 0)
+        kept[: len(given)] = 0
+        kept[: len(given), inputs] = given
+    return wide
+
+
 def half_precision(device: torch.device) -> torch.autocast:
     """Run the network in bfloat16 where the device computes it; on a CPU with AVX512-BF16 a step takes half as long."""
     supported = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()
@@ -138,7 +160,7 @@ def train(data: Path, work: Path, config: dict[str, Any], *, initial: Path | Non
     torch.manual_seed(config["seed"])
     network = build_network(device, config["width"])
     if initial:
-        network.load_state_dict(torch.load(initial, map_location=device, weights_only=True))
+        network.load_state_dict(widened(torch.load(initial, map_location=device, weights_only=True), network))
     average = build_network(device, config["width"])
     average.load_state_dict(network.state_dict())
     optimiser = torch.optim.AdamW(network.parameters(), lr=config["learning_rate"], weight_decay=config["weight_decay"])

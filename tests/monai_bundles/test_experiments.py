@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from monai_bundles.training import experiments
 from monai_bundles.training.openkbp import MIRRORED, STRUCTURES, draw_window, load_patients
-from monai_bundles.training.train import BUNDLE, build_network, read_config
+from monai_bundles.training.train import BUNDLE, build_network, read_config, widened
 from tests.monai_bundles.test_training import write_collection
 
 
@@ -80,6 +80,23 @@ def test_a_wider_network_has_more_channels_and_the_shipped_one_stays_as_it_is() 
 
     assert sizes[0] * 3 < sizes[1] < sizes[2] / 1.8
     assert {k: v.shape for k, v in build_network(cpu).state_dict().items()} == {k: v.shape for k, v in shipped.items()}
+
+
+def test_more_channels_begin_with_the_same_output_and_learn() -> None:
+    cpu = torch.device("cpu")
+    torch.manual_seed(3)
+    narrow, wide = build_network(cpu), build_network(cpu, 1.5)
+    shipped = torch.load(BUNDLE / "models" / "model.pt", weights_only=True)
+    narrow.load_state_dict(shipped)
+    wide.load_state_dict(widened(shipped, wide))
+    batch = torch.rand(1, 2, 16, 48, 48)
+
+    with torch.no_grad():
+        assert torch.allclose(narrow.eval()(batch), wide.eval()(batch), atol=1e-3)
+    wide(batch).sum().backward()
+    last = dict(wide.named_parameters())["output_block.conv.conv.weight"]
+    assert last.grad is not None
+    assert (last.grad[:, 24:].abs() > 0).any()
 
 
 def test_without_augmentation_nothing_is_random(data: Path) -> None:
