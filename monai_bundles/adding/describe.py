@@ -13,6 +13,7 @@ from monai_bundles.adding.guesses import (
     network_dimensions,
     output_form,
     require_study_only,
+    unnamed_types,
 )
 from monai_bundles.adding.labels import Resolver, is_background, named
 from monai_bundles.bundle import OutputForm
@@ -90,7 +91,7 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
     structures, more = _structures(metadata, form, resolve)
     inputs, on_inputs = guessed_inputs(config, metadata, modalities)
     licence = _licence(root)
-    notes += [*more, *on_inputs]
+    notes += [*more, *on_inputs, *unnamed_types(config, len(structures))]
     if licence == "LicenseRef-unknown":
         notes.append("The licence cannot be told from LICENSE; write its SPDX identifier.")
     notes.append("Body part, slice thickness and contrast are not in the metadata; write them under `accepts`.")

@@ -8,7 +8,14 @@ from monai_bundles.bundle import BundleInput, Channel, OutputForm
 from monai_bundles.config import looked_up, part_names, targets
 from monai_bundles.errors import NeedsMore, WrongDimensions
 
-__all__ = ["guessed_inputs", "guessed_modalities", "network_dimensions", "output_form", "require_study_only"]
+__all__ = [
+    "guessed_inputs",
+    "guessed_modalities",
+    "network_dimensions",
+    "output_form",
+    "require_study_only",
+    "unnamed_types",
+]
 
 DIMENSIONS = (2, 3)
 COLOURS = 3
@@ -126,6 +133,17 @@ def output_form(config: dict[str, Any], metadata: Mapping[str, Any]) -> OutputFo
         if entry["_target_"].rpartition(".")[2] in {"Activationsd", "Activations"} and entry.get("sigmoid"):
             return "channels"
     return "labels"
+
+
+def unnamed_types(config: dict[str, Any], named: int) -> list[str]:
+    """A sentence where the objects that are found have types, and the metadata name no more than the objects."""
+    typed = any("NuclearTypePostProcessing" in entry["_target_"] for _, entry in targets(config))
+    if not typed or named > 1:
+        return []
+    return [
+        "The network tells types of objects apart, and metadata.json does not name them; all become one structure. To "
+        "have them apart, write one entry for each type under `structures`, in the network's order."
+    ]
 
 
 def guessed_modalities(metadata: Mapping[str, Any]) -> list[str]:

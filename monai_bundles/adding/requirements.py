@@ -2,6 +2,7 @@
 
 import ast
 import importlib.util
+import re
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,11 @@ TARGET_NEEDS = {
 }
 """What networks and readers of MONAI need beside MONAI itself."""
 
+WITH_SKIMAGE = re.compile(
+    r"(HoVerNetInstanceMap\w*|(Generate)?Watershed\w*|GenerateInstance\w*|RemoveSmallObjects)(d|D|Dict)?"
+)
+"""Steps of MONAI that call scikit-image; its search for components is replaced, see `monai_bundles.zoo.components`."""
+
 TORCHVISION_NAMES = ("torchvision.", "TorchVisionFCModel")
 
 
@@ -28,7 +34,8 @@ def missing_packages(root: Path, config: dict[str, Any], *, with_code: bool) -> 
     wanted: set[str] = set()
     for _, entry in targets(config):
         name = entry["_target_"]
-        wanted.add(TARGET_NEEDS.get(name.rpartition(".")[2], ""))
+        short = name.rpartition(".")[2]
+        wanted.add("skimage" if WITH_SKIMAGE.fullmatch(short) else TARGET_NEEDS.get(short, ""))
         if name.startswith("torchvision."):
             wanted.add("torchvision")
     for _, _, value in walk(config):

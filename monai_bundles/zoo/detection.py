@@ -49,12 +49,12 @@ def detect(
     affine = np.asarray(image.affine, dtype=np.float64)
     # Bundles clip their boxes in postprocessing, which is left out here because it goes on to the world's axes.
     corners = corners.clip(0.0, np.tile(np.array(image.shape[1:], dtype=np.float64), 2))
-    empty = (corners[:, 3:] - corners[:, :3] < 1.0).any(axis=1)
+    thinnest = (corners[:, 3:] - corners[:, :3]).min(axis=1, initial=np.inf)
     names = {s.label - 1: s.name for s in bundle.structures}
     findings: list[Finding] = []
     left_out = 0
     for index in np.argsort(-certain, kind="stable"):
-        if empty[index]:
+        if thinnest[index] < 1.0:
             continue
         if certain[index] < LEAST_SCORE or len(findings) >= MOST_FINDINGS:
             left_out += 1

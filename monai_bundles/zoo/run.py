@@ -24,7 +24,10 @@ from monai_bundles.zoo.workflow import Workflow, forget_workflows, load_workflow
 
 __all__ = ["run_workflow"]
 
-OUTPUT_KEYS = ("pred", "type_map", "seg", "label_map", "instance_map")
+TYPES, INSTANCES = "type_map", "instance_map"
+"""What kind each object is, and which voxels are one object; where nobody named the kinds, all objects are one."""
+
+OUTPUT_KEYS = ("pred", TYPES, "seg", "label_map", INSTANCES)
 """Under which postprocessing leaves its labels, the usual one first."""
 
 
@@ -208,9 +211,12 @@ def _segment(bundle: Bundle, workflow: Workflow, data: dict[str, Any], key: str,
         output = workflow.inferer(plain[None].to(device, torch.float32), workflow.network, **prompts)
     if isinstance(output, tuple | list):
         output = output[0]
-    if isinstance(output, dict):
-        return _finished(workflow, data, {name: _placed(value, image) for name, value in output.items()})
-    return _finished(workflow, data, _placed(output, image))
+    placed = (
+        {name: _placed(value, image) for name, value in output.items()}
+        if isinstance(output, dict)
+        else _placed(output, image)
+    )
+    return _finished(workflow, data, placed, kinds=len(bundle.structures))
 
 
 def _placed(output: Any, image: Any) -> Any:
@@ -227,8 +233,8 @@ def _placed(output: Any, image: Any) -> Any:
     return MetaTensor(prediction, affine=image.affine.clone()) if isinstance(image, MetaTensor) else prediction
 
 
-def _finished(workflow: Workflow, data: dict[str, Any], prediction: Any) -> Any:
-    """The prediction after the bundle's postprocessing.
+def _finished(workflow: Workflow, data: dict[str, Any], prediction: Any, *, kinds: int) -> Any:
+    """The prediction after the bundle's postprocessing, for a bundle that names so many kinds of structures.
 
     Raises
     ------
@@ -243,8 +249,11 @@ def _finished(workflow: Workflow, data: dict[str, Any], prediction: Any) -> Any:
     kept = {name: reset_ops_id(value) if isinstance(value, MetaTensor) else value for name, value in data.items()}
     done = workflow.postprocessing({**kept, "pred": prediction})
     for name in OUTPUT_KEYS:
+        if name == TYPES and kinds == 1 and INSTANCES in done:
+            continue
         if name in done:
-            return done[name]
+            # An instance has a number, which is no label.
+            return (done[name] > 0).float() if name == INSTANCES else done[name]
     raise WrongOutput(f"The bundle's postprocessing leaves none of {', '.join(OUTPUT_KEYS)}; it cannot be read.")
 
 
