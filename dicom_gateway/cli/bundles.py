@@ -253,7 +253,14 @@ def evaluate(
                 f"{row.median_dice:.3f}, {row.patients} patients, worst {row.worst_dice:.3f} ({row.worst})"
                 + ("" if row.mean_surface_dice is None else f"; surface Dice {row.mean_surface_dice:.3f}")
             )
-    typer.echo(f"mean over structures {result.mean_dice:.3f}; {result.seconds['median']:.1f} s a patient")
+    for sentence, share in result.held.items():
+        low, high = share.interval
+        typer.echo(
+            f"{sentence}: {share.mean:.1%} ({low:.1%} to {high:.1%}), all in {share.whole} of {share.patients} "
+            f"patients, worst {share.worst_share:.1%} ({share.worst})"
+        )
+    mean = f"mean over structures {result.mean_dice:.3f}; " if result.rows else ""
+    typer.echo(f"{mean}{result.seconds['median']:.1f} s a patient")
 
 
 def _folders(folder: list[Path] | None, config: Path | None) -> list[Path]:

@@ -13,6 +13,7 @@ from imaging.volume import Region, Volume
 from monai_bundles.bundle import Bundle, BundleOutput
 from monai_bundles.errors import NothingToEvaluate
 from monai_bundles.evaluation.cases import Case
+from monai_bundles.evaluation.holding import Share, held, shares_of
 from monai_bundles.evaluation.lesion_cases import SUVBW, off_centre
 from monai_bundles.evaluation.picture import case_picture
 from monai_bundles.evaluation.summary import Row, dice, mean_of_rows, summarised
@@ -54,6 +55,8 @@ class Evaluation:
         middle of the image.
     pictures
         Files of the worst cases, where they were asked for.
+    held
+        How much of the reference lies in structures that must hold it and that nobody drew (`held`).
     """
 
     bundle: str
@@ -67,6 +70,7 @@ class Evaluation:
     methods: dict[str, dict[str, Row]]
     variants: dict[str, dict[str, Row]] = field(default_factory=dict)
     pictures: tuple[str, ...] = ()
+    held: dict[str, Share] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -116,21 +120,26 @@ def evaluate(
     Raises
     ------
     NothingToEvaluate
-        No case has a structure that the bundle finds.
+        No case has a structure that the bundle finds, or one that lies in such a structure.
     """
     tables: dict[str, Table] = {"": Table()}
     methods: dict[str, Table] = {}
     seconds: list[float] = []
     worst: dict[str, tuple[float, str, bytes]] = {}
+    holding: dict[str, dict[str, float]] = {}
     for case in cases:
         unseen = _unseen(bundle, case.name)
         output = run_bundle(unseen, case.volume, companions=_wanted(bundle, case))
         seconds.append(output.elapsed_s)
         found = _found(bundle, output, case)
         own = _score(tables[""], case, found, surface)
+        shares = held(found, case)
+        if shares:
+            holding[case.name] = shares
+        if own or shares:
+            told(case.name, own | shares)
         if not own:
             continue
-        told(case.name, own)
         for name, variant in _variants(bundle, case).items():
             other = run_bundle(unseen, variant.volume, companions=_wanted(bundle, variant))
             _score(tables.setdefault(name, Table()), variant, _found(bundle, other, variant), surface)
@@ -139,7 +148,7 @@ def evaluate(
             if pictures is not None and (name not in worst or value < worst[name][0]):
                 png = case_picture(case.volume, case.truth[name], found[name], f"{case.name} {name} Dice {value:.3f}")
                 worst[name] = (value, case.name, png)
-    if not tables[""].dice:
+    if not tables[""].dice and not holding:
         raise NothingToEvaluate(f"No patient of these data has a structure that bundle {bundle.name} finds.")
     rows = tables[""].rows()
     return Evaluation(
@@ -154,6 +163,7 @@ def evaluate(
         methods={method: table.rows() for method, table in methods.items()},
         variants={name: table.rows() for name, table in tables.items() if name},
         pictures=_written(worst, pictures),
+        held=shares_of(holding),
     )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Row", "Scores", "dice", "mean_of_rows", "summarised"]
+__all__ = ["RESAMPLES", "SEED", "Row", "Scores", "dice", "interval_of", "mean_of_rows", "summarised"]
 
 RESAMPLES = 2000
 SEED = 1
@@ -63,17 +63,17 @@ def summarised(scores: Scores, surface: Scores | None = None) -> dict[str, Row]:
         rows[name] = Row(
             mean_dice=round(float(values.mean()), 3),
             median_dice=round(float(np.median(values)), 3),
-            interval=_interval(values, chosen),
+            interval=interval_of(values, chosen),
             patients=len(values),
             worst=min(by_patient, key=lambda patient: by_patient[patient]),
             worst_dice=round(float(values.min()), 3),
             mean_surface_dice=round(float(on_surface.mean()), 3) if has_surface else None,
-            surface_interval=_interval(on_surface, chosen) if has_surface else None,
+            surface_interval=interval_of(on_surface, chosen) if has_surface else None,
         )
     return rows
 
 
-def _interval(values: NDArray[np.float64], chosen: NDArray[np.int64]) -> tuple[float, float]:
+def interval_of(values: NDArray[np.float64], chosen: NDArray[np.int64]) -> tuple[float, float]:
     """95 % of the means of the chosen samples."""
     low, high = np.percentile(values[chosen].mean(axis=1), [2.5, 97.5])
     return round(float(low), 3), round(float(high), 3)

@@ -13,6 +13,7 @@ from imaging.volume import Region
 from monai_bundles.errors import BadMetadata, NothingToEvaluate
 from monai_bundles.evaluation.cases import Case, cases_of
 from monai_bundles.evaluation.evaluate import evaluate
+from monai_bundles.evaluation.holding import held, shares_of
 from monai_bundles.evaluation.lesion_cases import off_centre
 from monai_bundles.evaluation.picture import case_picture
 from monai_bundles.evaluation.summary import dice, mean_of_rows, summarised
@@ -58,6 +59,29 @@ def cases() -> list[Case]:
     right = {"Bone": volume.array > ABOVE_HU, "Lung_L": volume.array < BELOW_HU}
     shifted = {"Bone": np.roll(right["Bone"], 2, axis=2)}
     return [Case("first", volume, right), Case("second", volume, shifted)]
+
+
+def test_what_lies_in_a_structure_is_counted_where_nobody_drew_the_structure() -> None:
+    volume = make_volume(GRIDS["oblique"]())
+    empty = np.zeros(volume.array.shape, bool)
+    cord, canal, body, jaw = (empty.copy() for _ in range(4))
+    cord[2:10, 4:6, 4:8] = True  # 8 slices of 8 voxels
+    canal[4:12, 4:6, 5:9] = True  # holds 6 of each 8, on 6 of the 8 slices
+    jaw[2:4, 0:2, 0:5] = True
+    body[:, :, 1:] = True
+    case = Case("first", volume, {"SpinalCord": cord, "Bone_Mandible": jaw})
+
+    shares = held({"Body": body, "SpinalCanal": canal, "Bone": empty}, case)
+    rows = shares_of({"first": shares, "second": {"organs in Body": 1.0}})
+
+    assert shares == pytest.approx({
+        "organs in Body": 1 - 4 / (64 + 20),
+        "Bone_Mandible in Bone": 0.0,
+        "slices of SpinalCord with SpinalCanal": 6 / 8,
+        "SpinalCord in SpinalCanal, on these": 6 / 8,
+    })
+    assert (rows["organs in Body"].worst, rows["organs in Body"].whole) == ("first", 1)
+    assert not held({"Lung_L": body}, case)
 
 
 def test_a_bundle_is_scored_on_every_case_and_the_worst_is_pictured(tmp_path: Path) -> None:
