@@ -118,8 +118,8 @@ def network() -> bool:
     print(f"MONAI's sliding_window_inference, whole field of view: {step.monai_s:.2f} s, {step.windows} windows")
     for what, way in (("same windows", step.same_windows), ("cropped to the body", step.cropped)):
         print(
-            f"    radgate, {what}: {way.seconds:.2f} s, {way.windows} windows, ratio {way.ratio:.2f}; equal voxels "
-            f"{way.equal_voxels:.4%}, least Dice {way.least_dice:.4f}"
+            f"    radgate, {what}: {way.seconds:.2f} s, {way.windows} windows, ratio {way.ratio:.2f} (processor time "
+            f"{way.processor_ratio:.2f}); equal voxels {way.equal_voxels:.4%}, least Dice {way.least_dice:.4f}"
         )
     output, wall, processor, memory = watched(lambda: mb.run_bundle(bundle, phantom.volume, device="cpu"))
     print(

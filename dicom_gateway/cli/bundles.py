@@ -207,8 +207,8 @@ def bench(
     typer.echo(f"MONAI's sliding window: {result.monai_s:.2f} s for {result.windows} windows, {result.threads} threads")
     for what, way in (("the same windows", result.same_windows), ("cropped to the body", result.cropped)):
         typer.echo(
-            f"{what}: {way.seconds:.2f} s ({way.ratio:.2f} of it) for {way.windows} windows; equal "
-            f"{way.equal_voxels:.4%}, least Dice {way.least_dice:.4f}"
+            f"{what}: {way.seconds:.2f} s ({way.ratio:.2f} of it, {way.processor_ratio:.2f} of its processor time) for "
+            f"{way.windows} windows; equal {way.equal_voxels:.4%}, least Dice {way.least_dice:.4f}"
         )
 
 
