@@ -6,30 +6,21 @@
 import filecmp
 import os
 from collections.abc import Callable, Iterable, Sequence
-from copy import copy
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass
 from pathlib import Path
 
-from pydicom.dataset import Dataset
-
 from imaging.attributes import text
-from imaging.errors import (
-    DuplicateInstance,
-    Localiser,
-    MissingAttribute,
-    MixedPatients,
-    NotAnImageStack,
-    RadgateError,
-)
+from imaging.belonging import check_instance_uids, check_one_patient
+from imaging.errors import DuplicateInstance, Localiser, NotAnImageStack, RadgateError
 from imaging.frames import ENHANCED, SINGLE_FRAME, Plane, planes_of
 from imaging.geometry import Grid
-from imaging.headers import Header, PixelLocation, read_header
+from imaging.headers import Header, read_header
+from imaging.pictures import PictureSeries
 from imaging.pixels import PlanePixels, read_pixels
-from imaging.provenance import digest
+from imaging.planes import PlaneSeries
 from imaging.quiet import quiet_pydicom
 from imaging.stacking import stack_planes
-from imaging.volume import SourceInstance, Volume
+from imaging.volume import Volume
 
 __all__ = ["Leftover", "Scan", "Stack", "load_volume", "scan"]
 
@@ -37,73 +28,28 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, eq=False)
-class Stack:
+class Stack(PlaneSeries):
     """The planes of one series in the order of its grid, with their headers and without their pixels.
 
     Parameters
     ----------
     grid
         Geometry; may be uneven or tilted.
-    sources
-        The instance (and frame) behind each plane.
-    files
-        The file of each plane; the same file for all frames of a multi-frame object.
-    headers
-        The header of each plane; of a multi-frame object with the frame's functional groups at top level.
-    pixels
-        Where each plane's file keeps its pixel data.
+    sources, files, headers, pixels
+        See `PlaneSeries`.
     """
 
     grid: Grid
-    sources: tuple[SourceInstance, ...]
-    files: tuple[Path, ...]
-    headers: tuple[Dataset, ...]
-    pixels: tuple[PixelLocation, ...] = field(repr=False)
 
     @property
-    def header(self) -> Dataset:
-        """Header of the first plane."""
-        return self.headers[0]
-
-    @property
-    def modality(self) -> str:
-        """Modality, such as CT."""
-        return text(self.header, "Modality")
-
-    @property
-    def study_instance_uid(self) -> str:
-        """Study that the stack belongs to."""
-        return text(self.header, "StudyInstanceUID")
-
-    @property
-    def series_instance_uid(self) -> str:
-        """Series that the stack belongs to."""
-        return self.sources[0].series_instance_uid
+    def shape(self) -> tuple[int, int, int]:
+        """(planes, rows, columns)."""
+        return self.grid.shape
 
     @property
     def frame_of_reference_uid(self) -> str:
         """Frame that the coordinates refer to; "" where the series names none."""
         return self.grid.frame_of_reference_uid
-
-    @cached_property
-    def id(self) -> str:
-        """Short digest of the ordered sources: the same planes have the same id, wherever their files are."""
-        return digest([[s.sop_instance_uid, s.frame_number] for s in self.sources])[:16]
-
-    def detached(self) -> "Stack":
-        """The same stack with header data sets of its own.
-
-        pydicom converts a value in place when it is asked for, and its bytes are gone. Who asks a detached stack leaves
-        the bytes here as they were received, for those who copy them.
-        """
-        return replace(self, headers=tuple(_detached(header) for header in self.headers))
-
-
-def _detached(header: Dataset) -> Dataset:
-    """A data set that shares its elements, but not their place, with another."""
-    twin = copy(header)
-    twin.__dict__["_dict"] = dict(header._dict)
-    return twin
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,10 +75,22 @@ class Leftover:
 
 @dataclass(frozen=True, eq=False)
 class Scan:
-    """What a number of files turned out to be: every file is in exactly one stack or leftover."""
+    """What a number of files turned out to be: every file is in exactly one stack, picture series or leftover.
+
+    Parameters
+    ----------
+    stacks
+        Planes on grids.
+    leftovers
+        What is none, and why.
+    pictures
+        Colour pictures, where somebody asked for them by `imaging.picture_scan.with_pictures`; `scan` itself leaves
+        them among the leftovers, for most of what works on images takes measurements only.
+    """
 
     stacks: tuple[Stack, ...]
     leftovers: tuple[Leftover, ...]
+    pictures: tuple[PictureSeries, ...] = ()
 
 
 def scan(paths: Iterable[Path], progress: Progress | None = None) -> Scan:
@@ -285,8 +243,8 @@ def _stack_of_series(headers: Sequence[Header], leftovers: list[Leftover]) -> St
     if not images:
         return None
     try:
-        _check_one_patient(images)
-        _check_instance_uids(images)
+        check_one_patient(images)
+        check_instance_uids(images)
         planes = [plane for h in images for plane in planes_of(h)]
         grid, ordered = stack_planes(planes)
     except RadgateError as reason:
@@ -319,43 +277,3 @@ def _is_screen_capture(header: Header) -> bool:
     return is_secondary and not any(
         text(header.dataset, k) for k in ("ImagePositionPatient", "ImageOrientationPatient")
     )
-
-
-def _check_one_patient(headers: Sequence[Header]) -> None:
-    """Refuse a series whose slices name several patients; the name counts where no slice has an id.
-
-    Raises
-    ------
-    MixedPatients
-        The slices differ in it.
-    """
-    for keyword in ("PatientID", "PatientName"):
-        named = {_stated(h, keyword) for h in headers}
-        if len(named) > 1:
-            raise MixedPatients(
-                f"The slices of one series differ in {keyword}; settle in the archive which patient each belongs to, "
-                "and send the series again.",
-                keyword=keyword,
-                patients=len(named),
-            )
-        if named != {b""}:
-            return
-
-
-def _stated(header: Header, keyword: str) -> bytes:
-    """What stands in the file, undecoded: names in characters that nobody can decode still differ."""
-    element = header.dataset.get_item(keyword)
-    value = b"" if element is None or element.value is None else element.value
-    return (value if isinstance(value, bytes) else str(value).encode()).strip(b" \0")
-
-
-def _check_instance_uids(headers: Sequence[Header]) -> None:
-    uids = [text(h.dataset, "SOPInstanceUID") for h in headers]
-    if not all(uids):
-        raise MissingAttribute("SOPInstanceUID is absent; export the series again with it.", keyword="SOPInstanceUID")
-    if len(set(uids)) < len(uids):
-        raise DuplicateInstance(
-            "Different files claim the same SOPInstanceUID; export the series again from its source.",
-            files=len(uids),
-            instances=len(set(uids)),
-        )
