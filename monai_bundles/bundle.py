@@ -143,12 +143,15 @@ class BundleInput:
         Instead of an image: zeros on the same grid, for a mask or clicks that nobody gave.
     repeat
         How often the channels follow one another: 3 gives a grey image to a network that was made for colours.
+    colours
+        The one channel is a colour picture, which gives three: red, green and blue.
     """
 
     key: str
     channels: tuple[Channel, ...] = ()
     zeros: bool = False
     repeat: int = 1
+    colours: bool = False
 
 
 @dataclass(frozen=True)
@@ -212,6 +215,11 @@ class Bundle:
     trusted: bool = False
     shadow: Optional["Bundle"] = None
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def is_for_colours(self) -> bool:
+        """Whether it takes colour pictures, and no grey values."""
+        return any(entry.colours for entry in self.inputs)
 
     @property
     def companions(self) -> tuple[Channel, ...]:
@@ -305,6 +313,10 @@ class BundleOutput:
         Of a classification, highest first.
     heat_map
         Where in the volume the first of the scores comes from, 0 to 1 over a region; None without a classification.
+    plane_scores
+        Of a classifier that takes planes: the scores of each plane, highest first, in the order of the planes.
+    plane
+        Of which of them `scores` are: the most certain one.
     """
 
     structures: tuple[SegmentedStructure, ...]
@@ -317,3 +329,5 @@ class BundleOutput:
     findings: tuple[Finding, ...] = ()
     scores: tuple[Score, ...] = ()
     heat_map: Region | None = None
+    plane_scores: tuple[tuple[Score, ...], ...] = ()
+    plane: int | None = None

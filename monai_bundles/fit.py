@@ -2,22 +2,32 @@
 
 import numpy as np
 
-from imaging.series import Stack
+from imaging.pictures import Pictures
+from imaging.planes import PlaneSeries
 from imaging.volume import Volume
 from monai_bundles.anatomy import shows_head_and_neck
 from monai_bundles.bundle import Accepts, Bundle
 from monai_bundles.orientation import anatomical_axes
 
-__all__ = ["misfits"]
+__all__ = ["ON_PICTURES", "colour_misfit", "misfits"]
+
+ON_PICTURES = ("labels", "channels", "scores")
+"""Forms of output that need no place in the patient."""
 
 
-def misfits(bundle: Bundle, stack: Stack, volume: Volume) -> tuple[str, ...]:
+def misfits(bundle: Bundle, series: PlaneSeries, volume: Volume | Pictures) -> tuple[str, ...]:
     """One sentence for each way in which the series is outside the bundle's declared range; empty if it fits.
 
     What the image shows is judged from the image, and only when everything else fits, because it costs most.
     """
     accepts = bundle.accepts
-    sentences = [*_by_header(accepts, stack), *_by_geometry(accepts, volume)]
+    sentences = [*_by_header(accepts, series)]
+    wrong = colour_misfit(bundle, volume)
+    if wrong:
+        return (*sentences, wrong)
+    if isinstance(volume, Pictures):
+        return (*sentences, *_of_pictures(bundle, volume))
+    sentences += _by_geometry(accepts, volume)
     if accepts.units and volume.unit not in accepts.units:
         sentences.append(f"The values are in {volume.unit}, the bundle needs {' or '.join(accepts.units)}.")
     if not sentences and accepts.shows == "head_neck" and not shows_head_and_neck(volume):
@@ -25,7 +35,31 @@ def misfits(bundle: Bundle, stack: Stack, volume: Volume) -> tuple[str, ...]:
     return tuple(sentences)
 
 
-def _by_header(accepts: Accepts, stack: Stack) -> list[str]:
+def colour_misfit(bundle: Bundle, image: Volume | Pictures) -> str:
+    """One sentence where a bundle for grey values is given colours, or the other way round; else nothing."""
+    if bundle.is_for_colours == isinstance(image, Pictures):
+        return ""
+    if bundle.is_for_colours:
+        return "The image has grey values, and the bundle is made for colour pictures."
+    return "The pixels are colours, not measurements, and the bundle is made for grey values."
+
+
+def _of_pictures(bundle: Bundle, pictures: Pictures) -> list[str]:
+    """What pictures lack: a spacing, a unit, a place for boxes and further series."""
+    accepts, sentences = bundle.accepts, []
+    if len(pictures.array) < accepts.min_planes:
+        sentences.append(
+            f"The series has {len(pictures.array)} pictures, the bundle needs at least {accepts.min_planes}."
+        )
+    limits = (accepts.max_slice_spacing_mm, accepts.max_pixel_spacing_mm)
+    if any(limit is not None for limit in limits) or any(accepts.min_extent_mm) or accepts.units or accepts.shows:
+        sentences.append("The bundle needs a spacing, a unit or an anatomy, and colour pictures have none.")
+    if bundle.output not in ON_PICTURES:
+        sentences.append("The bundle's output has a place in the patient, and colour pictures have none.")
+    return sentences
+
+
+def _by_header(accepts: Accepts, stack: PlaneSeries) -> list[str]:
     sentences = []
     if stack.modality not in accepts.modalities:
         known = " or ".join(accepts.modalities)

@@ -151,7 +151,8 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
     Raises
     ------
     BadMetadata
-        An entry is unknown, a pattern is no regular expression, or there is no image at all.
+        An entry is unknown, a pattern is no regular expression, there is no image at all, or another image beside a
+        colour picture.
     """
     inputs = []
     try:
@@ -159,8 +160,8 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
             channels = tuple(Channel(**channel) for channel in entry.get("channels", ()))
             for channel in channels:
                 re.compile(channel.description)
-            repeat = int(entry.get("repeat", 1))
-            inputs.append(BundleInput(str(entry["key"]), channels, bool(entry.get("zeros", False)), repeat))
+            repeat, colours = int(entry.get("repeat", 1)), bool(entry.get("colours", False))
+            inputs.append(BundleInput(str(entry["key"]), channels, bool(entry.get("zeros", False)), repeat, colours))
     except (TypeError, KeyError, AttributeError, re.error) as error:
         raise BadMetadata(
             "`inputs` in configs/radgate.json needs a key and channels with name and modality; correct it.",
@@ -168,6 +169,13 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
         ) from error
     if not inputs or not inputs[0].channels or inputs[0].channels[0].optional:
         raise BadMetadata("The first of `inputs` in configs/radgate.json needs the series of the route as its channel.")
+    coloured = [entry for entry in inputs if entry.colours]
+    images = [channel for entry in inputs for channel in entry.channels]
+    if coloured and (len(coloured) > 1 or len(images) > 1 or coloured[0].repeat > 1 or coloured[0].zeros):
+        raise BadMetadata(
+            "An input with `colours` in configs/radgate.json is the only image of the bundle and is not repeated; "
+            "correct `inputs`."
+        )
     return tuple(inputs)
 
 

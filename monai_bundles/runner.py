@@ -5,10 +5,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from imaging.errors import RadgateError
+from imaging.pictures import Pictures
 from imaging.volume import Region, Volume
 from monai_bundles.bundle import Bundle, BundleOutput, Finding, Score, SegmentedStructure
 from monai_bundles.completeness import completeness_warnings
 from monai_bundles.errors import BundleFailed, VolumeOutsideRange, WrongOutput
+from monai_bundles.fit import ON_PICTURES, colour_misfit
 from monai_bundles.registry import check_weights
 from monai_bundles.segmenter import load_finder, load_segmenter
 
@@ -28,17 +30,21 @@ class Gave:
     findings: tuple[Finding, ...] = ()
     scores: tuple[Score, ...] = ()
     heat_map: Region | None = None
+    plane_scores: tuple[tuple[Score, ...], ...] = ()
+    plane: int | None = None
     notes: tuple[str, ...] = ()
 
 
 def run_bundle(
     bundle: Bundle,
-    volume: Volume,
+    volume: Volume | Pictures,
     progress: Progress | None = None,
     device: str = "auto",
     companions: Mapping[str, Volume] | None = None,
 ) -> BundleOutput:
     """What the bundle finds in the volume, on the volume's own grid. The same input gives the same output.
+
+    Colour pictures take the place of a volume for a bundle that is made for them.
 
     A bundle that runs code of its own gets a process of its own for it; all others run in this one.
 
@@ -58,7 +64,7 @@ def run_bundle(
     Raises
     ------
     VolumeOutsideRange
-        The volume has another unit.
+        The volume has another unit; or grey values and colours are mixed up.
     MissingSeries
         A further image that the bundle needs is not there.
     RadgateError
@@ -80,7 +86,7 @@ def run_bundle(
 
 def run_here(
     bundle: Bundle,
-    volume: Volume,
+    volume: Volume | Pictures,
     progress: Progress | None = None,
     device: str = "auto",
     companions: Mapping[str, Volume] | None = None,
@@ -90,7 +96,7 @@ def run_here(
     Raises
     ------
     VolumeOutsideRange
-        The volume has another unit.
+        The volume has another unit; or grey values and colours are mixed up.
     RadgateError
         As `run_bundle`.
     BundleFailed
@@ -99,11 +105,7 @@ def run_here(
     began = time.monotonic()
     tell = progress or _silent
     tell(0.0, "check")
-    if bundle.accepts.units and volume.unit not in bundle.accepts.units:
-        raise VolumeOutsideRange(
-            f"Bundle {bundle.name} needs values in {' or '.join(bundle.accepts.units)}; give it an image in that unit.",
-            unit=volume.unit,
-        )
+    _check_values(bundle, volume)
     check_weights(bundle)
     try:
         gave = _run(bundle, volume, tell, device, companions or {})
@@ -118,7 +120,8 @@ def run_here(
             kind=type(error).__name__,
         ) from error
     names = tuple(s.name for s in bundle.structures) if bundle.output in SEGMENTING else tuple(gave.regions)
-    _check_output(bundle, names, volume, gave.regions)
+    shape = volume.shape if isinstance(volume, Pictures) else volume.grid.shape
+    _check_output(bundle, names, shape, gave.regions)
     found = tuple(
         SegmentedStructure(name, gave.regions[name])
         for name in names
@@ -132,20 +135,60 @@ def run_here(
         device=gave.device,
         elapsed_s=time.monotonic() - began,
         forward_s=gave.forward_s,
-        warnings=(*gave.notes, *completeness_warnings(found, absent)),
+        warnings=(*gave.notes, *_lacks(found, absent, volume)),
         absent=absent,
         findings=gave.findings,
         scores=gave.scores,
         heat_map=gave.heat_map,
+        plane_scores=gave.plane_scores,
+        plane=gave.plane,
     )
+
+
+def _check_values(bundle: Bundle, image: Volume | Pictures) -> None:
+    """Refuse values that the bundle was not made for.
+
+    Raises
+    ------
+    VolumeOutsideRange
+        They are colours, or none, or in another unit.
+    """
+    wrong = colour_misfit(bundle, image)
+    if wrong:
+        raise VolumeOutsideRange(f"{wrong} Give the bundle {bundle.name} what it is made for.")
+    if isinstance(image, Volume) and bundle.accepts.units and image.unit not in bundle.accepts.units:
+        raise VolumeOutsideRange(
+            f"Bundle {bundle.name} needs values in {' or '.join(bundle.accepts.units)}; give it an image in that unit.",
+            unit=image.unit,
+        )
 
 
 SEGMENTING = frozenset({"structures", "labels", "channels"})
 """Forms of output whose structures the bundle declares; findings are numbered as they come."""
 
 
-def _run(bundle: Bundle, volume: Volume, tell: Progress, device: str, companions: Mapping[str, Volume]) -> Gave:
-    """Run it the way that its configuration asks for."""
+def _lacks(found: tuple[SegmentedStructure, ...], absent: tuple[str, ...], image: Volume | Pictures) -> tuple[str, ...]:
+    """Sentences on what is not there; a picture always ends somewhere, which is no word worth."""
+    return completeness_warnings(() if isinstance(image, Pictures) else found, absent)
+
+
+def _run(
+    bundle: Bundle, volume: Volume | Pictures, tell: Progress, device: str, companions: Mapping[str, Volume]
+) -> Gave:
+    """Run it the way that its configuration asks for.
+
+    Raises
+    ------
+    VolumeOutsideRange
+        Pictures, for a form of output that has a place in the patient.
+    """
+    if isinstance(volume, Pictures):
+        if bundle.output not in ON_PICTURES or not bundle.needs_network:
+            raise VolumeOutsideRange(
+                f"The output of bundle {bundle.name} has a place in the patient, and colour pictures have none; "
+                "correct `inputs` or `output` in its configs/radgate.json."
+            )
+        return _by_workflow(bundle, volume, tell, device, companions)
     if not bundle.needs_network and bundle.output == "findings":
         found = load_finder(bundle)(volume, companions, tell)
         return Gave(found.regions, findings=found.findings, notes=found.notes)
@@ -156,17 +199,34 @@ def _run(bundle: Bundle, volume: Volume, tell: Progress, device: str, companions
 
         run = segment_with_network(bundle, volume, tell, device)
         return Gave(run.regions, run.device, run.forward_s, notes=run.notes)
+    return _by_workflow(bundle, volume, tell, device, companions)
+
+
+def _by_workflow(
+    bundle: Bundle, image: Volume | Pictures, tell: Progress, device: str, companions: Mapping[str, Volume]
+) -> Gave:
+    """By the parts of its configuration."""
     from monai_bundles.zoo.run import run_workflow
 
-    gave = run_workflow(bundle, volume, companions, tell, device)
-    return Gave(gave.regions, gave.device, gave.forward_s, gave.findings, gave.scores, gave.heat_map, notes=gave.notes)
+    gave = run_workflow(bundle, image, companions, tell, device)
+    return Gave(
+        gave.regions,
+        gave.device,
+        gave.forward_s,
+        gave.findings,
+        gave.scores,
+        gave.heat_map,
+        gave.plane_scores,
+        gave.plane,
+        gave.notes,
+    )
 
 
 def _silent(_share: float, _step: str) -> None:
     """Tells nobody."""
 
 
-def _check_output(bundle: Bundle, names: tuple[str, ...], volume: Volume, regions: dict[str, Region]) -> None:
+def _check_output(bundle: Bundle, names: tuple[str, ...], shape: tuple[int, ...], regions: dict[str, Region]) -> None:
     """Every region belongs to a declared structure and to the volume's grid.
 
     Raises
@@ -175,7 +235,7 @@ def _check_output(bundle: Bundle, names: tuple[str, ...], volume: Volume, region
         One does not.
     """
     undeclared = sorted(set(regions) - set(names))
-    misplaced = sorted(name for name, region in regions.items() if region.shape != volume.array.shape)
+    misplaced = sorted(name for name, region in regions.items() if region.shape != shape)
     if undeclared or misplaced:
         raise WrongOutput(
             f"Bundle {bundle.name} gave an output that it does not declare, or on another grid; report it.",

@@ -12,12 +12,15 @@ import numpy as np
 
 from imaging.arrays import save_array
 from imaging.geometry import Grid
+from imaging.pictures import Pictures
 from imaging.volume import Region, Volume
 from monai_bundles import errors
 from monai_bundles.bundle import Box, Bundle, BundleOutput, Finding, Score, SegmentedStructure
 from monai_bundles.errors import BundleError, BundleFailed
 
 __all__ = [
+    "image_from_wire",
+    "image_to_wire",
     "output_from_wire",
     "output_to_wire",
     "raised_from_wire",
@@ -25,6 +28,21 @@ __all__ = [
     "volume_from_wire",
     "volume_to_wire",
 ]
+
+
+def image_to_wire(image: Volume | Pictures, folder: Path) -> dict[str, Any]:
+    """A volume, or pictures whose sources stay behind as those of a volume do."""
+    if isinstance(image, Volume):
+        return volume_to_wire(image, folder)
+    save_array(folder / "pictures.npy", image.array)
+    return {"pictures": "pictures.npy"}
+
+
+def image_from_wire(message: dict[str, Any], folder: Path) -> Volume | Pictures:
+    """The volume or the pictures again."""
+    if "pictures" not in message:
+        return volume_from_wire(message, folder)
+    return Pictures(np.load(folder / message["pictures"], mmap_mode="r", allow_pickle=False))
 
 
 def volume_to_wire(volume: Volume, folder: Path, name: str = "volume") -> dict[str, Any]:
@@ -76,6 +94,8 @@ def output_to_wire(output: BundleOutput, folder: Path) -> dict[str, Any]:
         "absent": list(output.absent),
         "findings": [asdict(finding) for finding in output.findings],
         "scores": [asdict(score) for score in output.scores],
+        "plane_scores": [[asdict(score) for score in scores] for scores in output.plane_scores],
+        "plane": output.plane,
         "heat_map": None if output.heat_map is None else _region_to_wire(output.heat_map, folder, "_heat"),
     }
 
@@ -118,6 +138,8 @@ def output_from_wire(message: dict[str, Any], folder: Path, bundle: Bundle) -> B
         structures=tuple(structures),
         findings=tuple(_finding_from_wire(entry) for entry in message["findings"]),
         scores=tuple(Score(**entry) for entry in message["scores"]),
+        plane_scores=tuple(tuple(Score(**entry) for entry in scores) for scores in message["plane_scores"]),
+        plane=message["plane"],
         heat_map=None if heat_map is None else _region_from_wire(heat_map, folder),
         algorithm=bundle.algorithm,
         device=message["device"],

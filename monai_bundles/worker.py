@@ -20,11 +20,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from imaging.pictures import Pictures
 from imaging.volume import Volume
 from monai_bundles.bundle import Bundle, BundleOutput
 from monai_bundles.errors import WorkerCancelled, WorkerCrashed, WorkerError, WorkerOutOfMemory, WorkerTimedOut
 from monai_bundles.runner import Progress
-from monai_bundles.wire import output_from_wire, raised_from_wire, volume_to_wire
+from monai_bundles.wire import image_to_wire, output_from_wire, raised_from_wire, volume_to_wire
 
 __all__ = ["Worker"]
 
@@ -114,7 +115,7 @@ class Worker:
     def run(
         self,
         bundle: Bundle,
-        volume: Volume,
+        volume: Volume | Pictures,
         progress: Progress | None = None,
         device: str = "auto",
         timeout_s: float | None = None,
@@ -145,7 +146,7 @@ class Worker:
                 **_identity(bundle),
                 "folder": name,
                 "device": device,
-                "volume": volume_to_wire(volume, folder),
+                "image": image_to_wire(volume, folder),
                 "companions": {
                     channel: volume_to_wire(image, folder, f"companion{number}")
                     for number, (channel, image) in enumerate(sorted((companions or {}).items()))

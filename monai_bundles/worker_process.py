@@ -19,7 +19,7 @@ from monai_bundles.bundle import Bundle
 from monai_bundles.errors import BundleError, BundleFailed, WrongHash
 from monai_bundles.registry import load_bundle, verify
 from monai_bundles.runner import run_here
-from monai_bundles.wire import output_to_wire, raised_to_wire, volume_from_wire
+from monai_bundles.wire import image_from_wire, output_to_wire, raised_to_wire, volume_from_wire
 
 __all__ = ["main", "told_of"]
 
@@ -102,9 +102,9 @@ def _serve(request: dict[str, Any], answers: Answers) -> dict[str, Any]:
             _warm_engine(bundle)
         return {}
     folder = Path(request["folder"])
-    volume = volume_from_wire(request["volume"], folder)
+    image = image_from_wire(request["image"], folder)
     companions = {name: volume_from_wire(v, folder) for name, v in request.get("companions", {}).items()}
-    return output_to_wire(run_here(bundle, volume, answers.progress, request["device"], companions), folder)
+    return output_to_wire(run_here(bundle, image, answers.progress, request["device"], companions), folder)
 
 
 def _warm_engine(bundle: Bundle) -> None:

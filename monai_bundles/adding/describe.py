@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_bundles.adding.guesses import (
+    accepted_modalities,
     guessed_inputs,
     guessed_modalities,
     network_dimensions,
@@ -90,6 +91,7 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
     notes = [] if modalities else ["The modality cannot be guessed; write it under `accepts`."]
     structures, more = _structures(metadata, form, resolve)
     inputs, on_inputs = guessed_inputs(config, metadata, modalities)
+    colours = any(entry.colours for entry in inputs)
     licence = _licence(root)
     notes += [*more, *on_inputs, *unnamed_types(config, len(structures))]
     if licence == "LicenseRef-unknown":
@@ -102,17 +104,24 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
         "intended_use": {"en": use, "zh": use},
         "licence": licence,
         "accepts": {
-            "modalities": modalities or ["OT"],
+            "modalities": accepted_modalities(modalities, colours=colours),
             "units": UNITS.get(modalities[0], []) if len(modalities) == 1 else [],
         },
         "inputs": [_input_json(entry) for entry in inputs],
         "output": {"form": form},
         "structures": structures,
-        "required_checks": CHECKS.get(modalities[0], CHECKS_ELSE) if modalities else CHECKS_ELSE,
+        "required_checks": _checks(modalities, colours=colours),
         "weights_sha256": {name: file_sha256(root / name) for name in weights_files(root, config)},
         "not_guessed": notes,
     }
     return Description(content, tuple(notes))
+
+
+def _checks(modalities: list[str], *, colours: bool) -> list[str]:
+    """Image quality that must not fail; pictures have no geometry that could."""
+    if colours:
+        return []
+    return CHECKS.get(modalities[0], CHECKS_ELSE) if modalities else CHECKS_ELSE
 
 
 def _structures(

@@ -9,6 +9,7 @@ from monai_bundles.config import looked_up, part_names, targets
 from monai_bundles.errors import NeedsMore, WrongDimensions
 
 __all__ = [
+    "accepted_modalities",
     "guessed_inputs",
     "guessed_modalities",
     "network_dimensions",
@@ -20,6 +21,9 @@ __all__ = [
 DIMENSIONS = (2, 3)
 COLOURS = 3
 RGB = frozenset({"R", "G", "B"})
+
+COLOURED = frozenset({"ES", "XC", "GM", "SM"})
+"""Modalities whose images are colour pictures."""
 
 POINTS = frozenset({"points", "landmarks", "keypoints"})
 """Formats of outputs that are coordinates."""
@@ -164,6 +168,14 @@ def guessed_modalities(metadata: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def accepted_modalities(modalities: list[str], *, colours: bool) -> list[str]:
+    """What a bundle may be given of what was guessed; the pictures of a microscope say GM, where slides say SM."""
+    if not colours:
+        return modalities or ["OT"]
+    more = ["GM"] if "SM" in modalities else []
+    return [*modalities, *more] or ["ES", "XC", "GM"]
+
+
 def guessed_inputs(
     config: dict[str, Any], metadata: Mapping[str, Any], modalities: list[str]
 ) -> tuple[list[BundleInput], list[str]]:
@@ -186,6 +198,10 @@ def guessed_inputs(
         if len(names) != channels_in and len(wanted) == 1 and stacked and channels_in > 1:
             names = [f"channel {n + 1}" for n in range(channels_in)]
             notes.append(f"Which {channels_in} series become the channels cannot be told; name them under `inputs`.")
+        if len(wanted) == 1 and _takes_pictures(modalities, channel_names, images, channels_in if not stacked else 0):
+            inputs.append(BundleInput(key, (_channel(key, modality, several=False),), colours=True))
+            notes.append("It is taken to be made for colour pictures, red first; check that with its card.")
+            continue
         several = len(names) > 1 or len(wanted) > 1
         coloured = channels_in == COLOURS or set(channel_names) >= RGB
         repeat = COLOURS if not stacked and not several and coloured else 1
@@ -200,6 +216,17 @@ def guessed_inputs(
     if any(k in MASK_KEYS for k in keys):
         notes.append("The mask or label that preprocessing reads is taken as empty; check that the bundle bears it.")
     return inputs, notes
+
+
+def _takes_pictures(
+    modalities: list[str], channel_names: list[str], images: Mapping[str, Any], channels_of_one_file: int
+) -> bool:
+    """Whether the channels are red, green and blue of one picture, and the modality does not speak against it."""
+    if not set(modalities) <= COLOURED:
+        return False
+    formats = [str(image.get("format", "")).upper() for image in images.values() if isinstance(image, dict)]
+    says_so = set(channel_names) >= RGB or "RGB" in formats
+    return says_so or (bool(modalities) and channels_of_one_file == COLOURS)
 
 
 def _channel(name: str, modality: str, *, several: bool) -> Channel:

@@ -29,7 +29,7 @@ class WorkflowRun:
     ----------
     regions
         By the structure's name.
-    findings, scores, heat_map
+    findings, scores, heat_map, plane_scores, plane
         See `BundleOutput`.
     device, forward_s
         Where it ran, and the seconds inside the network.
@@ -41,6 +41,8 @@ class WorkflowRun:
     findings: tuple[Finding, ...] = ()
     scores: tuple[Score, ...] = ()
     heat_map: Region | None = None
+    plane_scores: tuple[tuple[Score, ...], ...] = ()
+    plane: int | None = None
     device: str = "cpu"
     forward_s: float = 0.0
     notes: tuple[str, ...] = ()

@@ -1,6 +1,6 @@
 """Runs a classifier: scores of its classes, and a map of where in the image they come from."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -8,12 +8,11 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from imaging.volume import Region, Volume
+from imaging.volume import Region
 from monai_bundles.bundle import Bundle, Score
 from monai_bundles.errors import WrongOutput
 from monai_bundles.zoo.attention import attention_map
 from monai_bundles.zoo.calls import Progress, WorkflowRun, counted, image_key, preprocessed
-from monai_bundles.zoo.inputs import slices_of
 from monai_bundles.zoo.workflow import Workflow
 
 __all__ = ["classify"]
@@ -22,26 +21,33 @@ __all__ = ["classify"]
 def classify(
     bundle: Bundle,
     workflow: Workflow,
-    source: Mapping[str, MetaTensor],
+    given: Callable[[int], Mapping[str, MetaTensor]],
     key: str,
-    volume: Volume,
+    shape: tuple[int, int, int],
     tell: Progress,
     run: WorkflowRun,
     device: str,
 ) -> None:
     """Scores of the classes, of the most certain plane where the network takes planes, and where they come from.
 
+    Parameters
+    ----------
+    given
+        What preprocessing takes, for each plane by its index; for a network that takes volumes, for 0 only.
+    shape
+        Of the image: (planes, rows, columns).
+
     Raises
     ------
     WrongOutput
-        There are other scores than classes.
+        There are other scores than classes, or no plane.
     """
     in_planes = workflow.spatial_dims == 2
     best: tuple[float, int, NDArray[np.float64], torch.Tensor] | None = None
-    count = volume.array.shape[0] if in_planes else 1
+    count = shape[0] if in_planes else 1
+    scored: list[tuple[Score, ...]] = []
     for plane in range(count):
-        tensors = slices_of(source, plane, list(source)) if in_planes else dict(source)
-        data = preprocessed(workflow, tensors, key)
+        data = preprocessed(workflow, given(plane), key)
         image = data[image_key(data, key)]
         batch = torch.as_tensor(image.as_tensor() if isinstance(image, MetaTensor) else image)[None]
         batch = batch.to(device, torch.float32)
@@ -54,18 +60,26 @@ def classify(
                 f"Bundle {bundle.name} gave {len(values)} scores for {len(bundle.structures)} classes; correct its "
                 "configs/radgate.json.",
             )
+        scored.append(_scores(bundle, values))
         if best is None or values.max() > best[0]:
             best = (float(values.max()), plane, values, batch)
         tell(0.1 + 0.75 * (plane + 1) / count, "network")
     if best is None:
         raise WrongOutput("There is no plane to classify; give an image with at least one.")
     _, plane, values, batch = best
-    order = np.argsort(-values, kind="stable")
-    run.scores = tuple(Score(bundle.structures[i].name, float(values[i])) for i in order)
+    run.scores = scored[plane]
+    if in_planes:
+        run.plane_scores, run.plane = tuple(scored), plane
     tell(0.9, "heat map")
-    attention = attention_map(workflow.network, batch, int(order[0]))
+    attention = attention_map(workflow.network, batch, int(np.argmax(values)))
     if attention is not None:
-        run.heat_map = _heat_region(attention, volume, plane if in_planes else None)
+        run.heat_map = _heat_region(attention, shape, plane if in_planes else None)
+
+
+def _scores(bundle: Bundle, values: NDArray[np.float64]) -> tuple[Score, ...]:
+    """The classes with their scores, highest first."""
+    order = np.argsort(-values, kind="stable")
+    return tuple(Score(bundle.structures[i].name, float(values[i])) for i in order)
 
 
 def _probabilities(values: torch.Tensor, workflow: Workflow) -> NDArray[np.float64]:
@@ -81,14 +95,14 @@ def _probabilities(values: torch.Tensor, workflow: Workflow) -> NDArray[np.float
     return np.asarray(torch.softmax(values, dim=0), dtype=np.float64)
 
 
-def _heat_region(attention: NDArray[np.float32], volume: Volume, plane: int | None) -> Region:
+def _heat_region(attention: NDArray[np.float32], shape: tuple[int, int, int], plane: int | None) -> Region:
     """The map on the source's voxels: the part above a third of its maximum, with its values.
 
     Preprocessing of classifiers only scales and turns; the map is stretched back over the whole plane or volume.
     """
-    target = volume.array.shape if plane is None else volume.array.shape[1:]
+    target = shape if plane is None else shape[1:]
     turned = attention.transpose(*range(attention.ndim - 1, -1, -1))
     zoomed = ndimage.zoom(turned, [n / m for n, m in zip(target, turned.shape, strict=True)], order=1)
-    full = np.zeros(volume.array.shape, dtype=np.float32)
+    full = np.zeros(shape, dtype=np.float32)
     full[... if plane is None else plane] = zoomed
     return Region.from_mask(full > full.max() / 3 if full.max() > 0 else full > 0, full)

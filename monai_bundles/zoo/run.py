@@ -3,38 +3,32 @@
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.transforms.utils import reset_ops_id
 
+from imaging.pictures import Pictures
 from imaging.volume import Volume
 from monai_bundles.bundle import Bundle
-from monai_bundles.errors import NotEnoughMemory, WrongOutput
+from monai_bundles.errors import NotEnoughMemory
 from monai_bundles.memory import available_bytes, is_out_of_memory, run_bytes, smaller_windows
 from monai_bundles.zoo.calls import Progress, WorkflowRun, counted, image_key, preprocessed, window_count
 from monai_bundles.zoo.classification import classify
 from monai_bundles.zoo.detection import detect
+from monai_bundles.zoo.forward import segmented
 from monai_bundles.zoo.inputs import slices_of, source_tensors
 from monai_bundles.zoo.outputs import on_source, regions_of
-from monai_bundles.zoo.prompts import PROMPT_KEY, asked_for, prompt_arguments, takes_prompts
+from monai_bundles.zoo.pictures import run_on_pictures
 from monai_bundles.zoo.workflow import Workflow, forget_workflows, load_workflow
 
 __all__ = ["run_workflow"]
 
-TYPES, INSTANCES = "type_map", "instance_map"
-"""What kind each object is, and which voxels are one object; where nobody named the kinds, all objects are one."""
-
-OUTPUT_KEYS = ("pred", TYPES, "seg", "label_map", INSTANCES)
-"""Under which postprocessing leaves its labels, the usual one first."""
-
 
 def run_workflow(
-    bundle: Bundle, volume: Volume, companions: Mapping[str, Volume], tell: Progress, device: str
+    bundle: Bundle, volume: Volume | Pictures, companions: Mapping[str, Volume], tell: Progress, device: str
 ) -> WorkflowRun:
-    """Everything the bundle finds in the volume.
+    """Everything the bundle finds in the volume, or in the pictures.
 
     Parameters
     ----------
@@ -130,21 +124,28 @@ def _window(workflow: Workflow, window: tuple[int, ...], batch: int) -> Iterator
 def _attempt(
     bundle: Bundle,
     workflow: Workflow,
-    volume: Volume,
+    volume: Volume | Pictures,
     companions: Mapping[str, Volume],
     tell: Progress,
     device: str,
 ) -> WorkflowRun:
     """One run with these windows on this device."""
     tell(0.05, "preprocessing")
-    source = source_tensors(bundle, volume, companions, channel_first=workflow.channel_first)
-    key = bundle.inputs[0].key
-    in_planes = workflow.spatial_dims == 2 and type(workflow.inferer).__name__ != "SliceInferer"
     run = WorkflowRun(
         notes=tuple(f"Repaired to run here: {', '.join(workflow.repairs)}." for _ in workflow.repairs[:1])
     )
+    if isinstance(volume, Pictures):
+        run_on_pictures(bundle, workflow, volume, tell, run, device)
+        return run
+    source = source_tensors(bundle, volume, companions, channel_first=workflow.channel_first)
+    key = bundle.inputs[0].key
+    in_planes = workflow.spatial_dims == 2 and type(workflow.inferer).__name__ != "SliceInferer"
     if bundle.output == "scores":
-        classify(bundle, workflow, source, key, volume, tell, run, device)
+
+        def given(plane: int) -> Mapping[str, MetaTensor]:
+            return slices_of(source, plane, list(source)) if workflow.spatial_dims == 2 else source
+
+        classify(bundle, workflow, given, key, volume.grid.shape, tell, run, device)
         return run
     if in_planes:
         outputs = []
@@ -152,7 +153,7 @@ def _attempt(
         for plane in range(planes):
             data = preprocessed(workflow, slices_of(source, plane, list(source)), key)
             with counted(workflow, run, lambda share: None, 1):
-                outputs.append(_segment(bundle, workflow, data, image_key(data, key), device))
+                outputs.append(segmented(bundle, workflow, data, image_key(data, key), device))
             tell(0.1 + 0.75 * (plane + 1) / planes, "network")
         stacked = torch.stack([torch.as_tensor(np.asarray(o.cpu())) for o in outputs], dim=-1)
         values = on_source(stacked, np.asarray(source[key].affine, dtype=np.float64), volume)
@@ -168,7 +169,7 @@ def _attempt(
         if bundle.output == "boxes":
             detect(bundle, workflow, data, key, volume, run, device)
             return run
-        result = _segment(bundle, workflow, data, key, device)
+        result = segmented(bundle, workflow, data, key, device)
     tell(0.9, "source grid")
     affine = np.asarray(result.affine if isinstance(result, MetaTensor) else image.affine, dtype=np.float64)
     run.regions = regions_of(bundle, on_source(result, affine, volume))
@@ -196,68 +197,3 @@ def _check_memory(bundle: Bundle, workflow: Workflow, image: MetaTensor, volume:
             needed_bytes=needed,
             available_bytes=there,
         )
-
-
-def _segment(bundle: Bundle, workflow: Workflow, data: dict[str, Any], key: str, device: str) -> Any:
-    """The output after postprocessing, channels in front, with its affine where it knows it."""
-    image = data[key]
-    plain = image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)
-    prompts: dict[str, Any] = {}
-    if takes_prompts(workflow.inferer):
-        labels = asked_for(tuple(s.label for s in bundle.structures), workflow.offered)
-        prompts = prompt_arguments(workflow.inferer, labels, device)
-        data = {**data, PROMPT_KEY: torch.tensor(labels)}
-    with torch.inference_mode():
-        output = workflow.inferer(plain[None].to(device, torch.float32), workflow.network, **prompts)
-    if isinstance(output, tuple | list):
-        output = output[0]
-    placed = (
-        {name: _placed(value, image) for name, value in output.items()}
-        if isinstance(output, dict)
-        else _placed(output, image)
-    )
-    return _finished(workflow, data, placed, kinds=len(bundle.structures))
-
-
-def _placed(output: Any, image: Any) -> Any:
-    """An output (1, C, ...) without its batch, where the image is.
-
-    Raises
-    ------
-    WrongOutput
-        It is no tensor.
-    """
-    if not isinstance(output, torch.Tensor):
-        raise WrongOutput("The network gave no image; check the form of the output in configs/radgate.json.")
-    prediction = output[0].float().cpu().clone()
-    return MetaTensor(prediction, affine=image.affine.clone()) if isinstance(image, MetaTensor) else prediction
-
-
-def _finished(workflow: Workflow, data: dict[str, Any], prediction: Any, *, kinds: int) -> Any:
-    """The prediction after the bundle's postprocessing, for a bundle that names so many kinds of structures.
-
-    Raises
-    ------
-    WrongOutput
-        Nothing that is known is left of it.
-    """
-    if workflow.postprocessing is None:
-        return next(iter(prediction.values())) if isinstance(prediction, dict) else prediction
-    if not workflow.by_key and not _works_by_key(workflow.postprocessing):
-        return workflow.postprocessing(prediction)
-    # A copy of preprocessing inverts too: steps are then known by their class, not by their identity.
-    kept = {name: reset_ops_id(value) if isinstance(value, MetaTensor) else value for name, value in data.items()}
-    done = workflow.postprocessing({**kept, "pred": prediction})
-    for name in OUTPUT_KEYS:
-        if name == TYPES and kinds == 1 and INSTANCES in done:
-            continue
-        if name in done:
-            # An instance has a number, which is no label.
-            return (done[name] > 0).float() if name == INSTANCES else done[name]
-    raise WrongOutput(f"The bundle's postprocessing leaves none of {', '.join(OUTPUT_KEYS)}; it cannot be read.")
-
-
-def _works_by_key(postprocessing: Any) -> bool:
-    from monai.transforms import MapTransform
-
-    return any(isinstance(step, MapTransform) for step in getattr(postprocessing, "transforms", (postprocessing,)))

@@ -280,4 +280,5 @@ def test_colours_and_endoscopes_are_told_from_the_metadata(tmp_path: Path) -> No
     found = describe(make_zoo_bundle(tmp_path, config={"network_def": network}, meta=meta))
 
     assert found.content["accepts"]["modalities"] == ["ES"]
-    assert found.content["inputs"] == [{"key": "image", "channels": [{"name": "image", "modality": "ES"}], "repeat": 3}]
+    [entry] = found.content["inputs"]
+    assert entry == {"key": "image", "channels": [{"name": "image", "modality": "ES"}], "colours": True}
