@@ -22,6 +22,7 @@ from pydicom.valuerep import format_number_as_ds
 from contouring.seg_pixels import Frame
 from contouring.seg_segments import code_item
 from imaging.geometry import Grid
+from imaging.pictures import PictureSeries
 from imaging.provenance import deterministic_uid
 from imaging.volume import SourceInstance
 
@@ -31,29 +32,47 @@ if TYPE_CHECKING:
 __all__ = ["add_functional_groups", "decimal_strings", "instance_item"]
 
 ITEM = b"\xfe\xff\x00\xe0"
+PICTURES = "PICTURES"
+"""StackID of frames that have no position: their place is the picture's number in its series."""
 
 
-def add_functional_groups(ds: Dataset, stack: "Stack", frames: Sequence[Frame], numbers: Sequence[int]) -> None:
-    """Add the shared and per-frame groups and the dimensions; `numbers` are the segments', empty for a label map."""
+def add_functional_groups(
+    ds: Dataset, stack: "Stack | PictureSeries", frames: Sequence[Frame], numbers: Sequence[int]
+) -> None:
+    """Add the shared and per-frame groups and the dimensions; `numbers` are the segments', empty for a label map.
+
+    Frames on pictures, which lie nowhere in the patient, say which pixels they belong to by the image that they were
+    derived from (PS3.3 A.51), and have a number instead of a position.
+    """
     planes = range(len(stack.sources))
     used = {f.plane for f in frames}
+    is_placed = not isinstance(stack, PictureSeries)
     derivations = [_encoded(_derivation(stack.sources[k])) if k in used else b"" for k in planes]
-    positions = [_encoded(_position(stack.headers[k], stack.grid, k)) if k in used else b"" for k in planes]
+    if isinstance(stack, PictureSeries):
+        positions = [b""] * len(planes)
+    else:
+        positions = [_encoded(_position(stack.headers[k], stack.grid, k)) if k in used else b"" for k in planes]
     value = _per_frame_groups(
         frames,
         derivations=derivations,
         positions=positions,
         identifications=[_encoded(_identification(n)) for n in numbers],
+        numbered=not is_placed,
     )
     tag = Tag("PerFrameFunctionalGroupsSequence")
     ds[tag] = RawDataElement(tag, "SQ", len(value), value, 0, False, True)
-    ds.SharedFunctionalGroupsSequence = DicomSequence([_shared_groups(stack)])
+    ds.SharedFunctionalGroupsSequence = DicomSequence([
+        Dataset() if isinstance(stack, PictureSeries) else _shared_groups(stack)
+    ])
     organisation = deterministic_uid("dimension organisation", ds.SOPInstanceUID)
     organisation_item = Dataset()
     organisation_item.DimensionOrganizationUID = organisation
     ds.DimensionOrganizationSequence = DicomSequence([organisation_item])
     pointers = [("ReferencedSegmentNumber", "SegmentIdentificationSequence")] if numbers else []
-    pointers.append(("ImagePositionPatient", "PlanePositionSequence"))
+    if is_placed:
+        pointers.append(("ImagePositionPatient", "PlanePositionSequence"))
+    else:
+        pointers.append(("InStackPositionNumber", "FrameContentSequence"))
     indices = []
     for keyword, group in pointers:
         index = Dataset()
@@ -152,6 +171,7 @@ def _per_frame_groups(
     derivations: Sequence[bytes],
     positions: Sequence[bytes],
     identifications: Sequence[bytes],
+    numbered: bool = False,
 ) -> bytes:
     """The value of PerFrameFunctionalGroupsSequence.
 
@@ -162,9 +182,11 @@ def _per_frame_groups(
     derivations
         Encoded DerivationImageSequence of each plane of the stack.
     positions
-        Encoded PlanePositionSequence of each plane of the stack.
+        Encoded PlanePositionSequence of each plane of the stack; empty where planes have none.
     identifications
         Encoded SegmentIdentificationSequence of each region; empty for label maps, whose frames hold all segments.
+    numbered
+        Write each frame's number in the stack, from 1.
     """
     ordinal = {plane: n for n, plane in enumerate(sorted({f.plane for f in frames}), start=1)}
     items = []
@@ -173,14 +195,26 @@ def _per_frame_groups(
         if identifications:
             index = (frame.region + 1, *index)
         # Ascending tags: (0008,9124), (0020,9111), (0020,9113), (0062,000A).
-        item = derivations[frame.plane] + _frame_content(index) + positions[frame.plane]
+        content = _frame_content(index, frame.plane + 1 if numbered else None)
+        item = derivations[frame.plane] + content + positions[frame.plane]
         items.append(item + identifications[frame.region] if identifications else item)
     return _sequence_value(items)
 
 
-def _frame_content(index: tuple[int, ...]) -> bytes:
-    """FrameContentSequence (0020,9111) with DimensionIndexValues (0020,9157)."""
+def _frame_content(index: tuple[int, ...], number: int | None = None) -> bytes:
+    """FrameContentSequence (0020,9111) with DimensionIndexValues (0020,9157).
+
+    With a number also StackID (0020,9056) and InStackPositionNumber (0020,9057).
+    """
     values = struct.pack(f"<{len(index)}I", *index)
     element = struct.pack("<HH2sH", 0x0020, 0x9157, b"UL", len(values)) + values
+    if number is not None:
+        stack_id = PICTURES.encode()
+        element = (
+            struct.pack("<HH2sH", 0x0020, 0x9056, b"SH", len(stack_id))
+            + stack_id
+            + struct.pack("<HH2sHI", 0x0020, 0x9057, b"UL", 4, number)
+            + element
+        )
     item = _sequence_value([element])
     return struct.pack("<HH2sHI", 0x0020, 0x9111, b"SQ", 0, len(item)) + item

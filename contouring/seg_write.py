@@ -39,7 +39,7 @@ from contouring.seg_pixels import (
     pack_bits,
 )
 from contouring.seg_segments import background_segment, code_item, segment_items
-from imaging.geometry import Grid
+from imaging.pictures import PictureSeries
 from imaging.provenance import Algorithm, deterministic_uid
 from imaging.quiet import quiet_pydicom
 from imaging.volume import Region
@@ -80,7 +80,7 @@ REQUIRED_EMPTY = (
 
 def write_seg(
     rois: Sequence[Roi],
-    stack: "Stack",
+    stack: "Stack | PictureSeries",
     *,
     made_at: datetime,
     algorithm: Algorithm,
@@ -97,7 +97,8 @@ def write_seg(
     rois
         Structures on the grid of the stack, numbered from 1 without gaps.
     stack
-        The image series; its planes' positions are repeated character by character.
+        The image series; its planes' positions are repeated character by character. Pictures have none, and no frame
+        of reference: the segmentation then lies on their pixels.
     made_at
         When the result was made: from the run's record, so that a repetition gives the same bytes.
     algorithm
@@ -152,7 +153,7 @@ class _Options:
     transfer_syntax_uid: str
 
 
-def _encoded(rois: Sequence[Roi], stack: "Stack", options: _Options) -> Dataset:
+def _encoded(rois: Sequence[Roi], stack: "Stack | PictureSeries", options: _Options) -> Dataset:
     """The segmentation, uncompressed.
 
     Raises
@@ -178,14 +179,14 @@ def _encoded(rois: Sequence[Roi], stack: "Stack", options: _Options) -> Dataset:
         plain = [Region(r.crop, r.start, r.shape) for r in regions] if kind == "binary" else regions
         frames = frames_of(plain, options.omit_empty)
     add_functional_groups(ds, stack, frames, [r.number for r in rois] if kind != "labelmap" else [])
-    _add_pixels(ds, rois, frames, kind, stack.grid)
+    _add_pixels(ds, rois, frames, kind, stack.shape[1:])
     ds.file_meta = _file_meta(ds)
     # Raw elements are then written as they are; another transfer syntax or character set makes pydicom decode them.
     ds.set_original_encoding(is_implicit_vr=False, is_little_endian=True, character_encoding=ds._character_set)
     return ds
 
 
-def _check(rois: Sequence[Roi], stack: "Stack", kind: str, transfer_syntax_uid: str) -> None:
+def _check(rois: Sequence[Roi], stack: "Stack | PictureSeries", kind: str, transfer_syntax_uid: str) -> None:
     if [r.number for r in rois] != list(range(1, len(rois) + 1)):
         raise ValueError("segments are numbered 1, 2, 3... without gaps")
     if transfer_syntax_uid not in {ExplicitVRLittleEndian, RLELossless}:
@@ -193,11 +194,11 @@ def _check(rois: Sequence[Roi], stack: "Stack", kind: str, transfer_syntax_uid: 
     if transfer_syntax_uid == RLELossless and kind != "labelmap":
         raise ValueError("RLE lossless is for label maps")
     for roi in rois:
-        if roi.region.shape != stack.grid.shape:
+        if roi.region.shape != stack.shape:
             raise GridMismatch(
                 f"Structure {roi.number} lies on a grid of {roi.region.shape} voxels but the image has "
-                f"{stack.grid.shape}; write it onto the series it was made from.",
-                expected=list(stack.grid.shape),
+                f"{stack.shape}; write it onto the series it was made from.",
+                expected=list(stack.shape),
                 got=list(roi.region.shape),
             )
     if not any(roi.region.crop.any() for roi in rois):
@@ -222,7 +223,7 @@ def _copy_identity(ds: Dataset, header: Dataset) -> None:
             setattr(ds, keyword, "")
 
 
-def _add_series(ds: Dataset, stack: "Stack", rois: Sequence[Roi], options: _Options) -> None:
+def _add_series(ds: Dataset, stack: "Stack | PictureSeries", rois: Sequence[Roi], options: _Options) -> None:
     algorithm, made_at = options.algorithm, options.made_at
     settings = [options.kind, options.settings_digest, options.omit_empty, options.transfer_syntax_uid]
     algorithms = algorithms_of(rois, algorithm)
@@ -243,7 +244,11 @@ def _add_series(ds: Dataset, stack: "Stack", rois: Sequence[Roi], options: _Opti
     ds.SoftwareVersions = metadata.version("radgate")
     ds.DeviceSerialNumber = "radgate"
     ds.ContentLabel, ds.ContentDescription, ds.ContentCreatorName = "SEGMENTATION", "For review by a physician", ""
-    ds.FrameOfReferenceUID = stack.frame_of_reference_uid
+    if isinstance(stack, PictureSeries):
+        del ds.PositionReferenceIndicator
+        ds.PatientOrientation = ""
+    else:
+        ds.FrameOfReferenceUID = stack.frame_of_reference_uid
     ds.ContributingEquipmentSequence = DicomSequence([_equipment(a, made_at) for a in algorithms])
 
 
@@ -256,7 +261,7 @@ def _equipment(algorithm: Algorithm, made_at: datetime) -> Dataset:
     return item
 
 
-def _add_references(ds: Dataset, stack: "Stack") -> None:
+def _add_references(ds: Dataset, stack: "Stack | PictureSeries") -> None:
     instances = {s.sop_instance_uid: instance_item(s) for s in stack.sources}
     series = Dataset()
     series.SeriesInstanceUID = stack.series_instance_uid
@@ -291,10 +296,12 @@ def _can_say(text: str, ds: Dataset) -> bool:
     return False
 
 
-def _add_pixels(ds: Dataset, rois: Sequence[Roi], frames: Sequence[Frame], kind: SegmentationKind, grid: Grid) -> None:
+def _add_pixels(
+    ds: Dataset, rois: Sequence[Roi], frames: Sequence[Frame], kind: SegmentationKind, size: tuple[int, int]
+) -> None:
     wide = kind == "labelmap" and len(rois) > MAX_FRACTION
     bits = {"binary": 1, "labelmap": 16 if wide else 8, "fractional": 8}[kind]
-    size = ds.Rows, ds.Columns = grid.rows, grid.columns
+    ds.Rows, ds.Columns = size
     ds.SamplesPerPixel, ds.PhotometricInterpretation, ds.PixelRepresentation = 1, "MONOCHROME2", 0
     ds.BitsAllocated, ds.BitsStored, ds.HighBit = bits, bits, bits - 1
     ds.LossyImageCompression = "00"
