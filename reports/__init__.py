@@ -1,7 +1,16 @@
 """A result, and its forms for people and machines: DICOM segmentation, structure set, structured report, PDF."""
 
-from reports.encode import Capability, EncodedObject, encode_all, encode_pdf, encode_rtstruct, encode_seg, encode_sr
-from reports.model import Result, Status, measured_structure, outcome, result_on
+from reports.encode import (
+    Capability,
+    EncodedObject,
+    encode_all,
+    encode_pdf,
+    encode_rtstruct,
+    encode_seg,
+    encode_sr,
+    key_images,
+)
+from reports.model import Result, Status, measured_structure, outcome, pictured_structure, result_on
 from reports.parts import (
     InputVersion,
     ObjectRef,
@@ -37,9 +46,11 @@ __all__ = [
     "encode_sr",
     "geometry_digest",
     "input_version",
+    "key_images",
     "mask_digest",
     "measured_structure",
     "outcome",
+    "pictured_structure",
     "result_on",
     "study_ref",
 ]

@@ -1,13 +1,13 @@
 """What algorithms detected and classified: findings with their measurements, and scores of classes."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from reports.errors import InvalidResult
 
-__all__ = ["MEASURED", "ClassScore", "Finding", "Quantity", "finding_of"]
+__all__ = ["MEASURED", "ClassScore", "Finding", "Quantity", "finding_of", "picture_scores"]
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,11 @@ class Finding:
 class ClassScore:
     """How strongly a run holds the image for a class, 0 to 1.
 
+    Parameters
+    ----------
+    picture
+        Of which picture of the series (from 1); 0 for the image as a whole.
+
     Raises
     ------
     InvalidResult
@@ -99,10 +104,27 @@ class ClassScore:
     run: str
     label: str
     value: float
+    picture: int = 0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.value <= 1:
+        if not 0 <= self.value <= 1 or self.picture < 0:
             raise InvalidResult("The score of a class lies between 0 and 1.", label=self.label)
+
+
+def picture_scores(
+    run: str, plane_scores: Sequence[Sequence[tuple[str, float]]], certain: int
+) -> tuple[ClassScore, ...]:
+    """Scores of every picture of a series: those of the most certain one first, then in the order of the pictures.
+
+    Parameters
+    ----------
+    plane_scores
+        Label and value of each class, highest first, for each picture.
+    certain
+        Index of the most certain picture.
+    """
+    order = [certain, *(index for index in range(len(plane_scores)) if index != certain)]
+    return tuple(ClassScore(run, label, value, index + 1) for index in order for label, value in plane_scores[index])
 
 
 def finding_of(run: str, entry: Mapping[str, Any]) -> Finding:

@@ -123,11 +123,18 @@ def _structure(structure: Structure) -> dict[str, Any]:
         },
         "mask_sha256": structure.mask_sha256,
         "geometry_digest": structure.geometry_digest,
-        "volume": {"value": structure.volume_cc, "unit": "cm3"},
+        **_size(structure),
         "run": structure.run,
         "tracking_uid": structure.tracking_uid,
         "edited": structure.edited,
     }
+
+
+def _size(structure: Structure) -> dict[str, Any]:
+    """Its volume; or, of pictures, [number of the picture, pixels], which have no size in millimetres."""
+    if structure.volume_cc is None:
+        return {"areas": {"value": [list(area) for area in structure.areas_px], "unit": "{pixels}"}}
+    return {"volume": {"value": structure.volume_cc, "unit": "cm3"}}
 
 
 def _structure_from(form: Mapping[str, Any], regions: Mapping[str, Region]) -> Structure:
@@ -135,11 +142,12 @@ def _structure_from(form: Mapping[str, Any], regions: Mapping[str, Region]) -> S
     for key in ("category", "type", "modifier"):
         name[key] = None if name[key] is None else Code(name[key][1], name[key][0], name[key][2])
     name["colour_rgb"] = tuple(name["colour_rgb"])
-    volume = fields.pop("volume")
+    volume, areas = fields.pop("volume", {"value": None}), fields.pop("areas", {"value": ()})
     return Structure(**{
         **fields,
         "name": StructureName(**name),
         "volume_cc": volume["value"],
+        "areas_px": tuple((int(picture), int(pixels)) for picture, pixels in areas["value"]),
         "region": regions.get(form["id"]),
     })
 

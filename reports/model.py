@@ -9,16 +9,19 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Literal
 
+import numpy as np
+
 from contouring.names import StructureName
 from imaging.geometry import Grid
+from imaging.pictures import PictureSeries
 from imaging.provenance import Algorithm, deterministic_uid
 from imaging.volume import Region
 from reports.errors import InvalidResult
 from reports.findings import ClassScore, Finding
 from reports.json_form import SCHEMA, form_of, parts_of
-from reports.parts import InputVersion, ObjectRef, Run, Structure, StudyRef, geometry_digest, mask_digest
+from reports.parts import InputVersion, ObjectRef, Run, Structure, StudyRef, geometry_digest, mask_digest, series_digest
 
-__all__ = ["Result", "Status", "measured_structure", "outcome", "result_on"]
+__all__ = ["Result", "Status", "measured_structure", "outcome", "pictured_structure", "result_on"]
 
 Status = Literal["findings", "none_found", "partial", "failed", "refused", "held"]
 
@@ -177,6 +180,33 @@ def measured_structure(
         volume_cc=volume_cc(region, grid),
         run=run.id,
         tracking_uid=deterministic_uid("tracking", [study_uid, list(run.targets), run.algorithm.name, name.tg263]),
+    )
+
+
+def pictured_structure(
+    name: StructureName, region: Region, series: PictureSeries, *, run: Run, study_uid: str, number: int
+) -> Structure:
+    """The structure of a region on pictures: its pixels on each of them, and no volume.
+
+    Raises
+    ------
+    InvalidResult
+        The region does not lie on the pictures, or holds no pixel.
+    """
+    if region.shape != series.shape:
+        raise InvalidResult("The structure's mask has another shape than the pictures; no resampling is hidden here.")
+    areas = np.count_nonzero(region.crop, axis=(1, 2))
+    return Structure(
+        id=f"{run.id}.{name.tg263}",
+        number=number,
+        name=name,
+        region=region,
+        mask_sha256=mask_digest(region),
+        geometry_digest=series_digest(series),
+        volume_cc=None,
+        run=run.id,
+        tracking_uid=deterministic_uid("tracking", [study_uid, list(run.targets), run.algorithm.name, name.tg263]),
+        areas_px=tuple((region.start[0] + k + 1, int(n)) for k, n in enumerate(areas) if n),
     )
 
 

@@ -4,16 +4,20 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from contouring.names import StructureName
 from imaging.geometry import Grid
+from imaging.pictures import PictureSeries
 from imaging.provenance import Algorithm, digest
 from imaging.volume import Region
 from reports.errors import InvalidResult
+
+if TYPE_CHECKING:
+    from imaging.series import Stack
 
 __all__ = [
     "GateDecision",
@@ -28,6 +32,7 @@ __all__ = [
     "geometry_digest",
     "input_version",
     "mask_digest",
+    "series_digest",
 ]
 
 RunStatus = Literal["ok", "failed", "refused", "held"]
@@ -173,13 +178,15 @@ class Structure:
     mask_sha256, geometry_digest
         Hashes of the mask and of the grid it lies on.
     volume_cc
-        Number of voxels x volume of a voxel, cm3.
+        Number of voxels x volume of a voxel, cm3; None on pictures, whose pixels have no size.
     run
         Id of the run that made it.
     tracking_uid
         The same in every object and every later version.
     edited
         A person changed it.
+    areas_px
+        On pictures: (number of the picture in its series from 1, pixels) where it has any.
     """
 
     id: str
@@ -188,18 +195,32 @@ class Structure:
     region: Region | None
     mask_sha256: str
     geometry_digest: str
-    volume_cc: float
+    volume_cc: float | None
     run: str
     tracking_uid: str
     edited: bool = False
+    areas_px: tuple[tuple[int, int], ...] = ()
 
     def __post_init__(self) -> None:
         if self.number < 1:
             raise InvalidResult(f"Structures are numbered from 1, not {self.number}.", structure=self.id)
-        if not self.volume_cc > 0:
+        if (self.volume_cc is None) != bool(self.areas_px):
+            raise InvalidResult("A structure has a volume, or areas on pictures; give one.", structure=self.id)
+        sizes = [pixels for _, pixels in self.areas_px] if self.volume_cc is None else [self.volume_cc]
+        if not all(size > 0 for size in sizes):
             raise InvalidResult("A structure without volume is no finding; leave it out.", structure=self.id)
         if self.region is not None and mask_digest(self.region) != self.mask_sha256:
             raise InvalidResult("The mask is not the one that was measured; measure it again.", structure=self.id)
+
+    @property
+    def voxel_count(self) -> int:
+        """Voxels of the mask, or pixels on all pictures; 0 without its mask."""
+        return 0 if self.region is None else self.region.voxel_count
+
+    @property
+    def largest_area_px(self) -> tuple[int, int]:
+        """The picture that shows most of it, by its number, and its pixels there; (0, 0) in a volume."""
+        return max(self.areas_px, key=lambda area: (area[1], -area[0]), default=(0, 0))
 
 
 def geometry_digest(grid: Grid) -> str:
@@ -209,6 +230,13 @@ def geometry_digest(grid: Grid) -> str:
         for k in range(grid.shape[0])
     ]
     return digest([list(grid.shape), grid.frame_of_reference_uid, [[[x + 0.0 for x in p] for p in c] for c in corners]])
+
+
+def series_digest(series: "Stack | PictureSeries") -> str:
+    """What a structure's `geometry_digest` is on this series; on pictures, of their instances, frames and size."""
+    if isinstance(series, PictureSeries):
+        return digest([list(series.shape), [[s.sop_instance_uid, s.frame_number] for s in series.sources]])
+    return geometry_digest(series.grid)
 
 
 def mask_digest(region: Region) -> str:

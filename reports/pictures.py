@@ -19,7 +19,7 @@ from imaging.volume import Volume
 from reports.parts import Structure
 from reports.planes import Plane, Window, body_rows_columns, display_planes, window_of
 
-__all__ = ["Picture", "key_pictures"]
+__all__ = ["FRAME_PX", "Picture", "draw_outline", "key_pictures"]
 
 FRAME_PX = (760, 540)
 """Width and height that every picture fits into: about 220 dots per inch at half the width of a page."""
@@ -99,13 +99,13 @@ def _picture(volume: Volume, structures: Sequence[Structure], plane: Plane, inde
     canvas = np.repeat(np.asarray(grey, dtype=np.float32)[:, :, None], 3, axis=2)
     seen = []
     # the largest first, so that a small structure's outline lies on top
-    for structure in sorted(structures, key=lambda s: -s.volume_cc):
+    for structure in sorted(structures, key=lambda s: -s.voxel_count):
         if structure.region is None:
             continue
         mask = plane.mask(structure.region, index)
         if mask is not None:
             seen.append(structure)
-            _outline(canvas, mask, (rows, columns), structure.name.colour_rgb)
+            draw_outline(canvas, mask, (rows, columns), structure.name.colour_rgb)
     picture = Image.fromarray(np.asarray(np.round(canvas), dtype=np.uint8))
     position = plane.position(index)
     _letter(picture, plane, position)
@@ -121,7 +121,7 @@ def _picture(volume: Volume, structures: Sequence[Structure], plane: Plane, inde
     )
 
 
-def _outline(
+def draw_outline(
     canvas: NDArray[np.float32],
     mask: tuple[NDArray[np.bool_], int, int],
     part: tuple[slice, slice],

@@ -7,6 +7,7 @@ from io import BytesIO
 from PIL import Image
 
 from qc.image.result import CheckResult, SeriesVerdict
+from reports.document.findings import scores_line
 from reports.document.palette import GRADE_INK, INK, MUTED, STATUS_COLOURS
 from reports.document.sheets import BODY_PT, MARGIN_PT, SMALL_PT, Cell, Sheets
 from reports.document.typeset import lines_of, width_pt
@@ -89,14 +90,23 @@ def structure_section(sheets: Sheets, result: Result) -> None:
             Cell(s.name.tg263, swatch=_unit_colour(s.name.colour_rgb), bold=True),
             Cell(s.name.zh),
             Cell(s.name.en, MUTED),
-            Cell(format_volume_cc(s.volume_cc), right=True),
+            Cell(_size(s), right=True),
             Cell(f"A{algorithms.index(result.algorithm_of(s)) + 1}" + ("，人工修改 edited" if s.edited else ""), MUTED),
         ]
         for s in result.structures
     ]
-    heads = ["#", "TG-263", "中文名", "Name", "体积 Volume / cm³", "算法 Algorithm"]
-    cells = [Cell(text, right=text.startswith("体积")) for text in heads]
+    size = "面积 Area / px" if any(s.areas_px for s in result.structures) else "体积 Volume / cm³"
+    heads = ["#", "TG-263", "中文名", "Name", size, "算法 Algorithm"]
+    cells = [Cell(text, right=text == size) for text in heads]
     sheets.table(cells, rows, (4, 25, 18, 27, 17, 14))
+
+
+def _size(structure: Structure) -> str:
+    """Its volume; on pictures its largest area, on which picture, and on how many it is seen."""
+    if structure.volume_cc is not None:
+        return format_volume_cc(structure.volume_cc)
+    picture, pixels = structure.largest_area_px
+    return f"{pixels}\n图像 picture {picture}"
 
 
 def quality_section(sheets: Sheets, result: Result) -> None:
@@ -198,7 +208,7 @@ def _banner(sheets: Sheets, result: Result) -> None:
     if result.findings:
         lines.append((f"发现 {len(result.findings)} 处 / {len(result.findings)} finding(s)", BODY_PT))
     if result.scores:
-        lines.append((f"分类评分 {len(result.scores)} 项 / {len(result.scores)} class scores", BODY_PT))
+        lines.append((scores_line(result), BODY_PT))
     if result.structures:
         lines.append((f"勾画 {len(result.structures)} 个结构 / {len(result.structures)} structures contoured", BODY_PT))
     if result.status == "none_found":

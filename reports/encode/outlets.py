@@ -3,7 +3,9 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from imaging.pictures import Pictures, PictureSeries
 from imaging.volume import Volume
+from reports.colour_pictures import colour_pictures
 from reports.encode.encoded import Capability, EncodedObject, encoding
 from reports.encode.pdf import encode_pdf
 from reports.encode.rtstruct import encode_rtstruct
@@ -16,19 +18,28 @@ from reports.pictures import Picture, key_pictures
 if TYPE_CHECKING:
     from imaging.series import Stack
 
-__all__ = ["encode_all"]
+__all__ = ["encode_all", "key_images"]
+
+
+def key_images(image: Volume | Pictures, result: Result) -> tuple[Picture, ...]:
+    """The key images of a result: planes of its volume, or the pictures that say most."""
+    if isinstance(image, Pictures):
+        return colour_pictures(image, result)
+    return key_pictures(image, result.structures)
 
 
 def encode_all(
     result: Result,
-    stack: "Stack",
-    volume: Volume | None = None,
+    stack: "Stack | PictureSeries",
+    volume: Volume | Pictures | None = None,
     *,
     capability: Capability | None = None,
     pictures: Sequence[Picture] | None = None,
     made: Callable[[EncodedObject], object] = lambda item: None,
 ) -> tuple[EncodedObject, ...]:
     """Segmentation, structure set, structured report and PDF, as far as the status and the destination want them.
+
+    On pictures there is no structure set: its contours are coordinates in the patient, and pictures have none.
 
     Parameters
     ----------
@@ -58,7 +69,7 @@ def encode_all(
         seg = encode_seg(result, stack, capability=capability)
         objects.append(seg)
         made(seg)
-    if result.structures and "rtstruct" in wanted:
+    if result.structures and "rtstruct" in wanted and not isinstance(stack, PictureSeries):
         objects.append(encode_rtstruct(result, stack, seg=seg, capability=capability))
         made(objects[-1])
     if "sr" in wanted:
@@ -67,7 +78,7 @@ def encode_all(
     if "pdf" in wanted:
         if pictures is None:
             with encoding("key images"):
-                pictures = key_pictures(volume, result.structures) if volume is not None else ()
+                pictures = key_images(volume, result) if volume is not None else ()
         objects.append(encode_pdf(result, stack, pictures=pictures, capability=capability))
         made(objects[-1])
     return tuple(objects)

@@ -21,7 +21,7 @@ from reports.model import Result
 from reports.pictures import Picture
 
 if TYPE_CHECKING:
-    from imaging.series import Stack
+    from imaging.planes import PlaneSeries
 
 __all__ = ["encode_pdf"]
 
@@ -31,7 +31,7 @@ ASCII_TITLE = "AI image analysis report"
 
 @encoding("pdf")
 def encode_pdf(
-    result: Result, stack: "Stack", *, pictures: Sequence[Picture] = (), capability: Capability | None = None
+    result: Result, stack: "PlaneSeries", *, pictures: Sequence[Picture] = (), capability: Capability | None = None
 ) -> EncodedObject:
     """The report as a DICOM object; `pictures` are those of `reports.pictures.key_pictures`.
 

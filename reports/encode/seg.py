@@ -10,6 +10,7 @@ from reports.errors import InvalidObject
 from reports.model import Result
 
 if TYPE_CHECKING:
+    from imaging.pictures import PictureSeries
     from imaging.series import Stack
 
 __all__ = ["encode_seg"]
@@ -18,7 +19,9 @@ OVERLAPPING = "Structures overlap, which a label map cannot hold: the segmentati
 
 
 @encoding("seg")
-def encode_seg(result: Result, stack: "Stack", *, capability: Capability | None = None) -> EncodedObject:
+def encode_seg(
+    result: Result, stack: "Stack | PictureSeries", *, capability: Capability | None = None
+) -> EncodedObject:
     """The segmentation of all structures: segment numbers and tracking UIDs are those of the result.
 
     Where structures overlap, a destination that wants a label map gets a binary segmentation, with a warning.

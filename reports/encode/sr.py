@@ -23,14 +23,14 @@ from reports.model import Result
 from reports.wording import REVIEW_SENTENCE, radgate_version
 
 if TYPE_CHECKING:
-    from imaging.series import Stack
+    from imaging.planes import PlaneSeries
 
 __all__ = ["encode_sr"]
 
 
 @encoding("sr")
 def encode_sr(
-    result: Result, stack: "Stack", *, seg: EncodedObject | None = None, capability: Capability | None = None
+    result: Result, stack: "PlaneSeries", *, seg: EncodedObject | None = None, capability: Capability | None = None
 ) -> EncodedObject:
     """The structured report of a result.
 
@@ -82,7 +82,7 @@ def encode_sr(
     return finished("sr", ds, warnings=source_warnings(stack.header), max_object_mb=capability.max_object_mb)
 
 
-def _content(result: Result, stack: "Stack", seg: EncodedObject | None, capability: Capability) -> Dataset:
+def _content(result: Result, stack: "PlaneSeries", seg: EncodedObject | None, capability: Capability) -> Dataset:
     """The tree from the root container down."""
     from highdicom.sr import (
         CodedConcept,
@@ -98,6 +98,7 @@ def _content(result: Result, stack: "Stack", seg: EncodedObject | None, capabili
 
     from reports.encode.sr_findings import finding_groups
     from reports.encode.sr_groups import quality_groups, status_groups, structure_group
+    from reports.encode.sr_pictures import pictured_group
 
     observer = DeviceObserverIdentifyingAttributes(
         uid=object_uid("observer", result, "sr"),
@@ -107,9 +108,11 @@ def _content(result: Result, stack: "Stack", seg: EncodedObject | None, capabili
     )
     groups = [
         structure_group(s, result.algorithm_of(s), seg, stack.sources[0], result.finding_on(s))
+        if not s.areas_px
+        else pictured_group(s, result.algorithm_of(s), seg, stack.sources)
         for s in result.structures
     ]
-    groups += finding_groups(result, stack.sources[0])
+    groups += finding_groups(result, stack.sources)
     groups += status_groups(result, stack.sources[0])
     for verdict in result.qc:
         groups += quality_groups(SeriesVerdict.from_json(verdict), stack.sources)
@@ -145,7 +148,7 @@ def _predecessors(result: Result) -> list[Dataset]:
     return found
 
 
-def _evidence(stack: "Stack", seg: EncodedObject | None) -> list[Dataset]:
+def _evidence(stack: "PlaneSeries", seg: EncodedObject | None) -> list[Dataset]:
     """One small data set for each instance that the report rests on."""
     references = [(s.sop_class_uid, s.sop_instance_uid, s.series_instance_uid) for s in stack.sources]
     if seg is not None:

@@ -26,6 +26,7 @@ from reports.codes import code
 from reports.encode.encoded import EncodedObject
 from reports.encode.identity import algorithm_parameters
 from reports.encode.sr_measurements import measurements_of
+from reports.errors import InvalidObject
 from reports.findings import Finding
 from reports.model import Result
 from reports.numbers import format_volume_cc
@@ -58,7 +59,14 @@ def structure_group(
     """TID 1411 of a structure with its segment; TID 1501 where no segmentation goes to this destination.
 
     What was measured of it as a finding stands beside its volume.
+
+    Raises
+    ------
+    InvalidObject
+        It lies on pictures and has no volume.
     """
+    if structure.volume_cc is None:
+        raise InvalidObject("A structure without a volume is reported by its pixels.", structure=structure.id)
     name = structure.name
     shared: dict[str, Any] = {
         "tracking_identifier": TrackingIdentifier(uid=structure.tracking_uid, identifier=name.tg263),

@@ -6,16 +6,17 @@ from contouring.roi import Roi
 from imaging.provenance import digest
 from reports.errors import ForeignGeometry, MissingMask, NotForSending
 from reports.model import Result
-from reports.parts import geometry_digest
+from reports.parts import series_digest
 from reports.wording import radgate_version
 
 if TYPE_CHECKING:
+    from imaging.pictures import PictureSeries
     from imaging.series import Stack
 
 __all__ = ["rois_of", "settings_digest"]
 
 
-def rois_of(result: Result, stack: "Stack") -> tuple[Roi, ...]:
+def rois_of(result: Result, stack: "Stack | PictureSeries") -> tuple[Roi, ...]:
     """The structures of a result as regions to write, by number.
 
     Raises
@@ -29,7 +30,7 @@ def rois_of(result: Result, stack: "Stack") -> tuple[Roi, ...]:
     """
     if not result.structures:
         raise NotForSending(f"A result that is '{result.status}' has no structures to write; send its report alone.")
-    expected = geometry_digest(stack.grid)
+    expected = series_digest(stack)
     rois = []
     for structure in result.structures:
         if structure.region is None:

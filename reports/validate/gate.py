@@ -23,7 +23,7 @@ from reports.validate.references import reference_violations
 from reports.validate.violation import Violation
 
 if TYPE_CHECKING:
-    from imaging.series import Stack
+    from imaging.planes import PlaneSeries
 
 __all__ = ["require_valid", "validate"]
 
@@ -35,7 +35,7 @@ Asked = Mapping[str, "Future[tuple[str, ...] | None]"]
 def validate(
     objects: Sequence[EncodedObject],
     result: Result,
-    stack: "Stack",
+    stack: "PlaneSeries",
     *,
     outside: bool = False,
     asked: Asked | None = None,
@@ -87,7 +87,7 @@ def validate(
 def require_valid(
     objects: Sequence[EncodedObject],
     result: Result,
-    stack: "Stack",
+    stack: "PlaneSeries",
     *,
     outside: bool = False,
     asked: Asked | None = None,

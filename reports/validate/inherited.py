@@ -13,7 +13,7 @@ from reports.errors import UndecodableText
 from reports.study import decoded, raw_value
 
 if TYPE_CHECKING:
-    from imaging.series import Stack
+    from imaging.planes import PlaneSeries
 
 __all__ = ["Inherited", "inherited_from", "without_inherited"]
 
@@ -47,7 +47,7 @@ class Inherited:
     uids: frozenset[str] = frozenset()
 
 
-def inherited_from(stack: "Stack", ds: Dataset) -> Inherited:
+def inherited_from(stack: "PlaneSeries", ds: Dataset) -> Inherited:
     """What a data set has from the images of `stack`."""
     header = stack.header
     uids = {stack.study_instance_uid, stack.series_instance_uid, stack.frame_of_reference_uid}

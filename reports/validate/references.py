@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from pydicom.dataset import Dataset
 
 from imaging.attributes import text
+from imaging.pictures import PictureSeries
 from reports.errors import UndecodableText
 from reports.model import Result
 from reports.study import decoded, raw_value
@@ -13,7 +14,7 @@ from reports.validate.raw import RawItem, items_below, sequence, uid
 from reports.validate.violation import Violation
 
 if TYPE_CHECKING:
-    from imaging.series import Stack
+    from imaging.planes import PlaneSeries
 
 __all__ = ["reference_violations"]
 
@@ -22,11 +23,12 @@ REFERENCED_SEGMENT, SEGMENT_NUMBER, SEGMENTS = 0x0062000B, 0x00620004, 0x0062000
 CONTENT, CURRENT_EVIDENCE, OTHER_EVIDENCE = 0x0040A730, 0x0040A375, 0x0040A385
 FRAME_OF_REFERENCE, REFERENCED_FRAME_OF_REFERENCE = 0x00200052, 0x30060024
 PER_FRAME_GROUPS, PLANE_POSITION, IMAGE_POSITION = 0x52009230, 0x00209113, 0x00200032
+DERIVATION_IMAGE, SOURCE_IMAGE, REFERENCED_FRAME = 0x00089124, 0x00082112, 0x00081160
 """Tags of what is followed."""
 
 
 def reference_violations(
-    objects: Mapping[str, Dataset], raw: Mapping[str, RawItem], result: Result, stack: "Stack"
+    objects: Mapping[str, Dataset], raw: Mapping[str, RawItem], result: Result, stack: "PlaneSeries"
 ) -> Iterator[Violation]:
     """Violations between the objects (by outlet, as data sets and raw) and the series they were made from."""
     known = {s.sop_instance_uid: s.sop_class_uid for s in stack.sources}
@@ -90,23 +92,46 @@ def _evidence(raw: Mapping[str, RawItem]) -> Iterator[Violation]:
 
 
 def _frames_of_reference(
-    objects: Mapping[str, Dataset], raw: Mapping[str, RawItem], stack: "Stack"
+    objects: Mapping[str, Dataset], raw: Mapping[str, RawItem], stack: "PlaneSeries"
 ) -> Iterator[Violation]:
     """Coordinates have to mean what they mean in the images."""
     expected = stack.frame_of_reference_uid
     for outlet in ("seg", "rtstruct"):
         if outlet not in objects:
             continue
-        stated = {str(objects[outlet].FrameOfReferenceUID)}
+        stated = {str(objects[outlet].get("FrameOfReferenceUID", ""))}
         for item in items_below(raw[outlet]) if outlet == "rtstruct" else ():
             stated |= {uid(item, tag) for tag in (FRAME_OF_REFERENCE, REFERENCED_FRAME_OF_REFERENCE) if tag in item}
         if stated - {expected}:
             yield Violation(outlet, "geometry", "Another frame of reference than that of the images.")
+    if isinstance(stack, PictureSeries):
+        yield from _on_pictures(objects, raw, stack)
+        return
     positions = {tuple(float(x) for x in h.ImagePositionPatient) for h in stack.headers}
     for frame in sequence(raw.get("seg", {}), PER_FRAME_GROUPS):
         [place] = sequence(frame, PLANE_POSITION)
         if tuple(float(x) for x in uid(place, IMAGE_POSITION).split("\\")) not in positions:
             yield Violation("seg", "geometry", "A frame does not lie on a plane of the images.")
+            break
+
+
+def _on_pictures(
+    objects: Mapping[str, Dataset], raw: Mapping[str, RawItem], series: PictureSeries
+) -> Iterator[Violation]:
+    """Without coordinates, every frame has to be the pixels of one picture, and to name it."""
+    if "seg" not in objects:
+        return
+    if (int(objects["seg"].Rows), int(objects["seg"].Columns)) != series.shape[1:]:
+        yield Violation("seg", "geometry", "The segmentation has other rows and columns than its pictures.")
+    known = {(s.sop_instance_uid, s.frame_number or 0) for s in series.sources}
+    for frame in sequence(raw["seg"], PER_FRAME_GROUPS):
+        named = {
+            (uid(image, REFERENCED_INSTANCE), int(uid(image, REFERENCED_FRAME) or 0))
+            for derivation in sequence(frame, DERIVATION_IMAGE)
+            for image in sequence(derivation, SOURCE_IMAGE)
+        }
+        if len(named) != 1 or not named <= known:
+            yield Violation("seg", "geometry", "A frame does not name the one picture that it lies on.")
             break
 
 

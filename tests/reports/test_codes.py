@@ -7,7 +7,7 @@ from reports.codes import PRIVATE_SCHEME, all_codes, code
 from reports.errors import UnknownCode
 
 NOT_IN_PYDICOM = {PRIVATE_SCHEME, "RFC5646"}
-NOT_LISTED = {"gram"}
+NOT_LISTED = {"gram", "pixels"}
 """UCUM units that no context group of the dictionaries has by themselves."""
 
 

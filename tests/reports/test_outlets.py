@@ -81,6 +81,7 @@ def test_volumes_agree_in_json_report_and_pdf(case: Case, objects: dict[str, Enc
 
     for structure in case.result.structures:
         printed = format_volume_cc(form[structure.name.tg263])
+        assert structure.volume_cc is not None
         assert form[structure.name.tg263] == structure.volume_cc
         assert any(abs(v - structure.volume_cc) < 1e-12 for v in values)
         assert any(structure.name.zh in t and f"{printed} cm3" in t for t in texts)

@@ -50,6 +50,7 @@ def test_the_text_can_be_extracted_and_names_patient_structures_algorithm_and_ha
     for structure in case.result.structures:
         assert structure.name.tg263 in text
         assert structure.name.zh in text
+        assert structure.volume_cc is not None
         assert format_volume_cc(structure.volume_cc) in text
     for expected in (ALGORITHM.name, ALGORITHM.version, *ALGORITHM.weights_sha256, case.result.input.digest):
         assert expected in text
