@@ -30,7 +30,7 @@ from dicom_gateway.flow.plan import InputFile, JobPlan, input_digest
 from dicom_gateway.flow.planning import decide, plan_jobs
 from dicom_gateway.flow.publish import publish
 from dicom_gateway.flow.steps import STEPS
-from dicom_gateway.flow.study_files import StudyFiles
+from dicom_gateway.flow.study_files import StudyFiles, image_series
 from dicom_gateway.flow.summary import scan_summary
 from dicom_gateway.flow.workflows import BROKEN_OFF, QUEUE, Attendance, begin, cancel_other_versions
 from dicom_gateway.quality.holds import DECISIONS, held, keep_hold, undone
@@ -259,7 +259,7 @@ class StudyFlow(DBOSConfiguredInstance):
 
     def _sender_profile(self, scan: Scan, stack_id: str) -> str:
         """The profile that the board of image quality has used for the same series."""
-        stack = next(s for s in scan.stacks if s.id == stack_id)
+        stack = next(s for s in image_series(scan) if s.id == stack_id)
         rows = self._store.instances(series_uid=stack.series_instance_uid, origin="received")
         sender = min(rows, key=lambda row: (row.received, row.sop_uid)).peer if rows else None
         wanted = next((p.qc_profiles for p in self._settings.peers if p.aet == sender), ())

@@ -11,6 +11,7 @@ from dicom_gateway.flow.journal import Journal
 from dicom_gateway.flow.plan import JobPlan
 from dicom_gateway.flow.study_files import StudyFiles
 from imaging.errors import ImagingError
+from imaging.pictures import Pictures, PictureSeries
 from imaging.series import Stack
 from imaging.volume import Volume
 from monai_bundles import Bundle, BundleOutput
@@ -19,7 +20,7 @@ from reports import Capability
 __all__ = ["Job", "Runner", "Tools"]
 
 Runner = Callable[..., BundleOutput]
-"""Takes a bundle, a volume and a callable for progress; a bundle of several series its others as `companions` too."""
+"""Takes a bundle, an image and a callable for progress; a bundle of several series its others as `companions` too."""
 
 
 @dataclass(frozen=True)
@@ -72,23 +73,23 @@ class Job:
     set_aside: int = 0
 
     @cached_property
-    def stack(self) -> Stack:
+    def stack(self) -> Stack | PictureSeries:
         """The planes and their headers."""
         return self.files.stack(self.plan.stack)
 
     @cached_property
     def refusal(self) -> ImagingError | None:
-        """Why there is no volume, or None where there is one."""
+        """Why there is no image, or None where there is one."""
         try:
-            self.files.volume(self.plan.stack)
+            self.files.image(self.plan.stack)
         except ImagingError as error:
             return error
         return None
 
     @property
-    def volume(self) -> Volume | None:
-        """The image, or None where its geometry or its pixels were refused."""
-        return None if self.refusal else self.files.volume(self.plan.stack)
+    def image(self) -> Volume | Pictures | None:
+        """Volume or pictures, or None where geometry or pixels were refused."""
+        return None if self.refusal else self.files.image(self.plan.stack)
 
     @property
     def created_at(self) -> datetime:

@@ -17,7 +17,7 @@ from dicom_gateway.flow.plan import JobPlan, input_digest
 from dicom_gateway.flow.planning import decide, plan_jobs
 from dicom_gateway.flow.stated_time import stated_time
 from dicom_gateway.flow.steps import STEPS
-from dicom_gateway.flow.study_files import StudyFiles
+from dicom_gateway.flow.study_files import StudyFiles, image_series
 from dicom_gateway.flow.summary import leftover_groups, stack_summary
 from dicom_gateway.route.explain import StackExplanation
 from dicom_gateway.route.facts import Facts
@@ -133,7 +133,7 @@ def process_folder(
     _ready(out)
     found = StudyFiles(_inputs(source, out), progress=reading)
     scan = found.scan
-    if not scan.stacks and not scan.leftovers:
+    if not image_series(scan) and not scan.leftovers:
         raise NothingToDo("There is no file in this folder; name one that holds a study.")
     facts = Facts(complete=True, now=datetime.now().astimezone())
     explanations: list[StackExplanation] = []
@@ -156,7 +156,7 @@ def process_folder(
     if planned is not None:
         planned([plan for plan, _ in work])
     outcome = FolderOutcome(
-        stacks=[stack_summary(s) for s in scan.stacks],
+        stacks=[stack_summary(s) for s in image_series(scan)],
         leftovers=leftover_groups(scan.leftovers, source),
         explanations=tuple(explanations),
         jobs=[],
@@ -242,11 +242,12 @@ def _one_job(plan: JobPlan, files: StudyFiles, out: Path, tools: Tools, journal:
 
 def _by_study(scan: Scan) -> dict[str, Scan]:
     """The scan of each study; files that name no study belong to none of them."""
-    uids = sorted({s.study_instance_uid for s in scan.stacks} | {i.study_instance_uid for i in scan.leftovers} - {""})
+    uids = sorted({item.study_instance_uid for item in (*image_series(scan), *scan.leftovers)} - {""})
     return {
         uid: Scan(
             tuple(s for s in scan.stacks if s.study_instance_uid == uid),
             tuple(i for i in scan.leftovers if i.study_instance_uid == uid),
+            tuple(s for s in scan.pictures if s.study_instance_uid == uid),
         )
         for uid in uids
     }
@@ -254,4 +255,4 @@ def _by_study(scan: Scan) -> dict[str, Scan]:
 
 def _files_of(scan: Scan) -> set[Path]:
     """Every file of a scan."""
-    return {f for s in scan.stacks for f in s.files} | {f for i in scan.leftovers for f in i.files}
+    return {f for item in (*image_series(scan), *scan.leftovers) for f in item.files}

@@ -63,6 +63,8 @@ def on_other_series(folder: Path, files: StudyFiles, result: Result) -> list[tup
     found = []
     for stack_id, by_structure in regions.items():
         stack = files.stack(stack_id)
+        if not isinstance(stack, Stack):
+            continue
         other = result_on(result, stack.grid, by_structure)
         if other is not None:
             found.append((stack, other))

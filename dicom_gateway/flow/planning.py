@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping, Sequence
 
 from dicom_gateway.flow.plan import Earlier, JobPlan
+from dicom_gateway.flow.study_files import image_series
 from dicom_gateway.route.explain import Decision, choose, explain_stack
 from dicom_gateway.route.facts import Facts
 from dicom_gateway.route.rules import Route
+from imaging.pictures import PictureSeries
 from imaging.provenance import digest
 from imaging.series import Leftover, Scan, Stack
 
@@ -13,8 +15,9 @@ __all__ = ["decide", "plan_jobs"]
 
 
 def decide(scan: Scan, routes: Sequence[Route], facts: Facts) -> Decision:
-    """Every stack and leftover asked against every route."""
-    found: list[Stack | Leftover] = [*(stack.detached() for stack in scan.stacks), *scan.leftovers]
+    """Every stack, series of pictures and leftover asked against every route."""
+    series = (s.detached() for s in image_series(scan))
+    found: list[Stack | PictureSeries | Leftover] = [*series, *scan.leftovers]
     return choose([explain_stack(item, facts, routes) for item in found])
 
 

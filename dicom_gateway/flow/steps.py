@@ -18,6 +18,7 @@ from dicom_gateway.flow.gating import holding, stopped, word_for
 from dicom_gateway.flow.job import Job
 from dicom_gateway.flow.journal import Step, places
 from dicom_gateway.flow.kept import keep_bytes, keep_json, keep_regions, kept_json, kept_regions
+from dicom_gateway.flow.on_pictures import graded_pictures, on_pictures, scores_of_pictures, volume_of
 from dicom_gateway.flow.other_series import carried, on_other_series
 from dicom_gateway.flow.passing import is_passing
 from dicom_gateway.flow.site_names import under_tg263
@@ -30,11 +31,14 @@ from dicom_gateway.flow.study_inputs import (
     structure_name,
 )
 from imaging.errors import RadgateError, TruncatedFile
+from imaging.pictures import PictureSeries
+from imaging.planes import PlaneSeries
 from imaging.provenance import Algorithm, digest
 from imaging.quiet import quiet_pydicom
 from imaging.series import Stack
 from imaging.volume import Region
 from monai_bundles import misfits, verify
+from qc.image import SeriesVerdict
 from reports import (
     EncodedObject,
     RefusedPart,
@@ -45,14 +49,16 @@ from reports import (
     encode_all,
     encode_rtstruct,
     input_version,
+    key_images,
     measured_structure,
     outcome,
+    pictured_structure,
     study_ref,
 )
 from reports.errors import InvalidObject
-from reports.findings import ClassScore, Finding, finding_of
+from reports.findings import ClassScore, Finding, finding_of, picture_scores
 from reports.parts import ObjectRef
-from reports.pictures import Picture, key_pictures
+from reports.pictures import Picture
 from reports.study import decoded_or_empty, undecodable_sentences
 from reports.validate import dciodvfy_findings, require_valid
 
@@ -65,16 +71,22 @@ OUT_OF_RANGE = "Send a series within this range, or route it to another bundle."
 
 def grade(job: Job, step: Step) -> None:
     """Image quality: the verdict on the series; a refused geometry is judged by its headers."""
-    verdict = qc.image.check_series(
+    verdict = _verdict(job)
+    step.detail = verdict.to_json()
+    step.message = verdict.grade
+    keep_json(job.folder / "qc.json", step.detail)
+
+
+def _verdict(job: Job) -> SeriesVerdict:
+    if isinstance(job.stack, PictureSeries):
+        return graded_pictures(job, job.stack)
+    return qc.image.check_series(
         job.stack.detached(),
-        job.volume,
+        volume_of(job.image),
         profile=job.plan.profile,
         refusal=job.refusal,
         profile_folders=job.tools.profiles,
     )
-    step.detail = verdict.to_json()
-    step.message = verdict.grade
-    keep_json(job.folder / "qc.json", step.detail)
 
 
 def algorithm_of(job: Job, bundle_name: str) -> Algorithm:
@@ -129,12 +141,15 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
         return {"status": "failed", "reason": f"The bundle {name} is not installed; add it or change the route."}
     if job.refusal is not None:
         return {"status": "refused", "reason": job.refusal.message, "code": job.refusal.code}
-    volume = in_its_unit(bundle.accepts.units, job.stack, job.files.volume(job.plan.stack))
+    image = job.files.image(job.plan.stack)
+    volume = volume_of(image)
+    if volume is not None and isinstance(job.stack, Stack):
+        image = volume = in_its_unit(bundle.accepts.units, job.stack, volume)
     decision = word_for(bundle, verdict, job.folder)
     outcome = stopped(decision)
     if outcome is not None:
         return outcome
-    reasons = misfits(bundle, job.stack.detached(), volume)
+    reasons = misfits(bundle, job.stack.detached(), image)
     if reasons:
         return {"status": "refused", "reason": " ".join([*reasons, OUT_OF_RANGE])}
     verify(bundle)
@@ -142,17 +157,22 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
     def progress(fraction: float, what: str) -> None:
         job.journal.progress(job.plan.id, (number + fraction) / len(job.plan.bundles), f"{bundle.name}: {what}")
 
-    companions = companions_of(bundle, job.files, job.stack) if bundle.companions else {}
+    companions = {}
+    if bundle.companions and isinstance(job.stack, Stack):
+        companions = companions_of(bundle, job.files, job.stack)
     missing = missing_channels(bundle, companions)
     if missing:
         return {"status": "refused", "reason": missing}
     others = {"companions": {name: c.volume for name, c in companions.items()}} if companions else {}
-    output = job.tools.run(bundle, volume, progress, **others)
-    shadow = run_shadow(bundle, output, lambda other: job.tools.run(other, volume, progress, **others), volume)
+    output = job.tools.run(bundle, image, progress, **others)
+    shadow = run_shadow(bundle, output, lambda other: job.tools.run(other, image, progress, **others), image)
     output = under_tg263(output, job.tools.names)
     keep_regions(job.folder / f"regions-{number}.npz", [(s.name, s.region) for s in output.structures])
-    series, cut = carried(job.folder, number, output, volume, companions)
-    findings = measured_findings(output, volume, companions)
+    series: list[dict[str, Any]] = []
+    cut, findings = on_pictures(output), []
+    if volume is not None:
+        series, cut = carried(job.folder, number, output, volume, companions)
+        findings = measured_findings(output, volume, companions)
     return {
         "status": "ok",
         "gate": decision.word.name,
@@ -165,6 +185,7 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
         **({"findings": findings} if findings else {}),
         **({"series": series} if series else {}),
         **({"scores": [[s.label, round(s.value, 4)] for s in output.scores]} if output.scores else {}),
+        **({} if volume is not None else scores_of_pictures(output)),
         **({"shadow": shadow} if shadow else {}),
     }
 
@@ -211,21 +232,15 @@ def measure(job: Job, step: Step) -> None:
             gate=kept.get("gate", "RUN"),
         )
         runs.append(run)
-        scores += [ClassScore(run.id, label, value) for label, value in kept.get("scores", ())]
+        if "plane_scores" in kept:
+            scores += picture_scores(run.id, kept["plane_scores"], kept["plane"])
+        else:
+            scores += [ClassScore(run.id, label, value) for label, value in kept.get("scores", ())]
         told += [finding_of(run.id, entry) for entry in kept.get("findings", ())]
         if run.status == "ok":
             taken = {s.name.tg263 for s in structures}
             for found, region in _new(kept_regions(job.folder / f"regions-{number}.npz"), taken):
-                structures.append(
-                    measured_structure(
-                        structure_name(found),
-                        region,
-                        job.stack.grid,
-                        run=run,
-                        study_uid=job.plan.study_uid,
-                        number=len(structures) + 1,
-                    )
-                )
+                structures.append(_structure(job, run, found, region, len(structures) + 1))
     # A structure that an earlier bundle of the route has delivered too is left out, and so is what was said of it.
     findings = tuple(f for f in told if not f.structure or f.structure in {s.id for s in structures})
     result = Result(
@@ -249,9 +264,9 @@ def measure(job: Job, step: Step) -> None:
         predecessors=tuple(ObjectRef(*reference) for reference in job.plan.predecessors),
     )
     keep_json(job.folder / "result.json", result.to_json())
-    volume = job.volume
+    image = job.image
     listed = []
-    for picture in () if volume is None else key_pictures(volume, result.structures):
+    for picture in () if image is None else key_images(image, result):
         keep_bytes(job.folder / "pictures" / f"{picture.name}.png", picture.png)
         listed.append({"name": picture.name, "caption_zh": picture.caption_zh, "caption_en": picture.caption_en})
     keep_json(job.folder / "pictures.json", listed)
@@ -259,7 +274,15 @@ def measure(job: Job, step: Step) -> None:
     step.message = result.status
 
 
-def _stacks(job: Job) -> list[Stack]:
+def _structure(job: Job, run: Run, name: str, region: Region, number: int) -> Structure:
+    """What a bundle outlined, measured in the patient, or counted in pixels."""
+    told: dict[str, Any] = {"run": run, "study_uid": job.plan.study_uid, "number": number}
+    if isinstance(job.stack, PictureSeries):
+        return pictured_structure(structure_name(name), region, job.stack, **told)
+    return measured_structure(structure_name(name), region, job.stack.grid, **told)
+
+
+def _stacks(job: Job) -> list[Stack | PictureSeries]:
     """The series of the route, and those that its bundles were given beside it."""
     ids = {job.plan.stack}
     for number in range(len(job.plan.bundles)):
@@ -267,7 +290,7 @@ def _stacks(job: Job) -> list[Stack]:
     return [job.files.stack(stack_id) for stack_id in sorted(ids)]
 
 
-def _stack_ref(stack: Stack) -> StackRef:
+def _stack_ref(stack: PlaneSeries) -> StackRef:
     return StackRef(
         id=stack.id,
         series_uid=stack.series_instance_uid,
@@ -339,10 +362,10 @@ def _write_objects(job: Job, result: Result) -> None:
 
     try:
         for number, capability in enumerate(job.tools.capabilities(job.plan.deliver)):
-            objects = encode_all(result, job.stack, job.volume, capability=capability, pictures=pictures, made=ask)
-            made = [(job.stack, item) for item in objects]
-            for stack, other in others if "rtstruct" in capability.outlets else ():
-                made.append((stack, encode_rtstruct(other, stack, capability=capability)))
+            objects = encode_all(result, job.stack, job.image, capability=capability, pictures=pictures, made=ask)
+            made: list[tuple[PlaneSeries, EncodedObject]] = [(job.stack, item) for item in objects]
+            for another, other in others if "rtstruct" in capability.outlets else ():
+                made.append((another, encode_rtstruct(other, another, capability=capability)))
                 ask(made[-1][1])
             for stack, item in made:
                 file = f"{number}-{len(listed):02d}-{item.outlet}.dcm"
@@ -390,7 +413,7 @@ def _write_failure(job: Job, result: Result, reason: str) -> Result:
 def _check_objects(job: Job, result: Result) -> None:
     """Every set of written objects against the rules; a structure set on another series by itself, with that series."""
     listed = kept_json(job.folder / "objects.json")
-    results = {job.stack.id: (job.stack, result)}
+    results: dict[str, tuple[PlaneSeries, Result]] = {job.stack.id: (job.stack, result)}
     if result.structures:
         results |= {stack.id: (stack, other) for stack, other in on_other_series(job.folder, job.files, result)}
     for number, stack_id in sorted({(item["set"], item.get("stack", job.stack.id)) for item in listed}):

@@ -1,4 +1,4 @@
-"""The files of one study version: scanned once, with the volume that is being worked on kept in memory."""
+"""The files of one study version: scanned once, with the image that is being worked on kept in memory."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -7,16 +7,19 @@ from functools import cached_property
 from pathlib import Path
 
 from dicom_gateway.flow.plan import InputFile
+from imaging.colours import load_pictures
 from imaging.errors import ImagingError
 from imaging.headers import read_header, text
+from imaging.picture_scan import with_pictures
+from imaging.pictures import Pictures, PictureSeries
 from imaging.series import Leftover, Scan, Stack, load_volume, scan
 from imaging.volume import Volume
 
-__all__ = ["StudyFiles", "hashed_inputs"]
+__all__ = ["StudyFiles", "hashed_inputs", "image_series"]
 
 
 class StudyFiles:
-    """Stacks, leftovers and volumes of a set of files.
+    """Stacks, series of pictures, leftovers and images of a set of files.
 
     Parameters
     ----------
@@ -43,28 +46,28 @@ class StudyFiles:
         self._paths = tuple(paths)
         self._inputs = inputs
         self._progress = progress
-        self._volume: tuple[str, Volume] | None = None
+        self._image: tuple[str, Volume | Pictures] | None = None
         self.asked: dict[str, Future[tuple[str, ...] | None]] = {}
 
     @cached_property
     def scan(self) -> Scan:
-        """All stacks and leftovers; read at the first use."""
-        return scan(self._paths, self._progress)
+        """All stacks, series of pictures and leftovers; read at the first use."""
+        return with_pictures(scan(self._paths, self._progress))
 
     @cached_property
     def inputs(self) -> tuple[InputFile, ...]:
         """UID and hash of every DICOM object among the files."""
         return tuple(hashed_inputs(self.scan) if self._inputs is None else self._inputs)
 
-    def stack(self, stack_id: str) -> Stack:
-        """The stack with this id.
+    def stack(self, stack_id: str) -> Stack | PictureSeries:
+        """The stack, or the series of pictures, with this id.
 
         Raises
         ------
         KeyError
             No such stack in these files.
         """
-        for stack in self.scan.stacks:
+        for stack in image_series(self.scan):
             if stack.id == stack_id:
                 return stack
         raise KeyError(stack_id)
@@ -73,8 +76,8 @@ class StudyFiles:
         """Leftovers of one study."""
         return tuple(item for item in self.scan.leftovers if item.study_instance_uid == study_uid)
 
-    def volume(self, stack_id: str) -> Volume:
-        """The stack's volume; the last one asked for is kept, so that one study needs the memory of one volume.
+    def image(self, stack_id: str) -> Volume | Pictures:
+        """Volume or pictures of a series; the last one asked for is kept, so that a study needs the memory of one.
 
         Raises
         ------
@@ -83,16 +86,23 @@ class StudyFiles:
         UndecodablePixels
             A plane cannot be decoded.
         """
-        if self._volume is None or self._volume[0] != stack_id:
-            self._volume = None
-            self._volume = (stack_id, load_volume(self.stack(stack_id)))
-        return self._volume[1]
+        if self._image is None or self._image[0] != stack_id:
+            self._image = None
+            stack = self.stack(stack_id)
+            image = load_pictures(stack) if isinstance(stack, PictureSeries) else load_volume(stack)
+            self._image = (stack_id, image)
+        return self._image[1]
+
+
+def image_series(found: Scan) -> tuple[Stack | PictureSeries, ...]:
+    """Everything in a scan that a route can choose: stacks, then series of pictures."""
+    return (*found.stacks, *found.pictures)
 
 
 def hashed_inputs(found: Scan) -> list[InputFile]:
     """UID, hash and path of every object of a scan; what has no UID is no object and stands in the leftovers."""
     uids: dict[Path, str] = {}
-    for stack in found.stacks:
+    for stack in image_series(found):
         for source, file in zip(stack.sources, stack.files, strict=True):
             uids[file] = source.sop_instance_uid
     for leftover in found.leftovers:

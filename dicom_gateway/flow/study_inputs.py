@@ -19,6 +19,7 @@ from contouring.suv import SUVBW_UNIT, suv_metrics, suv_volume
 from dicom_gateway.flow.passing import is_passing
 from dicom_gateway.flow.study_files import StudyFiles
 from imaging.errors import RadgateError
+from imaging.pictures import Pictures
 from imaging.series import Stack, load_volume
 from imaging.volume import Volume
 from monai_bundles import Bundle, BundleOutput, Finding
@@ -163,7 +164,7 @@ def measured_findings(
 
 
 def run_shadow(
-    bundle: Bundle, output: BundleOutput, run: Callable[[Bundle], BundleOutput], volume: Volume
+    bundle: Bundle, output: BundleOutput, run: Callable[[Bundle], BundleOutput], image: Volume | Pictures
 ) -> dict[str, Any]:
     """Run the version in a bundle's shadow and compare it with what was delivered; nothing of it goes on.
 
@@ -190,5 +191,5 @@ def run_shadow(
         "dice_with_delivered": {n: round(dice(mine[n], theirs[n]), 4) for n in mine if n in theirs},
         "only_delivered": sorted(set(mine) - set(theirs)),
         "only_shadow": sorted(set(theirs) - set(mine)),
-        "volume_shape": list(volume.array.shape),
+        "volume_shape": list(image.array.shape),
     }

@@ -3,7 +3,9 @@
 from pathlib import Path
 from typing import Any
 
+from dicom_gateway.flow.study_files import image_series
 from imaging.errors import RadgateError
+from imaging.pictures import PictureSeries
 from imaging.series import Leftover, Scan, Stack
 from reports.study import decoded_or_empty
 
@@ -13,21 +15,24 @@ MOST_NAMES = 5
 """File names that stand for a group of leftovers."""
 
 
-def stack_summary(stack: Stack) -> dict[str, Any]:
-    """Id, series, modality, shape and spacing of a stack, and why it is no even volume, if it is none."""
-    refusal = ""
+def stack_summary(stack: Stack | PictureSeries) -> dict[str, Any]:
+    """Id, series, modality, shape and spacing of a stack, and why it is no even volume, if it is none.
+
+    Pictures have no spacing, and are no volume for no fault.
+    """
+    refusal, spacing = "", None
     try:
-        _ = stack.grid.affine_lps
-        spacing: tuple[float, ...] | None = stack.grid.spacing_mm
+        if isinstance(stack, Stack):
+            _ = stack.grid.affine_lps
+            spacing = stack.grid.spacing_mm
     except RadgateError as error:
-        spacing = None
-        refusal = error.message if stack.grid.shape[0] > 1 else ""
+        refusal = error.message if stack.shape[0] > 1 else ""
     return {
         "id": stack.id,
         "series_uid": stack.series_instance_uid,
         "modality": stack.modality,
         "description": decoded_or_empty(stack.header, "SeriesDescription"),
-        "shape": list(stack.grid.shape),
+        "shape": list(stack.shape),
         "spacing_mm": None if spacing is None else [round(s, 4) for s in spacing],
         "refusal": refusal,
     }
@@ -64,5 +69,5 @@ def _name(file: Path, root: Path) -> str:
 
 
 def scan_summary(scan: Scan) -> dict[str, Any]:
-    """Stacks and leftovers."""
-    return {"stacks": [stack_summary(s) for s in scan.stacks], "leftovers": leftover_groups(scan.leftovers)}
+    """Stacks, pictures among them, and leftovers."""
+    return {"stacks": [stack_summary(s) for s in image_series(scan)], "leftovers": leftover_groups(scan.leftovers)}

@@ -15,6 +15,8 @@ from dicom_gateway.route.clauses import Clause, Outcome
 from dicom_gateway.route.facts import Facts, actual_text, actual_values, is_regular
 from dicom_gateway.route.rules import Route
 from imaging.labels import label_of
+from imaging.pictures import PictureSeries
+from imaging.planes import PlaneSeries
 from imaging.series import Leftover, Stack
 
 __all__ = [
@@ -27,6 +29,9 @@ __all__ = [
     "explain_stack",
     "render_text",
 ]
+
+
+REGULARITY = {True: "regular", False: "irregular", None: "pictures"}
 
 
 @dataclass(frozen=True)
@@ -115,7 +120,7 @@ class StackExplanation:
     shape
         (planes, rows, columns); None for a leftover.
     regular
-        Whether the stack is one even volume.
+        Whether the stack is one even volume; None for pictures, which are none.
     routes
         In the order of the settings.
     nearest
@@ -129,7 +134,7 @@ class StackExplanation:
     modality: str
     description: str
     shape: tuple[int, int, int] | None
-    regular: bool
+    regular: bool | None
     routes: tuple[RouteExplanation, ...] = ()
     nearest: str | None = None
     leftover: str = ""
@@ -169,7 +174,7 @@ class Decision:
         }
 
 
-def explain_stack(item: Stack | Leftover, facts: Facts, routes: Sequence[Route]) -> StackExplanation:
+def explain_stack(item: Stack | PictureSeries | Leftover, facts: Facts, routes: Sequence[Route]) -> StackExplanation:
     """Every clause of every route, answered for one stack; a leftover is explained by its own refusal."""
     if isinstance(item, Leftover):
         return _explain_leftover(item)
@@ -185,8 +190,8 @@ def explain_stack(item: Stack | Leftover, facts: Facts, routes: Sequence[Route])
         series_uid=item.series_instance_uid,
         modality=item.modality,
         description=label_of(item.header, "SeriesDescription"),
-        shape=item.grid.shape,
-        regular=is_regular(item.grid),
+        shape=item.shape,
+        regular=is_regular(item.grid) if isinstance(item, Stack) else None,
         routes=answers,
         nearest=nearest.route if nearest else None,
     )
@@ -230,7 +235,7 @@ def render_text(explanation: StackExplanation) -> str:
         what = f"series {explanation.series_uid}" if explanation.series_uid else "file of no series"
         return f"{what}: {explanation.leftover}, used by no route: {explanation.message}"
     shape = " x ".join(str(n) for n in explanation.shape)
-    lines = [f"stack {explanation.stack} ({shape}, {'regular' if explanation.regular else 'irregular'})"]
+    lines = [f"stack {explanation.stack} ({shape}, {REGULARITY[explanation.regular]})"]
     width = max((len(r.route) for r in explanation.routes), default=0)
     for route in explanation.routes:
         away = f"({route.clauses_away} clause{'s' if route.clauses_away != 1 else ''} away)"
@@ -261,7 +266,7 @@ def _explain_leftover(item: Leftover) -> StackExplanation:
     )
 
 
-def _explain_route(stack: Stack, facts: Facts, route: Route) -> RouteExplanation:
+def _explain_route(stack: PlaneSeries, facts: Facts, route: Route) -> RouteExplanation:
     clauses: list[ClauseAnswer] = []
     any_outcomes = [_outcome(c, stack, facts) for c in route.when_any]
     any_holds = Outcome.TRUE in any_outcomes
@@ -287,15 +292,15 @@ def _explain_route(stack: Stack, facts: Facts, route: Route) -> RouteExplanation
     )
 
 
-def _outcome(clause: Clause, stack: Stack, facts: Facts) -> Outcome:
-    return clause.answer(actual_values(clause, stack.id, stack.header, stack.grid, facts))
+def _outcome(clause: Clause, stack: PlaneSeries, facts: Facts) -> Outcome:
+    return clause.answer(actual_values(clause, stack, facts))
 
 
 def _answer(
-    number: int, group: str, clause: Clause, outcome: Outcome, holds: bool, stack: Stack, facts: Facts
+    number: int, group: str, clause: Clause, outcome: Outcome, holds: bool, stack: PlaneSeries, facts: Facts
 ) -> ClauseAnswer:
-    values = actual_values(clause, stack.id, stack.header, stack.grid, facts)
-    actual = actual_text(clause, values, stack.header, stack.grid)
+    values = actual_values(clause, stack, facts)
+    actual = actual_text(clause, values, stack)
     return ClauseAnswer(number, group, clause.name, clause.wanted_text, actual, outcome, holds)
 
 

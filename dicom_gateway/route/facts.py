@@ -6,11 +6,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydicom.datadict import tag_for_keyword
-from pydicom.dataset import Dataset
 
 from dicom_gateway.route.clauses import Clause
 from dicom_gateway.route.values import header_values
 from imaging.geometry import UNIFORM_TOLERANCE_MM, Grid
+from imaging.planes import PlaneSeries
+from imaging.series import Stack
 
 __all__ = ["Facts", "actual_text", "actual_values", "is_regular"]
 
@@ -53,13 +54,13 @@ class Facts:
     now: datetime.datetime | None = None
 
 
-def actual_values(clause: Clause, stack_id: str, header: Dataset, grid: Grid, facts: Facts) -> tuple[Any, ...] | None:
+def actual_values(clause: Clause, stack: PlaneSeries, facts: Facts) -> tuple[Any, ...] | None:
     """Typed values of the fact that a clause asks for; None where nobody knows it."""
     match clause.source:
         case "tag":
-            return header_values(header, clause.subject, clause.kind)
+            return header_values(stack.header, clause.subject, clause.kind)
         case "stack":
-            value = _geometry(clause.subject, grid)
+            value = _geometry(clause.subject, stack)
             return None if value is None else (value,)
         case "study":
             if facts.complete is None:
@@ -68,22 +69,22 @@ def actual_values(clause: Clause, stack_id: str, header: Dataset, grid: Grid, fa
         case "peer":
             return facts.peers or None
         case _:
-            grade = facts.qc_grades.get(stack_id)
+            grade = facts.qc_grades.get(stack.id)
             return None if grade is None else (grade,)
 
 
-def actual_text(clause: Clause, values: tuple[Any, ...] | None, header: Dataset, grid: Grid) -> str:
+def actual_text(clause: Clause, values: tuple[Any, ...] | None, stack: PlaneSeries) -> str:
     """The fact for people: as the header writes it, "missing", or "(hidden)" where it would name a person."""
     if values is None:
         return "missing" if clause.source == "tag" else "unknown"
     if clause.source == "tag":
         if names_a_person(clause.subject):
             return "(hidden)"
-        raw = header.get(clause.subject)
+        raw = stack.header.get(clause.subject)
         several = raw if isinstance(raw, list | tuple) or type(raw).__name__ == "MultiValue" else [raw]
         return _shorten("\\".join(str(v) for v in several))
-    if clause.subject in {"regular", "irregular"}:
-        return _shape_of_steps(grid)
+    if clause.subject in {"regular", "irregular"} and isinstance(stack, Stack):
+        return _shape_of_steps(stack.grid)
     if clause.kind == "flag":
         return "yes" if values[0] else "no"
     return _shorten(", ".join(f"{v:g}" if isinstance(v, float) else str(v) for v in values))
@@ -111,17 +112,18 @@ def _shape_of_steps(grid: Grid) -> str:
     return "regular"
 
 
-def _geometry(name: str, grid: Grid) -> Any:
-    planes, rows, columns = grid.shape
+def _geometry(name: str, stack: PlaneSeries) -> Any:
+    """A fact of the geometry; of pictures only their number and size are known."""
+    sizes = dict(zip(("planes", "rows", "columns"), stack.shape, strict=True))
+    if name in sizes:
+        return float(sizes[name])
+    return _in_patient(name, stack.grid) if isinstance(stack, Stack) else None
+
+
+def _in_patient(name: str, grid: Grid) -> Any:
     match name:
         case "regular" | "irregular":
             return is_regular(grid) == (name == "regular")
-        case "planes":
-            return float(planes)
-        case "rows":
-            return float(rows)
-        case "columns":
-            return float(columns)
         case "row_spacing_mm":
             return float(grid.pixel_spacing_mm[0])
         case "column_spacing_mm":
@@ -129,7 +131,7 @@ def _geometry(name: str, grid: Grid) -> Any:
         case "extent_mm":
             return float(grid.plane_positions_mm[-1] - grid.plane_positions_mm[0])
         case _:
-            return float(grid.slice_spacing_mm) if planes > 1 and grid.is_even else None
+            return float(grid.slice_spacing_mm) if grid.shape[0] > 1 and grid.is_even else None
 
 
 def _shorten(text: str) -> str:
