@@ -13,6 +13,7 @@ from pynetdicom.events import Event
 from pynetdicom.presentation import PresentationContext, build_context
 from pynetdicom.sop_class import StudyRootQueryRetrieveInformationModelFind, Verification
 
+from dicom_gateway.deliver.answered import send_c_store
 from dicom_gateway.deliver.objects import OutgoingObject
 from dicom_gateway.deliver.outcome import Outcome, classify_status
 from dicom_gateway.settings import Destination
@@ -155,7 +156,7 @@ def _send_one(association: Association, item: OutgoingObject, accepted: set[tupl
             "The destination does not take this class in this syntax; choose other outlets for it.",
         )
     try:
-        answer = association.send_c_store(dataset)
+        answer = send_c_store(association, dataset)
     except (RuntimeError, ValueError, AttributeError) as error:
         return Outcome(
             "retry",

@@ -10,6 +10,7 @@ from pydicom.uid import ExplicitVRLittleEndian, ImplicitVRLittleEndian
 from pynetdicom import AE
 from pynetdicom.association import Association
 
+from dicom_gateway.deliver.answered import send_c_store
 from dicom_gateway.errors import GatewayError
 
 __all__ = ["Sent", "send_files"]
@@ -60,7 +61,7 @@ def send_files(files: Sequence[Path], host: str, port: int, advance: Callable[[]
             dataset = _read(file)
             status = _answer(association, dataset)
             if "Status" not in status:
-                # pynetdicom 3.0 now and then takes an answer for a stray message; the same image twice is one image.
+                # The same image twice is one image.
                 association.abort()
                 association = associate()
                 status = _answer(association, dataset)
@@ -89,4 +90,4 @@ def _read(file: Path, *, pixels: bool = True) -> Dataset:
 
 def _answer(association: Association, dataset: Dataset) -> Dataset:
     """What the listener answers to an image; nothing where it does not, or where there is no association."""
-    return association.send_c_store(dataset) if association.is_established else Dataset()
+    return send_c_store(association, dataset) if association.is_established else Dataset()

@@ -69,7 +69,10 @@ def _contrast_medium(coarse: Coarse, dense: BoolArray) -> BoolArray:
         grown = dilate(core, 1.5 * VESSEL_RADIUS_MM, within_planes) & there
         inside_hu = hu[core]
         # Neighbouring bone may be the densest part of a vessel's rim, but not more than a tenth of it.
-        rim_hu = float(np.quantile(hu[grown & ~core], 0.9))
+        rim = hu[grown & ~core]
+        if not rim.size:
+            continue
+        rim_hu = float(np.quantile(rim, 0.9))
         if float(np.median(inside_hu)) < MEDIUM_HU and rim_hu < float(np.median(inside_hu)) + CORTEX_HU:
             medium[around] |= grown & (hu <= float(inside_hu.max()) + CORTEX_HU)
     return medium

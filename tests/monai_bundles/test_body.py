@@ -155,6 +155,16 @@ def test_legs_have_no_lungs_and_both_are_body() -> None:
     assert not body[:, 98:].any(), "the couch"
 
 
+@pytest.mark.parametrize("hu", [200, 400, 1200])
+def test_one_value_everywhere_is_no_vessel_without_a_rim(hu: int) -> None:
+    grid = replace(patient().grid, positions_lps=patient().grid.positions_lps[:9], rows=90, columns=101)
+    volume = Volume(np.full((9, 90, 101), hu, np.int16), grid, unit="[hnsf'U]")
+
+    regions = BodySegmenter()(volume)
+
+    assert "SpinalCanal" not in regions and "Trachea" not in regions
+
+
 def test_nothing_but_air_gives_nothing() -> None:
     grid = replace(patient().grid, positions_lps=patient().grid.positions_lps[:9], rows=30, columns=41)
 
