@@ -37,6 +37,7 @@ from dicom_gateway.web import create_app
 from imaging.errors import RadgateError
 from imaging.volume import Volume
 from monai_bundles import Bundle, BundleOutput, Worker
+from reports.encode.loading import load_encoders
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -100,6 +101,7 @@ class Service:
         closing.enter_context(store_lock(settings.store.root))
         web_socket = listening_socket(settings.web.host, settings.web.port)
         closing.callback(web_socket.close)
+        load_encoders()
         engine = open_engine(settings)
         closing.callback(engine.dispose)
         closing.enter_context(database_lock(engine))
