@@ -27,7 +27,7 @@ port = 0
 [[peer]]
 aet = "SCANNER"
 [complete]
-quiet_s = 1.0
+quiet_s = 5.0
 [web]
 port = 0
 [[destination]]
