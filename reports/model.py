@@ -166,20 +166,9 @@ def measured_structure(
     """
     from contouring.volumes import volume_cc
 
-    if region.shape != grid.shape:
-        raise InvalidResult("The structure's mask has another shape than the series; no resampling is hidden here.")
-    if not region.voxel_count:
-        raise InvalidResult("A structure without a voxel is no finding; leave it out.")
-    return Structure(
-        id=f"{run.id}.{name.tg263}",
-        number=number,
-        name=name,
-        region=region,
-        mask_sha256=mask_digest(region),
-        geometry_digest=geometry_digest(grid),
-        volume_cc=volume_cc(region, grid),
-        run=run.id,
-        tracking_uid=deterministic_uid("tracking", [study_uid, list(run.targets), run.algorithm.name, name.tg263]),
+    _check_region(region, grid.shape)
+    return _structure(
+        name, region, geometry_digest(grid), run, study_uid=study_uid, number=number, volume_cc=volume_cc(region, grid)
     )
 
 
@@ -193,20 +182,42 @@ def pictured_structure(
     InvalidResult
         The region does not lie on the pictures, or holds no pixel.
     """
-    if region.shape != series.shape:
-        raise InvalidResult("The structure's mask has another shape than the pictures; no resampling is hidden here.")
-    areas = np.count_nonzero(region.crop, axis=(1, 2))
+    _check_region(region, series.shape)
+    areas = tuple(
+        (region.start[0] + k + 1, int(n)) for k, n in enumerate(np.count_nonzero(region.crop, axis=(1, 2))) if n
+    )
+    return _structure(name, region, series_digest(series), run, study_uid=study_uid, number=number, areas_px=areas)
+
+
+def _check_region(region: Region, shape: tuple[int, ...]) -> None:
+    if region.shape != shape:
+        raise InvalidResult("The structure's mask has another shape than the series; no resampling is hidden here.")
+    if not region.voxel_count:
+        raise InvalidResult("A structure without a voxel is no finding; leave it out.")
+
+
+def _structure(
+    name: StructureName,
+    region: Region,
+    digest: str,
+    run: Run,
+    *,
+    study_uid: str,
+    number: int,
+    volume_cc: float | None = None,
+    areas_px: tuple[tuple[int, int], ...] = (),
+) -> Structure:
     return Structure(
         id=f"{run.id}.{name.tg263}",
         number=number,
         name=name,
         region=region,
         mask_sha256=mask_digest(region),
-        geometry_digest=series_digest(series),
-        volume_cc=None,
+        geometry_digest=digest,
+        volume_cc=volume_cc,
         run=run.id,
         tracking_uid=deterministic_uid("tracking", [study_uid, list(run.targets), run.algorithm.name, name.tg263]),
-        areas_px=tuple((region.start[0] + k + 1, int(n)) for k, n in enumerate(areas) if n),
+        areas_px=areas_px,
     )
 
 

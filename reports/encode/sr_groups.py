@@ -42,6 +42,7 @@ __all__ = [
     "say",
     "source_image",
     "status_groups",
+    "structure_entries",
     "structure_group",
 ]
 
@@ -68,17 +69,8 @@ def structure_group(
     if structure.volume_cc is None:
         raise InvalidObject("A structure without a volume is reported by its pixels.", structure=structure.id)
     name = structure.name
-    shared: dict[str, Any] = {
-        "tracking_identifier": TrackingIdentifier(uid=structure.tracking_uid, identifier=name.tg263),
-        "finding_category": name.category,
-        "finding_type": name.type,
-        "finding_sites": [FindingSite(anatomic_location=name.type, laterality=name.modifier)],
-        "algorithm_id": algorithm_identification(algorithm),
-        "measurements": [
-            Measurement(name=code("volume"), value=structure.volume_cc, unit=code("cm3")),
-            *(measurements_of(finding) if finding else ()),
-        ],
-    }
+    volume = Measurement(name=code("volume"), value=structure.volume_cc, unit=code("cm3"))
+    shared = structure_entries(structure, algorithm, [volume, *(measurements_of(finding) if finding else ())])
     if seg is None:
         group = MeasurementsAndQualitativeEvaluations(source_images=[source_image(source)], **shared)
     else:
@@ -94,6 +86,21 @@ def structure_group(
     text = f"{name.zh} / {name.en}: {format_volume_cc(structure.volume_cc)} cm3"
     say(group, text + (" (edited by a person)" if structure.edited else ""))
     return group
+
+
+def structure_entries(
+    structure: Structure, algorithm: Algorithm, measurements: "Sequence[Measurement]"
+) -> dict[str, Any]:
+    """What every group of a structure says: what it is, where, by what, and how much of it there is."""
+    name = structure.name
+    return {
+        "tracking_identifier": TrackingIdentifier(uid=structure.tracking_uid, identifier=name.tg263),
+        "finding_category": name.category,
+        "finding_type": name.type,
+        "finding_sites": [FindingSite(anatomic_location=name.type, laterality=name.modifier)],
+        "algorithm_id": algorithm_identification(algorithm),
+        "measurements": measurements,
+    }
 
 
 def status_groups(result: Result, source: SourceInstance) -> list[Any]:

@@ -5,13 +5,11 @@ from io import BytesIO
 from typing import Any
 
 from highdicom.sr import (
-    FindingSite,
     Measurement,
     MeasurementsAndQualitativeEvaluations,
     PlanarROIMeasurementsAndQualitativeEvaluations,
     ReferencedSegmentationFrame,
     SourceImageForSegmentation,
-    TrackingIdentifier,
 )
 from pydicom import dcmread
 
@@ -20,7 +18,7 @@ from imaging.quiet import quiet_pydicom
 from imaging.volume import SourceInstance
 from reports.codes import code
 from reports.encode.encoded import EncodedObject
-from reports.encode.sr_groups import algorithm_identification, say, source_image
+from reports.encode.sr_groups import say, source_image, structure_entries
 from reports.encode.sr_measurements import probability
 from reports.errors import InvalidObject
 from reports.findings import ClassScore
@@ -75,14 +73,8 @@ def pictured_group(
     """
     number, pixels = structure.largest_area_px
     source, name = sources[number - 1], structure.name
-    shared: dict[str, Any] = {
-        "tracking_identifier": TrackingIdentifier(uid=structure.tracking_uid, identifier=name.tg263),
-        "finding_category": name.category,
-        "finding_type": name.type,
-        "finding_sites": [FindingSite(anatomic_location=name.type, laterality=name.modifier)],
-        "algorithm_id": algorithm_identification(algorithm),
-        "measurements": [Measurement(name=code("area"), value=pixels, unit=code("pixels"))],
-    }
+    area = Measurement(name=code("area"), value=pixels, unit=code("pixels"))
+    shared = structure_entries(structure, algorithm, [area])
     frame_number = None if seg is None else _frame_of(seg, structure.number, source)
     if seg is None or frame_number is None:
         group = MeasurementsAndQualitativeEvaluations(source_images=[source_image(source)], **shared)

@@ -124,6 +124,18 @@ def test_a_mask_of_another_size_is_no_structure(series: PictureSeries) -> None:
         )
 
 
+def test_a_mask_without_a_pixel_is_no_structure(series: PictureSeries) -> None:
+    with pytest.raises(InvalidResult, match="without a voxel"):
+        pictured_structure(
+            lookup("Bone"),
+            Region.from_mask(np.zeros(series.shape, bool)),
+            series,
+            run=run_of(),
+            study_uid="1.2",
+            number=1,
+        )
+
+
 def test_the_json_form_comes_back_equal(result: Result) -> None:
     back = Result.from_json(result.to_json(), {"r1.Bone": red()})
 
