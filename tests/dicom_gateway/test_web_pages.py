@@ -304,6 +304,43 @@ def test_a_newer_version_is_what_the_worklist_shows(site: FilledSite) -> None:
     assert (row.version, row.state, row.result_states) == (2, "RECEIVING", [])
 
 
+def test_findings_with_their_measurements_and_scores_of_pictures_are_listed(
+    site: FilledSite, client: httpx.Client
+) -> None:
+    with site.store.engine.begin() as connection:
+        document = dict(connection.execute(select(tables.result.c.document)).scalar_one())
+    document["structures"] = [{**document["structures"][0], "id": "r1.GTV_1"}]
+    document["structures"][0]["name"] = {"tg263": "GTV_1", "zh": "", "en": "", "colour_rgb": [1, 2, 3]}
+    document["findings"] = [
+        {
+            "run": "r1",
+            "label": "nodule",
+            "structure": "r1.GTV_1",
+            "score": 0.8712,
+            "measured": [["long_axis_mm", 12.34]],
+        },
+        {"run": "r1", "label": "<b>", "structure": "", "score": None, "measured": [], "size_mm": [4.0, 5.25, 6.0]},
+    ]
+    pictures = [7, *(n for n in range(1, 45) if n != 7)]
+    document["scores"] = [
+        {"run": "r1", "label": label, "value": value, "picture": n}
+        for n in pictures
+        for label, value in (("inbody", 0.9), ("outbody", 0.1))
+    ]
+    site.change(tables.result, tables.result.c.id == "job-1", document=document)
+
+    page = client.get(f"/study/{site.studies['finished']}", headers={"Cookie": "radgate_language=en"}).text
+    found = page[page.index('<table class="found">') : page.index("</table>", page.index('<table class="found">'))]
+    scores = page[page.index('<table class="scores">') :]
+    first = scores[scores.index("<tbody>") : scores.index("</tr>", scores.index("<tbody>"))]
+
+    assert "<b>GTV_1</b> nodule" in found and ">0.87<" in found and "long axis <b>12.3 mm</b>" in found
+    assert "&lt;b&gt;" in found and "box <b>4 × 5.25 × 6 mm</b>" in found
+    assert all(part in first for part in (">7 ", "most certain", "<b>inbody</b>", ">0.900<", "outbody 0.100"))
+    assert scores[: scores.index("</table>")].count("<tr>") == 1 + 40
+    assert "More pictures, in the structured report: 4" in scores
+
+
 @pytest.mark.parametrize(
     "detail", [None, {}, [], "text", {"stacks": None, "explanations": "x"}, {"explanations": [{}, {"routes": [{}]}]}]
 )
@@ -334,7 +371,12 @@ def test_a_page_survives_details_that_another_version_wrote(
         study_uid=site.studies["receiving"],
         version=1,
         status="unheard_of",
-        document={"structures": [{}, {"name": "plain"}], "runs": [{}]},
+        document={
+            "structures": [{}, {"name": "plain"}],
+            "runs": [{}, {"id": "r1", "algorithm": "plain"}],
+            "findings": [{}, {"measured": 3, "size_mm": "x"}, {"measured": [[], ["new_mm", 1.0], ["mean_hu", None]]}],
+            "scores": [{}, {"label": None, "value": 0.5}, "text"],
+        },
         pictures=[{}, {"sha256": "00"}],
         created=site.now,
     )
