@@ -5,6 +5,7 @@
     RadgateError
     └── BundleError
         ├── BadMetadata
+        ├── UnreadableBundle
         ├── UnknownBundle
         ├── UnknownVersion
         ├── MissingBundleFolder
@@ -17,8 +18,10 @@
         ├── WrongHash
         ├── UnknownNetwork
         ├── WeightsDoNotFit
+        ├── BrokenWeights
         ├── NetworkSupportMissing
         ├── WrongDimensions
+        ├── WrongChannels
         ├── VolumeOutsideRange
         ├── MissingSeries
         ├── NotEnoughMemory
@@ -36,6 +39,7 @@ from imaging.errors import RadgateError
 
 __all__ = [
     "BadMetadata",
+    "BrokenWeights",
     "BundleError",
     "BundleFailed",
     "CodeNotTrusted",
@@ -51,6 +55,7 @@ __all__ = [
     "UnknownNetwork",
     "UnknownVersion",
     "UnlabelledOutput",
+    "UnreadableBundle",
     "VolumeOutsideRange",
     "WeightsDoNotFit",
     "WorkerCancelled",
@@ -58,6 +63,7 @@ __all__ = [
     "WorkerError",
     "WorkerOutOfMemory",
     "WorkerTimedOut",
+    "WrongChannels",
     "WrongDimensions",
     "WrongHash",
     "WrongOutput",
@@ -71,6 +77,10 @@ class BundleError(RadgateError):
 
 class BadMetadata(BundleError):
     """A file in `configs/` is missing, is no JSON, or lacks or misspells an entry."""
+
+
+class UnreadableBundle(BundleError):
+    """Its files cannot be read, unpacked or copied."""
 
 
 class UnknownBundle(BundleError):
@@ -121,12 +131,20 @@ class WeightsDoNotFit(BundleError):
     """The weights are not those of the network that the configuration defines."""
 
 
+class BrokenWeights(BundleError):
+    """The weights hold values that are no numbers."""
+
+
 class NetworkSupportMissing(BundleError):
     """The bundle needs torch and MONAI, which are not installed."""
 
 
 class WrongDimensions(BundleError):
     """The network works in a number of dimensions that no study has, or not in that of its metadata."""
+
+
+class WrongChannels(BundleError):
+    """The network takes another number of channels than the bundle's inputs give."""
 
 
 class VolumeOutsideRange(BundleError):

@@ -1,7 +1,8 @@
 """Reads `configs/metadata.json` and `configs/radgate.json`, and says exactly which entry is wrong.
 
 `metadata.json` follows MONAI's bundle specification; `radgate.json` holds what a hospital must know besides: what the
-bundle accepts, what its outputs mean, the hashes of its weights.
+bundle accepts, what its outputs mean, the hashes of its weights. Kinds and ranges of its entries stand in
+`monai_bundles.radgate_schema`.
 """
 
 import json
@@ -13,19 +14,20 @@ from typing import Any
 from monai_bundles.adding.labels import is_background
 from monai_bundles.bundle import Accepts, BundleInput, BundleStructure, Channel, OutputForm
 from monai_bundles.errors import BadMetadata, UnlabelledOutput
+from monai_bundles.radgate_schema import OUTPUT_FORMS, check_radgate
 
 __all__ = [
     "accepted_range",
+    "declared_images",
     "inputs_of",
     "left_out_of",
+    "licence_file",
     "output_of",
     "read_json",
     "read_metadata",
     "read_radgate",
     "structures_of",
 ]
-
-OUTPUT_FORMS: tuple[OutputForm, ...] = ("structures", "labels", "channels", "boxes", "scores", "findings")
 
 REQUIRED_METADATA: dict[str, type] = {
     "version": str,
@@ -41,17 +43,8 @@ REQUIRED_METADATA: dict[str, type] = {
 }
 """Entries that MONAI's bundle specification asks for, and their types."""
 
-REQUIRED_RADGATE: dict[str, type] = {
-    "title": dict,
-    "intended_use": dict,
-    "licence": str,
-    "accepts": dict,
-    "structures": list,
-    "required_checks": list,
-    "weights_sha256": dict,
-}
-
-ACCEPTS_KEYS = frozenset(Accepts.__dataclass_fields__)
+MOST_VERSION = 64
+"""Characters of a version: DICOM's long string."""
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -60,7 +53,7 @@ def read_json(path: Path) -> dict[str, Any]:
     Raises
     ------
     BadMetadata
-        The file is missing, is no JSON, or holds something other than an object.
+        The file is missing, cannot be read, is no JSON, or holds something other than an object.
     """
     name = f"{path.parent.name}/{path.name}"
     try:
@@ -73,6 +66,10 @@ def read_json(path: Path) -> dict[str, Any]:
         ) from error
     except UnicodeDecodeError as error:
         raise BadMetadata(f"{name} is not UTF-8; save it as UTF-8.", file=name) from error
+    except RecursionError as error:
+        raise BadMetadata(f"{name} is nested too deeply; correct it.", file=name) from error
+    except OSError as error:
+        raise BadMetadata(f"{name} cannot be read ({error.strerror}); correct that and try again.", file=name) from error
     if not isinstance(content, dict):
         raise BadMetadata(f"{name} holds no JSON object; it must begin with a brace.", file=name)
     return content
@@ -87,62 +84,84 @@ def read_metadata(root: Path) -> dict[str, Any]:
         The file or an entry is missing or of the wrong kind.
     """
     content = read_json(root / "configs" / "metadata.json")
-    _check_types(content, REQUIRED_METADATA, "configs/metadata.json")
-    if not re.fullmatch(r"\d+\.\d+\.\d+([.+-][0-9A-Za-z.+-]*)?", content["version"]):
+    for key, kind in REQUIRED_METADATA.items():
+        if not isinstance(content.get(key), kind):
+            state = "of the wrong kind" if key in content else "missing"
+            raise BadMetadata(
+                f"The entry {key!r} of configs/metadata.json is {state}; it must be a JSON {JSON_NAMES[kind]}.", entry=key
+            )
+    version = content["version"]
+    if len(version) > MOST_VERSION or not re.fullmatch(r"\d+\.\d+\.\d+([.+-][0-9A-Za-z.+-]*)?", version, re.ASCII):
         raise BadMetadata("The version in configs/metadata.json is not of the form 1.2.3; correct it.")
+    for direction in ("inputs", "outputs"):
+        declared_images(content, direction)
     return content
 
 
+def declared_images(metadata: Mapping[str, Any], direction: str) -> dict[str, dict[str, Any]]:
+    """What the metadata say of each input or output by its name; nothing where they do not mention them.
+
+    Parameters
+    ----------
+    direction
+        "inputs" or "outputs".
+
+    Raises
+    ------
+    BadMetadata
+        They are no object of objects.
+    """
+    images = metadata["network_data_format"].get(direction, {})
+    if not isinstance(images, dict) or not all(isinstance(image, dict) for image in images.values()):
+        where = f"network_data_format.{direction}"
+        raise BadMetadata(
+            f"The entry {where!r} of configs/metadata.json must be a JSON object that holds one object for each of the "
+            f"{direction}; correct it.",
+            entry=where,
+        )
+    return images
+
+
+def licence_file(root: Path) -> Path:
+    """The file with the text of the bundle's licence.
+
+    Raises
+    ------
+    BadMetadata
+        There is none.
+    """
+    path = next((p for p in sorted(root.glob("LICEN[SC]E*")) if p.is_file()), None)
+    if path is None:
+        raise BadMetadata(
+            "The bundle has no LICENSE, so nobody knows whether it may be used; add the text of its licence."
+        )
+    return path
+
+
 def read_radgate(root: Path) -> dict[str, Any]:
-    """`configs/radgate.json` with the entries radgate needs.
+    """`configs/radgate.json`, in which every entry is of the right kind and in its range.
 
     Raises
     ------
     BadMetadata
         The file or an entry is missing, unknown or of the wrong kind.
+    UnlabelledOutput
+        A structure has no label or no name.
     """
     content = read_json(root / "configs" / "radgate.json")
-    _check_types(content, REQUIRED_RADGATE, "configs/radgate.json")
+    check_radgate(content)
     return content
 
 
 def accepted_range(radgate: Mapping[str, Any]) -> Accepts:
-    """The `accepts` entry as a value.
-
-    Raises
-    ------
-    BadMetadata
-        An entry is unknown or unusable.
-    """
-    entry: dict[str, Any] = radgate["accepts"]
-    unknown = sorted(set(entry) - ACCEPTS_KEYS)
-    if unknown or not entry.get("modalities"):
-        wrong = f"unknown entry {unknown[0]!r}" if unknown else "no modalities"
-        raise BadMetadata(
-            f"`accepts` in configs/radgate.json has {wrong}; known are {', '.join(sorted(ACCEPTS_KEYS))}."
-        )
-    values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
-    if values.get("shows", "") not in {"", "head_neck"}:
-        raise BadMetadata("`accepts.shows` in configs/radgate.json is neither empty nor 'head_neck'; correct it.")
-    if values.get("contrast", "") not in {"", "required", "forbidden"}:
-        raise BadMetadata("`accepts.contrast` in configs/radgate.json is 'required', 'forbidden' or empty; correct it.")
-    return Accepts(**values)
+    """The `accepts` entry, which `check_radgate` has passed, as a value."""
+    return Accepts(**{k: tuple(v) if isinstance(v, list) else v for k, v in radgate["accepts"].items()})
 
 
 def output_of(radgate: Mapping[str, Any]) -> OutputForm:
-    """What the network's output is; without an entry `output`, sigmoid channels that are cleaned up here.
-
-    Raises
-    ------
-    BadMetadata
-        An unknown form.
-    """
-    entry = radgate.get("output", {"form": "structures"})
-    form = entry.get("form") if isinstance(entry, dict) else None
-    for known in OUTPUT_FORMS:
-        if form == known:
-            return known
-    raise BadMetadata(f"`output.form` in configs/radgate.json is none of {', '.join(OUTPUT_FORMS)}; correct it.")
+    """What the network's output is; without an entry `output`, sigmoid channels that are cleaned up here."""
+    form: OutputForm = radgate.get("output", {"form": OUTPUT_FORMS[0]})["form"]
+    return form
 
 
 def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
@@ -151,24 +170,16 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
     Raises
     ------
     BadMetadata
-        An entry is unknown, a pattern is no regular expression, there is no image at all, or another image beside a
-        colour picture.
+        There is no image at all, or another image beside a colour picture.
     """
-    inputs = []
-    try:
-        for entry in radgate.get("inputs", [{"key": "image", "channels": [{"name": "image"}]}]):
-            channels = tuple(Channel(**channel) for channel in entry.get("channels", ()))
-            for channel in channels:
-                re.compile(channel.description)
-            repeat, colours = int(entry.get("repeat", 1)), bool(entry.get("colours", False))
-            inputs.append(BundleInput(str(entry["key"]), channels, bool(entry.get("zeros", False)), repeat, colours))
-    except (TypeError, KeyError, AttributeError, re.error) as error:
+    inputs = tuple(
+        BundleInput(**{**entry, "channels": tuple(Channel(**channel) for channel in entry.get("channels", ()))})
+        for entry in radgate.get("inputs", [{"key": "image", "channels": [{"name": "image"}]}])
+    )
+    if not inputs[0].channels or inputs[0].channels[0].optional:
         raise BadMetadata(
-            "`inputs` in configs/radgate.json needs a key and channels with name and modality; correct it.",
-            kind=type(error).__name__,
-        ) from error
-    if not inputs or not inputs[0].channels or inputs[0].channels[0].optional:
-        raise BadMetadata("The first of `inputs` in configs/radgate.json needs the series of the route as its channel.")
+            "`inputs[0].channels` in configs/radgate.json needs the series of the route as its first channel; correct it."
+        )
     coloured = [entry for entry in inputs if entry.colours]
     images = [channel for entry in inputs for channel in entry.channels]
     if coloured and (len(coloured) > 1 or len(images) > 1 or coloured[0].repeat > 1 or coloured[0].zeros):
@@ -176,7 +187,7 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
             "An input with `colours` in configs/radgate.json is the only image of the bundle and is not repeated; "
             "correct `inputs`."
         )
-    return tuple(inputs)
+    return inputs
 
 
 def left_out_of(radgate: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:
@@ -207,15 +218,7 @@ def structures_of(radgate: Mapping[str, Any], metadata: Mapping[str, Any]) -> tu
     UnlabelledOutput
         A label or channel of the metadata has no name here, a name has no label, or one of them appears twice.
     """
-    structures = []
-    for entry in radgate["structures"]:
-        label, name = (entry.get("label"), entry.get("name")) if isinstance(entry, dict) else (None, None)
-        if not isinstance(label, int) or label < 1 or not isinstance(name, str) or not name:
-            raise UnlabelledOutput(
-                "A structure in configs/radgate.json needs a label from 1 and a TG-263 name; add them."
-            )
-        snomed, kind = str(entry.get("snomed", "")), str(entry.get("interpreted_type", ""))
-        structures.append(BundleStructure(label, name, snomed, kind))
+    structures = [BundleStructure(**entry) for entry in radgate["structures"]]
     structures.sort(key=lambda s: s.label)
     labels = [s.label for s in structures]
     form = output_of(radgate)
@@ -258,20 +261,11 @@ def _check_count(form: OutputForm, named: int, declared: int) -> None:
 
 def _declared_names(metadata: Mapping[str, Any]) -> list[str]:
     """Names in `channel_def` of the first output of the metadata, without the background."""
-    outputs: Mapping[str, Any] = metadata["network_data_format"].get("outputs", {})
-    for output in outputs.values():
-        names = output.get("channel_def", {}).values() if isinstance(output, dict) else ()
+    for output in declared_images(metadata, "outputs").values():
+        meanings = output.get("channel_def")
+        names = meanings.values() if isinstance(meanings, dict) else ()
         return [str(name) for name in names if not is_background(str(name))]
     return []
-
-
-def _check_types(content: Mapping[str, Any], required: Mapping[str, type], name: str) -> None:
-    for key, kind in required.items():
-        if not isinstance(content.get(key), kind):
-            state = "of the wrong kind" if key in content else "missing"
-            raise BadMetadata(
-                f"The entry {key!r} of {name} is {state}; it must be a JSON {JSON_NAMES[kind]}.", entry=key
-            )
 
 
 JSON_NAMES: dict[type, str] = {str: "string", dict: "object", list: "array"}

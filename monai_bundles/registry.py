@@ -25,11 +25,13 @@ from monai_bundles.metadata import (
     accepted_range,
     inputs_of,
     left_out_of,
+    licence_file,
     output_of,
     read_metadata,
     read_radgate,
     structures_of,
 )
+from monai_bundles.radgate_schema import require_agreement
 
 __all__ = ["RefusedBundle", "Survey", "discover", "file_sha256", "find", "load_bundle", "survey", "verify"]
 
@@ -179,14 +181,14 @@ def load_bundle(root: Path) -> Bundle:
     metadata = read_metadata(root)
     radgate = read_radgate(root)
     inference = read_inference(root)
-    if not (root / "LICENSE").is_file():
-        raise BadMetadata("The bundle has no LICENSE; add the text of its licence.")
-    weights = {str(path): str(value) for path, value in radgate["weights_sha256"].items()}
+    licence_file(root)
+    weights = dict(radgate["weights_sha256"])
     escaping = [path for path in weights if not (root / path).resolve().is_relative_to(root.resolve())]
     if escaping:
         raise BadMetadata("A weights file in configs/radgate.json lies outside the bundle; move it inside.")
     gates, left_out = gates_of(radgate), left_out_of(radgate)
     needs_network = _needs_network(inference)
+    require_agreement(radgate, needs_network=needs_network)
     hashes = {str(p.relative_to(root)): file_sha256(p) for p in _files(root)}
     if not needs_network:
         hashes |= {f"code/{p.name}": file_sha256(p) for p in _own_code(inference)}
@@ -202,7 +204,7 @@ def load_bundle(root: Path) -> Bundle:
             bundle_digest=digest(hashes),
             manufacturer=str(metadata["authors"]),
             deterministic=not needs_network,
-            intended_use={str(k): str(v) for k, v in radgate["intended_use"].items()},
+            intended_use=dict(radgate["intended_use"]),
         ),
         accepts=accepted_range(radgate),
         structures=structures_of(radgate, metadata),
@@ -212,7 +214,7 @@ def load_bundle(root: Path) -> Bundle:
         needs_network=needs_network,
         weights_sha256=weights,
         postprocessing=dict(radgate.get("postprocessing", {})),
-        title={str(k): str(v) for k, v in radgate["title"].items()},
+        title=dict(radgate["title"]),
         output=output_of(radgate),
         inputs=inputs_of(radgate),
         left_out=left_out,

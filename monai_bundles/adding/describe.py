@@ -20,8 +20,9 @@ from monai_bundles.adding.labels import Resolver, is_background, named
 from monai_bundles.bundle import OutputForm
 from monai_bundles.checkpoint import weights_files
 from monai_bundles.config import part_names, read_inference
-from monai_bundles.errors import BadMetadata, UnlabelledOutput
-from monai_bundles.metadata import read_metadata
+from monai_bundles.errors import UnlabelledOutput
+from monai_bundles.metadata import declared_images, licence_file, read_metadata
+from monai_bundles.radgate_schema import check_radgate
 from monai_bundles.registry import file_sha256
 
 __all__ = ["Description", "describe"]
@@ -38,6 +39,8 @@ LICENCES = (
 
 CHECKS = {"CT": ["gen.geometry.missing", "gen.geometry.tilt", "gen.pixel.rescale"]}
 CHECKS_ELSE = ["gen.geometry.missing", "gen.geometry.tilt"]
+
+MOST_SENTENCE = 2000
 
 UNITS = {"CT": ["[hnsf'U]"]}
 
@@ -97,8 +100,11 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
     if licence == "LicenseRef-unknown":
         notes.append("The licence cannot be told from LICENSE; write its SPDX identifier.")
     notes.append("Body part, slice thickness and contrast are not in the metadata; write them under `accepts`.")
-    title = str(metadata.get("name") or metadata["task"])
-    use = str(metadata.get("intended_use") or metadata["description"])
+    title = _sentence(metadata.get("name")) or _sentence(metadata["task"]) or root.name
+    use = _sentence(metadata.get("intended_use")) or _sentence(metadata["description"])
+    if not use:
+        notes.append("What the bundle is made for is not in the metadata; write it under `intended_use`.")
+        use = title
     content = {
         "title": {"en": title, "zh": title},
         "intended_use": {"en": use, "zh": use},
@@ -114,7 +120,14 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
         "weights_sha256": {name: file_sha256(root / name) for name in weights_files(root, config)},
         "not_guessed": notes,
     }
+    check_radgate(content)
     return Description(content, tuple(notes))
+
+
+def _sentence(value: Any) -> str:
+    """A text of the metadata on one line and without what cannot be printed; nothing where it is no text."""
+    words = " ".join(value.split()) if isinstance(value, str) else ""
+    return "".join(letter for letter in words if letter.isprintable())[:MOST_SENTENCE]
 
 
 def _checks(modalities: list[str], *, colours: bool) -> list[str]:
@@ -134,11 +147,9 @@ def _structures(
     UnlabelledOutput
         The metadata name no output, or one in words without meaning.
     """
-    outputs = metadata["network_data_format"].get("outputs", {})
     words: dict[int, str] = {}
-    for output in outputs.values():
-        definition = _meanings(output) if isinstance(output, dict) else {}
-        words = {int(k): str(v) for k, v in definition.items() if str(k).lstrip("-").isdigit()}
+    for output in declared_images(metadata, "outputs").values():
+        words = {int(k): str(v) for k, v in _meanings(output).items() if re.fullmatch(r"-?[0-9]{1,6}", str(k))}
         if words:
             break
     if form == "boxes":
@@ -155,7 +166,7 @@ def _structures(
     structures, notes, used = [], [], set()
     for number, word in sorted(wanted.items()):
         if form == "scores":
-            name, note = word.strip(), ""
+            name, note = " ".join(word.split()), ""
         else:
             name, note = named(word, resolve)
         if not name:
@@ -177,7 +188,7 @@ def _meanings(output: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def _finding_name(word: str) -> str:
-    return re.sub(r"[^0-9A-Za-z]+", "_", word).strip("_") or "Finding"
+    return re.sub(r"[^0-9A-Za-z]+", "_", word).strip("_")[:64] or "Finding"
 
 
 def _licence(root: Path) -> str:
@@ -188,12 +199,7 @@ def _licence(root: Path) -> str:
     BadMetadata
         There is none.
     """
-    path = next((p for p in sorted(root.glob("LICEN[SC]E*")) if p.is_file()), None)
-    if path is None:
-        raise BadMetadata(
-            "The bundle has no LICENSE, so nobody knows whether it may be used; add the text of its licence."
-        )
-    text = " ".join(path.read_text(encoding="utf-8", errors="replace")[:4000].lower().split())
+    text = " ".join(licence_file(root).read_text(encoding="utf-8", errors="replace")[:4000].lower().split())
     return next((spdx for pattern, spdx in LICENCES if re.search(pattern, text)), "LicenseRef-unknown")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from monai_bundles.bundle import BundleInput, Channel, OutputForm
 from monai_bundles.config import looked_up, part_names, targets
 from monai_bundles.errors import NeedsMore, WrongDimensions
+from monai_bundles.metadata import declared_images
 
 __all__ = [
     "accepted_modalities",
@@ -69,8 +70,8 @@ def network_dimensions(config: Mapping[str, Any], metadata: Mapping[str, Any]) -
     }
     shapes = {
         len(image["spatial_shape"])
-        for image in metadata["network_data_format"].get("inputs", {}).values()
-        if isinstance(image, dict) and isinstance(image.get("spatial_shape"), list) and image.get("spatial_shape")
+        for image in declared_images(metadata, "inputs").values()
+        if isinstance(image.get("spatial_shape"), list) and image.get("spatial_shape")
     }
     for found, where in ((declared, "The network"), (shapes, "metadata.json")):
         foreign = sorted(found - set(DIMENSIONS))
@@ -107,8 +108,8 @@ def require_study_only(config: dict[str, Any], metadata: Mapping[str, Any]) -> N
         raise NeedsMore(
             "The bundle reads whole slides of pathology, which radgate does not; run it where the slides are kept.",
         )
-    outputs = metadata["network_data_format"].get("outputs", {}).values()
-    if any(isinstance(o, dict) and str(o.get("format", "")).lower() in POINTS for o in outputs):
+    outputs = declared_images(metadata, "outputs").values()
+    if any(str(o.get("format", "")).lower() in POINTS for o in outputs):
         raise NeedsMore(
             "The bundle gives points (landmarks), and radgate reads structures, boxes and scores; its result could not "
             "be delivered.",
@@ -121,10 +122,8 @@ def output_form(config: dict[str, Any], metadata: Mapping[str, Any]) -> OutputFo
     if any("RetinaNet" in n or "BoxToWorld" in n or n == "DetectionEvaluator" for n in names):
         return "boxes"
     words = f"{metadata.get('task', '')} {metadata.get('name', '')}".lower()
-    outputs = metadata["network_data_format"].get("outputs", {})
-    formats = " ".join(
-        str(o.get("format", "")) + str(o.get("type", "")) for o in outputs.values() if isinstance(o, dict)
-    )
+    outputs = declared_images(metadata, "outputs").values()
+    formats = " ".join(str(o.get("format", "")) + str(o.get("type", "")) for o in outputs)
     maps = "segmentation" in formats.lower()
     if (not maps and re.search(r"classif|probabilit", formats.lower())) or (
         "classif" in words and "segment" not in words
@@ -153,10 +152,7 @@ def unnamed_types(config: dict[str, Any], named: int) -> list[str]:
 def guessed_modalities(metadata: Mapping[str, Any]) -> list[str]:
     """Values of Modality that the metadata point to; empty where they do not."""
     found: list[str] = []
-    images = metadata["network_data_format"].get("inputs", {}).values()
-    for image in images:
-        if not isinstance(image, dict):
-            continue
+    for image in declared_images(metadata, "inputs").values():
         for word in re.findall(r"[a-z-]+", str(image.get("modality", "")).lower()):
             if word in MODALITY_WORDS and MODALITY_WORDS[word] not in found:
                 found.append(MODALITY_WORDS[word])
@@ -185,8 +181,9 @@ def guessed_inputs(
     a hospital does not have becomes zeros.
     """
     keys = _image_keys(config)
-    images = metadata["network_data_format"].get("inputs", {})
-    channel_names = [str(n) for i in images.values() if isinstance(i, dict) for n in i.get("channel_def", {}).values()]
+    images = declared_images(metadata, "inputs")
+    definitions = [image.get("channel_def") for image in images.values()]
+    channel_names = [str(n) for d in definitions if isinstance(d, dict) for n in d.values()]
     modality = modalities[0] if len(modalities) == 1 else ""
     stacked = not any("ChannelFirst" in e["_target_"] or "AddChannel" in e["_target_"] for _, e in targets(config))
     wanted = [k for k in keys if k not in MASK_KEYS] or ["image"]
@@ -236,7 +233,7 @@ def _channel(name: str, modality: str, *, several: bool) -> Channel:
     if several:
         pattern = next((p for word, p in SERIES_WORDS.items() if word in folded), re.escape(name))
     own = next((code for word, code in MODALITY_WORDS.items() if folded == word), modality)
-    return Channel(name, own, pattern)
+    return Channel(" ".join(name.split())[:64] or "image", own, pattern)
 
 
 def _image_keys(config: dict[str, Any]) -> list[str]:

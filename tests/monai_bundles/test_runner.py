@@ -186,7 +186,7 @@ def test_an_output_that_is_no_number_is_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_clean_up_rule_is_refused(tmp_path: Path) -> None:
-    bundle = load_bundle(make_bundle(tmp_path, radgate={"postprocessing": {"smooth": True}}))
+    root = make_bundle(tmp_path, radgate={"postprocessing": {"smooth": True}})
 
     with pytest.raises(errors.BadMetadata, match="smooth"):
-        mb.run_bundle(bundle, make_volume(GRIDS["axial"]()))
+        load_bundle(root)
