@@ -172,7 +172,8 @@ def run_shadow(
     """
     shadow = bundle.shadow
     if shadow is None:
-        return {}
+        version, reason = bundle.broken_shadow
+        return {"bundle": bundle.name, "version": version, "status": "failed", "reason": reason} if version else {}
     record: dict[str, Any] = {"bundle": shadow.name, "version": shadow.version}
     try:
         other = run(shadow)

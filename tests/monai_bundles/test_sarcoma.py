@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from monai_bundles.training.sarcoma import SUV_LIMITS, draw_window, folds, load_patients, normalised
 from tests.conftest import data_folder
