@@ -6,9 +6,9 @@ from typing import Any
 
 from monai_bundles.adding.large_files import large_files
 from monai_bundles.config import looked_up, targets, walk
-from monai_bundles.errors import MissingWeights, WeightsDoNotFit
+from monai_bundles.errors import BrokenWeights, MissingWeights, WeightsDoNotFit
 
-__all__ = ["state_of", "weights_files"]
+__all__ = ["require_finite", "state_of", "weights_files"]
 
 SUFFIXES = (".pt", ".pth", ".ckpt")
 
@@ -118,6 +118,29 @@ def state_of(content: Any, network: Any) -> dict[str, Any]:
             missing=len(wanted - set(best)),
         )
     return {k: v for k, v in best.items() if k in wanted}
+
+
+def require_finite(name: str, path: str, network: Any) -> None:
+    """Refuse weights that are no numbers: the network's answer to every image would be none.
+
+    Raises
+    ------
+    BrokenWeights
+        A parameter is NaN or infinite, or a buffer NaN (masks of attention may be infinite).
+    """
+    import torch
+
+    parameters = set(dict(network.named_parameters()))
+    for entry, values in network.state_dict().items():
+        if not isinstance(values, torch.Tensor) or not values.is_floating_point():
+            continue
+        wrong = ~torch.isfinite(values) if entry in parameters else torch.isnan(values)
+        if bool(wrong.any()):
+            raise BrokenWeights(
+                f"The weights {path} of bundle {name} hold {int(wrong.sum())} values in {entry} that are no numbers "
+                "(NaN or infinite); take them from their source again.",
+                entry=entry,
+            )
 
 
 def _without(state: dict[str, Any], prefix: str) -> dict[str, Any]:

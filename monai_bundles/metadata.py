@@ -69,7 +69,9 @@ def read_json(path: Path) -> dict[str, Any]:
     except RecursionError as error:
         raise BadMetadata(f"{name} is nested too deeply; correct it.", file=name) from error
     except OSError as error:
-        raise BadMetadata(f"{name} cannot be read ({error.strerror}); correct that and try again.", file=name) from error
+        raise BadMetadata(
+            f"{name} cannot be read ({error.strerror}); correct that and try again.", file=name
+        ) from error
     if not isinstance(content, dict):
         raise BadMetadata(f"{name} holds no JSON object; it must begin with a brace.", file=name)
     return content
@@ -88,7 +90,8 @@ def read_metadata(root: Path) -> dict[str, Any]:
         if not isinstance(content.get(key), kind):
             state = "of the wrong kind" if key in content else "missing"
             raise BadMetadata(
-                f"The entry {key!r} of configs/metadata.json is {state}; it must be a JSON {JSON_NAMES[kind]}.", entry=key
+                f"The entry {key!r} of configs/metadata.json is {state}; it must be a JSON {JSON_NAMES[kind]}.",
+                entry=key,
             )
     version = content["version"]
     if len(version) > MOST_VERSION or not re.fullmatch(r"\d+\.\d+\.\d+([.+-][0-9A-Za-z.+-]*)?", version, re.ASCII):
@@ -155,7 +158,8 @@ def read_radgate(root: Path) -> dict[str, Any]:
 
 def accepted_range(radgate: Mapping[str, Any]) -> Accepts:
     """The `accepts` entry, which `check_radgate` has passed, as a value."""
-    return Accepts(**{k: tuple(v) if isinstance(v, list) else v for k, v in radgate["accepts"].items()})
+    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in radgate["accepts"].items()}
+    return Accepts(**values)
 
 
 def output_of(radgate: Mapping[str, Any]) -> OutputForm:
@@ -178,7 +182,7 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
     )
     if not inputs[0].channels or inputs[0].channels[0].optional:
         raise BadMetadata(
-            "`inputs[0].channels` in configs/radgate.json needs the series of the route as its first channel; correct it."
+            "`inputs[0].channels` in configs/radgate.json needs the series of the route as its first channel."
         )
     coloured = [entry for entry in inputs if entry.colours]
     images = [channel for entry in inputs for channel in entry.channels]

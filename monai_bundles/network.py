@@ -12,7 +12,8 @@ from pickle import UnpicklingError
 from typing import Any
 
 from monai_bundles.bundle import Bundle
-from monai_bundles.errors import NetworkSupportMissing, UnknownNetwork, WeightsDoNotFit
+from monai_bundles.checkpoint import require_finite
+from monai_bundles.errors import BadMetadata, NetworkSupportMissing, UnknownNetwork, WeightsDoNotFit
 from monai_bundles.hot import HotModels
 from monai_bundles.metadata import read_json
 from monai_bundles.registry import check_weights
@@ -104,12 +105,14 @@ def _loaded(name: str, root: Path, weights: tuple[str, ...], device: str) -> Net
 
     config = read_json(root / "configs" / "inference.json")
     entry = "network_def" if "network_def" in config else "network"
-    steps = config.get("preprocessing", {}).get("transforms", [])
+    steps, after = _steps(config, "preprocessing"), _steps(config, "postprocessing")
+    if not isinstance(config.get(entry), dict):
+        raise UnknownNetwork(f"configs/inference.json of bundle {name} defines no network under network_def; add it.")
     used = {
         "network_def": config[entry],
         "preprocessing": {
             "_target_": "Compose",
-            "transforms": [s for s in steps if isinstance(s, dict) and s.get("_target_") not in LOADERS],
+            "transforms": [s for s in steps if s.get("_target_") not in LOADERS],
         },
         "inferer": config.get("inferer", {"_target_": "SimpleInferer"}),
     }
@@ -129,6 +132,7 @@ def _loaded(name: str, root: Path, weights: tuple[str, ...], device: str) -> Net
     if not isinstance(network, torch.nn.Module) or not callable(inferer):
         raise UnknownNetwork(f"`{entry}` in configs/inference.json of bundle {name} is no network; correct it.")
     _load_weights(name, root, weights, network)
+    require_finite(name, weights[0], network)
     network.to(torch.device(device)).eval()
     _lay_out_channels_last(network)
     return NetworkParts(
@@ -137,8 +141,25 @@ def _loaded(name: str, root: Path, weights: tuple[str, ...], device: str) -> Net
         inferer=inferer,
         image_key=_image_key(steps),
         spacing_mm=_target_spacing(steps),
-        sigmoid=_applies_sigmoid(config.get("postprocessing", {}).get("transforms", [])),
+        sigmoid=_applies_sigmoid(after),
     )
+
+
+def _steps(config: dict[str, Any], part: str) -> list[dict[str, Any]]:
+    """The transforms of a part of the configuration; none where it has no such part.
+
+    Raises
+    ------
+    BadMetadata
+        They are no list of transforms.
+    """
+    entry = config.get(part, {"transforms": []})
+    steps = entry.get("transforms", []) if isinstance(entry, dict) else None
+    if not isinstance(steps, list) or not all(isinstance(step, dict) for step in steps):
+        raise BadMetadata(
+            f"`{part}.transforms` in configs/inference.json is no list of transforms; correct it.", entry=part
+        )
+    return steps
 
 
 def _lay_out_channels_last(network: Any) -> None:

@@ -144,7 +144,8 @@ def check_radgate(content: Any) -> None:
     """
     for fault in RADGATE.faults(content, ""):
         of_meaning = re.fullmatch(r"structures(\[\d+\](\.(label|name))?)?", fault.where)
-        raise _refused(fault, UnlabelledOutput if of_meaning else BadMetadata)
+        error = _refused(fault, UnlabelledOutput if of_meaning else BadMetadata)
+        raise error
 
 
 def require_agreement(content: Mapping[str, Any], *, needs_network: bool) -> None:
@@ -156,7 +157,8 @@ def require_agreement(content: Mapping[str, Any], *, needs_network: bool) -> Non
         Two of them do; the sentence names them.
     """
     for fault in _contradictions(content, needs_network=needs_network):
-        raise _refused(fault, BadMetadata)
+        error = _refused(fault, BadMetadata)
+        raise error
 
 
 def require_known_checks(bundle: Bundle, known: Collection[str]) -> None:
@@ -175,8 +177,8 @@ def require_known_checks(bundle: Bundle, known: Collection[str]) -> None:
     for number, check in enumerate(bundle.required_checks):
         if check not in known:
             raise BadMetadata(
-                f"`required_checks[{number}]` in configs/radgate.json of bundle {bundle.name} names {check!r}, and there "
-                "is no such check of image quality; correct it.",
+                f"`required_checks[{number}]` in configs/radgate.json of bundle {bundle.name} names {check!r}, and "
+                "there is no such check of image quality; correct it.",
                 entry=f"required_checks[{number}]",
                 check=check,
             )
@@ -195,7 +197,7 @@ def _contradictions(content: Mapping[str, Any], *, needs_network: bool) -> Itera
         yield Fault("output.form", f"is {form}, and the configuration defines no network that could give it")
     modalities = content["accepts"]["modalities"]
     inputs = content.get("inputs", ())
-    first = next((channel for entry in inputs for channel in entry.get("channels", ())), {})
+    first: Mapping[str, Any] = next((channel for entry in inputs for channel in entry.get("channels", ())), {})
     if first.get("modality") and first["modality"] not in modalities:
         yield Fault("inputs", f"begins with {first['modality']}, which `accepts.modalities` does not take")
     keys = [entry["key"] for entry in inputs]

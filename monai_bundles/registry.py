@@ -18,6 +18,7 @@ from monai_bundles.errors import (
     MissingWeights,
     UnknownBundle,
     UnknownNetwork,
+    UnreadableBundle,
     WrongHash,
 )
 from monai_bundles.gates import gates_of
@@ -181,6 +182,25 @@ def load_bundle(root: Path) -> Bundle:
         An output has no meaning.
     UnknownNetwork
         The configuration names no network, or a segmenter from elsewhere.
+    UnreadableBundle
+        One of its files cannot be read.
+    """
+    try:
+        return _loaded(root)
+    except OSError as error:
+        raise UnreadableBundle(
+            f"The files of bundle {root.name} cannot be read ({error.strerror}); correct that and try again.",
+            kind=type(error).__name__,
+        ) from error
+
+
+def _loaded(root: Path) -> Bundle:
+    """See `load_bundle`.
+
+    Raises
+    ------
+    BadMetadata
+        Its weights lie elsewhere.
     """
     metadata = read_metadata(root)
     radgate = read_radgate(root)

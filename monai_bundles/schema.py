@@ -1,6 +1,6 @@
 """Rules for values that were read from JSON: kind, range, known keys; each says in words what is wrong, and where.
 
-The rules say nothing of bundles: `monai_bundles.radgate_schema` writes down with them what `configs/radgate.json` holds.
+The rules know no bundle: `monai_bundles.radgate_schema` writes down with them what `configs/radgate.json` holds.
 """
 
 import math
@@ -94,8 +94,8 @@ class Number:
         is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
         at_end = (self.above and value == self.least) or (self.below and value == self.most)
         if not is_number or not self.least <= value <= self.most or at_end:
-            ends = f"{'above' if self.above else 'from'} {self.least:g} {'and below' if self.below else 'to'} {self.most:g}"
-            yield Fault(where, f"is no number {ends}")
+            low = f"{'above' if self.above else 'from'} {self.least:g}"
+            yield Fault(where, f"is no number {low} {'and below' if self.below else 'to'} {self.most:g}")
 
 
 @dataclass(frozen=True)

@@ -112,6 +112,19 @@ class Worker:
                 else:
                     self._ask({"kind": "warm", **_identity(bundle)}, None, START_S)
 
+    def dry_run(self, bundle: Bundle, timeout_s: float) -> str:
+        """The same as `monai_bundles.dry_run.dry_run`, in the child of this bundle.
+
+        Raises
+        ------
+        BundleError
+            What is wrong with it, or a `WorkerError`.
+        """
+        with self._turn:
+            self._cancelled.clear()
+            self._ensure_started()
+            return str(self._ask({"kind": "dry run", **_identity(bundle)}, None, timeout_s)["not_tried"])
+
     def run(
         self,
         bundle: Bundle,

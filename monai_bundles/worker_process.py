@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from monai_bundles.bundle import Bundle
+from monai_bundles.dry_run import dry_run_here
 from monai_bundles.errors import BundleError, BundleFailed, WrongHash
-from monai_bundles.registry import load_bundle, verify
+from monai_bundles.registry import check_weights, load_bundle, verify
 from monai_bundles.runner import run_here
 from monai_bundles.wire import image_from_wire, output_to_wire, raised_to_wire, volume_from_wire
 
@@ -82,7 +83,7 @@ def told_of(error: Exception) -> BundleError | OSError:
 
 
 def _serve(request: dict[str, Any], answers: Answers) -> dict[str, Any]:
-    """The answer to a request: "warm" (load and check a bundle) or "run".
+    """The answer to a request: "warm" (load and check a bundle), "dry run" or "run".
 
     Raises
     ------
@@ -101,6 +102,9 @@ def _serve(request: dict[str, Any], answers: Answers) -> dict[str, Any]:
             verify(bundle, build=True)
             _warm_engine(bundle)
         return {}
+    if request["kind"] == "dry run":
+        check_weights(bundle)
+        return {"not_tried": dry_run_here(bundle)}
     folder = Path(request["folder"])
     image = image_from_wire(request["image"], folder)
     companions = {name: volume_from_wire(v, folder) for name, v in request.get("companions", {}).items()}

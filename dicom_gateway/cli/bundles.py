@@ -67,19 +67,26 @@ def list_bundles(folder: Folder = None, config: Config = None, as_json: AsJson =
 
 @app.command()
 def verify(name: Name, folder: Folder = None, config: Config = None, as_json: AsJson = False) -> None:
-    """Check a bundle's files, hashes and network; exit code 2 and one sentence if it cannot be used."""
+    """Check a bundle's files and hashes, and try it on a made image; exit code 2 and one sentence if it is no use."""
+    from dicom_gateway.cli.sources import known_checks
     from monai_bundles import find
     from monai_bundles import verify as verify_bundle
+    from monai_bundles.dry_run import dry_run
+    from monai_bundles.radgate_schema import require_known_checks
 
     bundle = find(name, *_folders(folder, config))
-    verify_bundle(bundle, build=True)
+    require_known_checks(bundle, known_checks())
+    verify_bundle(bundle, build=not bundle.trusted)
+    not_tried = dry_run(bundle)
     if as_json:
-        typer.echo(json.dumps({"ok": True, **_described(bundle)}, ensure_ascii=False, indent=1))
+        content = {"ok": True, "not_tried": not_tried, **_described(bundle)}
+        typer.echo(json.dumps(content, ensure_ascii=False, indent=1))
         return
     typer.echo(f"{bundle.name} {bundle.version}: files, hashes and network are in order")
     for path, sha256 in bundle.weights_sha256.items():
         typer.echo(f"    {sha256}  {path}")
     typer.echo(f"    digest of the bundle {bundle.algorithm.bundle_digest}")
+    typer.echo(f"    {not_tried or 'tried on a made image'}")
 
 
 @app.command()
@@ -94,9 +101,11 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Check a bundle and take it in; it runs from now on, and the version before it stays for a roll-back."""
+    from dicom_gateway.cli.sources import known_checks
     from monai_bundles.adding.add import add as add_bundle
 
-    addition = add_bundle(source, _library(folder, config), trust=trust, shadow=shadow, resolve=_tg263)
+    library = _library(folder, config)
+    addition = add_bundle(source, library, trust=trust, shadow=shadow, resolve=_tg263, checks=known_checks())
     bundle = addition.bundle
     if as_json:
         content = {"ok": True, "shadow": shadow, "notes": list(addition.notes), **_described(bundle)}

@@ -7,11 +7,13 @@ from dicom_gateway.errors import SettingsError
 from dicom_gateway.route.rules import check_routes, default_routes
 from dicom_gateway.settings import Settings, load_settings, with_line
 from monai_bundles import Bundle, discover
+from monai_bundles.radgate_schema import require_known_checks
+from monai_bundles.registry import SHIPPED
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-__all__ = ["bundle_folders", "bundles_of", "index_of", "library_of", "settings_of"]
+__all__ = ["bundle_folders", "bundles_of", "index_of", "known_checks", "library_of", "settings_of"]
 
 
 def settings_of(config: Path | None) -> Settings:
@@ -21,6 +23,8 @@ def settings_of(config: Path | None) -> Settings:
     ------
     SettingsError
         With line and key.
+    BadMetadata
+        A bundle of a route asks for a check of image quality that does not exist.
     """
     from dataclasses import replace
 
@@ -28,16 +32,27 @@ def settings_of(config: Path | None) -> Settings:
     of_file = bool(settings.routes)
     if not of_file:
         settings = replace(settings, routes=default_routes())
+    bundles = bundles_of(settings)
     try:
         check_routes(
             settings.routes,
             destinations=[d.name for d in settings.destinations],
-            bundles={name: bundle.accepts.modalities for name, bundle in bundles_of(settings).items()},
+            bundles={name: bundle.accepts.modalities for name, bundle in bundles.items()},
             key="route" if of_file else "default route",
         )
     except SettingsError as error:
         raise with_line(error, settings.source if of_file else None) from None
+    named = {route.bundle_name for route in settings.routes}
+    for bundle in (b for name, b in bundles.items() if name in named and not b.root.is_relative_to(SHIPPED)):
+        require_known_checks(bundle, known_checks())
     return settings
+
+
+def known_checks() -> frozenset[str]:
+    """Ids of the image quality checks that there are."""
+    from qc.image.registry import discover as discover_checks
+
+    return frozenset(discover_checks())
 
 
 def library_of(settings: Settings) -> Path:

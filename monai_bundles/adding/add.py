@@ -3,22 +3,27 @@
 import re
 import shutil
 import tempfile
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from monai_bundles.adding.concerns import concerns_of, require_trust
 from monai_bundles.adding.describe import describe
+from monai_bundles.adding.guesses import network_dimensions
 from monai_bundles.adding.labels import Resolver
 from monai_bundles.adding.large_files import check_large_files
 from monai_bundles.adding.record import Added, Entry, Record, read_record, write_record
+from monai_bundles.adding.refusals import refusing
 from monai_bundles.adding.requirements import require_packages
 from monai_bundles.adding.sources import source_folder
 from monai_bundles.bundle import Bundle
 from monai_bundles.config import read_inference
+from monai_bundles.dry_run import dry_run
 from monai_bundles.errors import BadMetadata, UnknownVersion
 from monai_bundles.metadata import read_metadata
-from monai_bundles.registry import check_weights, load_bundle, load_version, verify
+from monai_bundles.radgate_schema import require_known_checks
+from monai_bundles.registry import load_bundle, load_version, verify
 
 __all__ = ["Addition", "add", "remove", "rollback", "set_shadow"]
 
@@ -35,7 +40,13 @@ class Addition:
 
 
 def add(
-    source: str, library: Path, *, trust: bool = False, shadow: bool = False, resolve: Resolver | None = None
+    source: str,
+    library: Path,
+    *,
+    trust: bool = False,
+    shadow: bool = False,
+    resolve: Resolver | None = None,
+    checks: Collection[str] | None = None,
 ) -> Addition:
     """Check a bundle and copy it into the library; it runs from now on, or in the shadow of the version that does.
 
@@ -51,38 +62,38 @@ def add(
         It only runs beside the version that runs now; nothing of it is delivered.
     resolve
         The TG-263 name of a word, for a bundle without `configs/radgate.json`.
+    checks
+        Ids of the image quality checks that there are; None where nobody knows them.
 
     Raises
     ------
     UnknownVersion
-        It is to be a shadow, and there is nothing that it could be the shadow of.
+        It is to be a shadow, and there is nothing that it could be the shadow of; or its version is another bundle's.
     BundleError
         What is wrong with it; nothing was changed then.
     """
-    with tempfile.TemporaryDirectory(prefix="radgate-") as name:
+    with refusing(), tempfile.TemporaryDirectory(prefix="radgate-") as name:
         found, kind = source_folder(source, Path(name))
         bundle_name = _name_of(found)
-        metadata = read_metadata(found)
         record = read_record(library)
         if shadow and bundle_name not in record.bundles:
             raise UnknownVersion(
                 f"There is no version of {bundle_name} in the library that this one could be the shadow of; add it "
                 "without --shadow.",
             )
+        version = read_metadata(found)["version"]
         require_trust(found, trusted=trust)
         accepted = tuple(concern.sentence for concern in concerns_of(found))
         check_large_files(found)
-        staged = Path(name) / "staged" / f"{bundle_name}@{metadata['version']}"
+        staged = Path(name) / "staged" / f"{bundle_name}@{version}"
         shutil.copytree(found, staged, ignore=NOT_COPIED)
-        notes: tuple[str, ...] = ()
-        if not (staged / "configs" / "radgate.json").is_file():
-            description = describe(staged, resolve)
-            description.write(staged)
-            notes = ("configs/radgate.json was written from the metadata; read it.", *description.notes)
-        bundle = replace(load_bundle(staged), trusted=bool(trust and accepted))
+        bundle, notes = _described(staged, resolve, trusted=bool(trust and accepted))
+        if checks is not None:
+            require_known_checks(bundle, checks)
+        network_dimensions(read_inference(staged), read_metadata(staged))
         require_packages(staged, read_inference(staged), with_code=bundle.trusted)
-        check_weights(bundle)
-        verify(bundle, build=True)
+        verify(bundle, build=not bundle.trusted)
+        not_tried = dry_run(bundle)
         added = Added(
             version=bundle.version,
             digest=bundle.algorithm.bundle_digest,
@@ -90,18 +101,48 @@ def add(
             source=kind,
             trusted=bundle.trusted,
             accepted=accepted if bundle.trusted else (),
+            not_tried=not_tried,
         )
         _check_version(record, bundle_name, added, shadow=shadow)
         record = _entered(record, bundle_name, added, shadow=shadow)
-        library.mkdir(parents=True, exist_ok=True)
-        target = library / staged.name
-        incoming = library / f".{staged.name}.partial"
-        shutil.rmtree(incoming, ignore_errors=True)
-        shutil.copytree(staged, incoming)
-        shutil.rmtree(target, ignore_errors=True)
-        incoming.rename(target)
+        _keep(staged, library)
         write_record(library, record)
+    notes = (*notes, not_tried) if not_tried else notes
     return Addition(load_version(library, record, bundle_name, added.version), added, notes)
+
+
+def _described(staged: Path, resolve: Resolver | None, *, trusted: bool) -> tuple[Bundle, tuple[str, ...]]:
+    """The bundle, with a `configs/radgate.json` where it had none, and what a person should read of that."""
+    notes: tuple[str, ...] = ()
+    if not (staged / "configs" / "radgate.json").is_file():
+        description = describe(staged, resolve)
+        description.write(staged)
+        notes = ("configs/radgate.json was written from the metadata; read it.", *description.notes)
+    return replace(load_bundle(staged), trusted=trusted), notes
+
+
+def _keep(staged: Path, library: Path) -> None:
+    """Copy the checked files into the library; where that fails, the library is as before.
+
+    Raises
+    ------
+    OSError
+        It did.
+    """
+    was_there = library.is_dir()
+    library.mkdir(parents=True, exist_ok=True)
+    incoming = library / f".{staged.name}.partial"
+    shutil.rmtree(incoming, ignore_errors=True)
+    try:
+        shutil.copytree(staged, incoming)
+    except OSError:
+        shutil.rmtree(incoming, ignore_errors=True)
+        if not was_there:
+            library.rmdir()
+        raise
+    target = library / staged.name
+    shutil.rmtree(target, ignore_errors=True)
+    incoming.rename(target)
 
 
 def rollback(name: str, library: Path) -> Entry:

@@ -17,6 +17,7 @@ from monai_bundles.adding.guesses import (
     unnamed_types,
 )
 from monai_bundles.adding.labels import Resolver, is_background, named
+from monai_bundles.adding.refusals import refusing
 from monai_bundles.bundle import OutputForm
 from monai_bundles.checkpoint import weights_files
 from monai_bundles.config import part_names, read_inference
@@ -84,6 +85,12 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
     MissingWeights
         The weights are not there.
     """
+    with refusing():
+        return _described(root, resolve)
+
+
+def _described(root: Path, resolve: Resolver | None) -> Description:
+    """See `describe`."""
     metadata = read_metadata(root)
     config = read_inference(root)
     require_study_only(config, metadata)

@@ -35,6 +35,8 @@ class Added:
         Whether the person who added it accepted its code.
     accepted
         The sentences that were accepted then.
+    not_tried
+        Why it was not tried out when it was added; empty where it was.
     """
 
     version: str
@@ -43,6 +45,7 @@ class Added:
     source: str
     trusted: bool = False
     accepted: tuple[str, ...] = ()
+    not_tried: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,10 +1,18 @@
 """Where a bundle comes from: a folder, a zip file, or the Model Zoo by name; each becomes a folder."""
 
+import os
 import shutil
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 
-from monai_bundles.errors import BadMetadata, NetworkSupportMissing, UnknownBundle, ZooUnreachable
+from monai_bundles.errors import (
+    BadMetadata,
+    NetworkSupportMissing,
+    UnknownBundle,
+    UnreadableBundle,
+    ZooUnreachable,
+)
 
 __all__ = ["source_folder"]
 
@@ -21,12 +29,16 @@ def source_folder(source: str, scratch: Path) -> tuple[Path, str]:
         The path does not exist and is no name.
     BadMetadata
         The zip holds no bundle, or files outside it.
+    UnreadableBundle
+        The zip is damaged or encrypted, or the folder holds links out of itself.
     ZooUnreachable
         The name cannot be loaded down.
     """
     path = Path(source)
     if path.is_dir():
-        return _inside(path), "folder"
+        found = _inside(path)
+        _refuse_links(found)
+        return found, "folder"
     if path.is_file():
         return _unpacked(path, scratch), "zip"
     if path.suffix or len(path.parts) > 1 or not path.name.isidentifier():
@@ -54,6 +66,27 @@ def _inside(folder: Path) -> Path:
     return inner[0]
 
 
+def _refuse_links(folder: Path) -> None:
+    """What lies elsewhere is no part of a bundle: it would be copied unseen, or change after it was hashed.
+
+    Raises
+    ------
+    UnreadableBundle
+        A link leads to a folder, out of the bundle or nowhere; or something is no file.
+    """
+    for where, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            path = Path(where) / name
+            is_link = path.is_symlink()
+            if not is_link and (name in folders or path.is_file()):
+                continue
+            if is_link and path.is_file() and path.resolve().is_relative_to(folder):
+                continue
+            inside = path.relative_to(folder).as_posix()
+            kind = "a link out of the bundle, to a folder or to nothing" if is_link else "no file"
+            raise UnreadableBundle(f"{inside} is {kind}; put the file itself there, or remove it.", file=inside)
+
+
 def _unpacked(path: Path, scratch: Path) -> Path:
     """The bundle of a zip file.
 
@@ -61,18 +94,40 @@ def _unpacked(path: Path, scratch: Path) -> Path:
     ------
     BadMetadata
         It is no zip, too large, or names files outside its folder.
+    UnreadableBundle
+        It is damaged or encrypted.
     """
     if not zipfile.is_zipfile(path):
         raise BadMetadata(f"The file {path.name!r} is no zip; name a bundle's folder or its zip.")
-    with zipfile.ZipFile(path) as archive:
-        names = [PurePosixPath(info.filename.replace("\\", "/")) for info in archive.infolist()]
-        if any(name.is_absolute() or ".." in name.parts for name in names):
-            raise BadMetadata("The zip names files outside its own folder; it is not unpacked.")
-        if sum(info.file_size for info in archive.infolist()) > MAX_UNPACKED_BYTES:
-            raise BadMetadata("The zip claims to hold more than 8 GiB; it is not unpacked.")
-        target = scratch / path.stem
-        archive.extractall(target)  # names and sizes were checked above
+    target = scratch / path.stem
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _check_entries(archive.infolist())
+            target.mkdir(parents=True, exist_ok=True)
+            archive.extractall(target)  # names and sizes were checked above
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, ValueError) as error:
+        # RuntimeError is what zipfile raises where a password is asked for.
+        raise UnreadableBundle(
+            f"The zip {path.name!r} is damaged, encrypted or packed in a way that is not read here; pack it anew, "
+            "without a password.",
+            kind=type(error).__name__,
+        ) from error
     return _inside(target)
+
+
+def _check_entries(entries: list[zipfile.ZipInfo]) -> None:
+    """What a zip claims to hold.
+
+    Raises
+    ------
+    BadMetadata
+        Files outside its folder, or too much.
+    """
+    names = [PurePosixPath(entry.filename.replace("\\", "/")) for entry in entries]
+    if any(name.is_absolute() or ".." in name.parts for name in names):
+        raise BadMetadata("The zip names files outside its own folder; it is not unpacked.")
+    if sum(entry.file_size for entry in entries) > MAX_UNPACKED_BYTES:
+        raise BadMetadata("The zip claims to hold more than 8 GiB; it is not unpacked.")
 
 
 def _loaded_down(name: str, scratch: Path) -> Path:

@@ -1,6 +1,9 @@
 """Which engine a run uses: the one that was chosen on this machine, or a choice on the run's own windows, or none."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +16,7 @@ from monai_bundles.engines.choice import choice_of, choose, engine_of
 from monai_bundles.engines.kinds import EAGER, EngineNetwork
 from monai_bundles.windows import fullest_windows
 
-__all__ = ["masks_of_argmax", "masks_of_sigmoid", "selected_engine", "warm_engine"]
+__all__ = ["eager_only", "masks_of_argmax", "masks_of_sigmoid", "selected_engine", "warm_engine"]
 
 WORTH_S = 10.0
 """A run that eager PyTorch does faster than this is not worth a measurement."""
@@ -22,6 +25,8 @@ TRIED_WINDOWS = 2
 
 CONVOLUTION_DIMENSIONS = 4
 """Fewest of a convolution's weights; the second is the number of channels."""
+
+_eager_only: ContextVar[bool] = ContextVar("_eager_only", default=False)
 
 _built: dict[tuple[str, tuple[int, ...], int], EngineNetwork] = {}
 """Engines of this process, so that a warm worker compiles once."""
@@ -55,7 +60,7 @@ def selected_engine(
     cache
         Folder of choices; None for the user's own.
     """
-    first = fullest_windows(inferer, batch, inside, 1)
+    first = [] if _eager_only.get() else fullest_windows(inferer, batch, inside, 1)
     if not first:
         return network
     shape = tuple(int(n) for n in first[0].shape)
@@ -73,6 +78,16 @@ def selected_engine(
     _built.clear()
     _built[key] = engine
     return engine
+
+
+@contextmanager
+def eager_only() -> Iterator[None]:
+    """Runs take the network itself meanwhile, and nothing is measured."""
+    token = _eager_only.set(True)
+    try:
+        yield
+    finally:
+        _eager_only.reset(token)
 
 
 def warm_engine(bundle_digest: str, network: nn.Module, inferer: Any, cache: Path | None = None) -> None:

@@ -12,7 +12,7 @@ from monai.inferers import SimpleInferer
 
 from imaging.errors import RadgateError
 from monai_bundles.bundle import Bundle
-from monai_bundles.checkpoint import state_of
+from monai_bundles.checkpoint import require_finite, state_of
 from monai_bundles.config import looked_up, read_inference, targets
 from monai_bundles.errors import UnknownNetwork, WeightsDoNotFit
 from monai_bundles.hot import HotModels
@@ -122,6 +122,7 @@ def _built(bundle: Bundle, device: str) -> Workflow:
             kind=type(error).__name__,
         ) from error
     _load_weights(bundle, network)
+    require_finite(bundle.name, next(iter(bundle.weights_sha256)), network)
     network.to(torch.device(device)).eval()
     return Workflow(
         network=network,
