@@ -1,5 +1,6 @@
 """Says what a failed try means, and which entry is wrong: an exception of a library names none."""
 
+import traceback
 from typing import Any
 
 import torch
@@ -18,6 +19,9 @@ from monai_bundles.errors import (
 __all__ = ["explained", "wrong_form"]
 
 BOXES = frozenset({"box", "boxes", "pred_boxes"})
+
+PREPROCESSING = frozenset({"preprocessed", "_preprocess"})
+"""Functions of the two runners that call a bundle's preprocessing."""
 
 KIND_OF = {"boxes": "boxes", "scores": "scores"}
 """What a network gives for each form of output; an image for all others."""
@@ -60,13 +64,22 @@ def explained(bundle: Bundle, error: BundleError, seen: Seen, dims: int) -> Bund
             "`output.form` in configs/radgate.json says boxes, and the configuration defines no detector that gives "
             "some; correct it."
         )
-    entry = "preprocessing" if not seen.given else "network_def" if seen.gave is None else "postprocessing"
+    entry = _entry(error, seen)
     return BundleFailed(
         f"Bundle {bundle.name} fails on a made image of what it declares to take, in `{entry}` of its configuration "
         f"({kind}); correct it, or `inputs` in configs/radgate.json.",
         entry=entry,
         kind=kind,
     )
+
+
+def _entry(error: BundleError, seen: Seen) -> str:
+    """The part of the configuration in which it came to the error."""
+    if seen.given:
+        return "network_def" if seen.gave is None else "postprocessing"
+    trace = error.__cause__.__traceback__ if error.__cause__ is not None else None
+    frames = traceback.extract_tb(trace)
+    return "preprocessing" if any(frame.name in PREPROCESSING for frame in frames) else "inferer"
 
 
 def wrong_form(bundle: Bundle, seen: Seen, dims: int) -> WrongOutput | None:

@@ -189,7 +189,7 @@ def test_an_entry_that_is_missing_is_named(tmp_path: Path, entry: str) -> None:
         (at("inputs[0].channels[0].modality", "MR"), "accepts.modalities"),
         (lambda c: c["inputs"].append(dict(c["inputs"][0])), "twice"),
         (
-            lambda c: c["inputs"].append({"key": "other", "channels": [{"name": c["inputs"][0]["channels"][0]["name"]}]}),
+            lambda c: c["inputs"].append({"key": "other", "channels": c["inputs"][0]["channels"]}),
             "twice",
         ),
         (at("structures[0].name", "Spleen/part"), "slash"),

@@ -233,7 +233,7 @@ def test_a_full_disk_leaves_the_library_as_it_was(tmp_path: Path, monkeypatch: p
             raise OSError(28, "No space left on device")
         return copy(source, target, *arguments, **named)
 
-    monkeypatch.setattr(adding.shutil, "copytree", full)
+    monkeypatch.setattr("shutil.copytree", full)
 
     with pytest.raises(errors.UnreadableBundle, match="No space left"):
         add(str(root), library)
