@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage
 
@@ -71,7 +72,7 @@ def test_an_object_of_a_class_that_the_listener_does_not_take_is_refused_and_the
     """As the private objects that a scanner puts into its studies."""
     files = write_series(tmp_path, rows=11, columns=7, planes=3)
     dataset = dcmread(files[1])
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.3.12.2.1107.5.9.1"
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.3.12.2.1107.5.9.1")
     dataset.save_as(files[1])
     stored: list[str] = []
 
