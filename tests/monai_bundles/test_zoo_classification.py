@@ -14,12 +14,12 @@ from tests.monai_bundles.test_zoo import added, overlap
 from tests.monai_bundles.zoo_making import metadata, post, pre
 
 
-def classifier(tmp_path: Path, outputs: Mapping[str, str]) -> mb.Bundle:
+def classifier(tmp_path: Path, outputs: Mapping[str, str], modality: str = "MG") -> mb.Bundle:
     """A two-dimensional network whose second class is the mean of what lies above zero."""
     import torch
 
     meta = metadata(outputs, task="Planted classification", name="Planted classification")
-    image = {"modality": "MG", "format": "magnitude", "spatial_shape": [16, 16]}
+    image = {"modality": modality, "format": "magnitude", "spatial_shape": [16, 16]}
     meta["network_data_format"]["inputs"]["image"].update(image)
     meta["network_data_format"]["outputs"]["pred"].update(format="classification", type="probabilities")
     state = {
