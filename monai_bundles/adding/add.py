@@ -13,7 +13,7 @@ from monai_bundles.adding.describe import describe
 from monai_bundles.adding.guesses import network_dimensions
 from monai_bundles.adding.labels import Resolver
 from monai_bundles.adding.large_files import check_large_files
-from monai_bundles.adding.record import Added, Entry, Record, read_record, write_record
+from monai_bundles.adding.record import Added, Entry, Record, alone_in, read_record, write_record
 from monai_bundles.adding.refusals import refusing
 from monai_bundles.adding.requirements import require_packages
 from monai_bundles.adding.sources import source_folder
@@ -104,9 +104,12 @@ def add(
             not_tried=not_tried,
         )
         _check_version(record, bundle_name, added, shadow=shadow)
-        record = _entered(record, bundle_name, added, shadow=shadow)
-        _keep(staged, library)
-        write_record(library, record)
+        with alone_in(library):
+            record = read_record(library)
+            _check_version(record, bundle_name, added, shadow=shadow)
+            record = _entered(record, bundle_name, added, shadow=shadow)
+            _keep(staged, library)
+            write_record(library, record)
     notes = (*notes, not_tried) if not_tried else notes
     return Addition(load_version(library, record, bundle_name, added.version), added, notes)
 
@@ -122,23 +125,19 @@ def _described(staged: Path, resolve: Resolver | None, *, trusted: bool) -> tupl
 
 
 def _keep(staged: Path, library: Path) -> None:
-    """Copy the checked files into the library; where that fails, the library is as before.
+    """Copy the checked files into the library; where that fails, everything in it is as before.
 
     Raises
     ------
     OSError
         It did.
     """
-    was_there = library.is_dir()
-    library.mkdir(parents=True, exist_ok=True)
     incoming = library / f".{staged.name}.partial"
     shutil.rmtree(incoming, ignore_errors=True)
     try:
         shutil.copytree(staged, incoming)
     except OSError:
         shutil.rmtree(incoming, ignore_errors=True)
-        if not was_there:
-            library.rmdir()
         raise
     target = library / staged.name
     shutil.rmtree(target, ignore_errors=True)
@@ -153,10 +152,12 @@ def rollback(name: str, library: Path) -> Entry:
     UnknownBundle, UnknownVersion
         There is no such bundle, or no earlier version.
     """
-    record = read_record(library)
-    entry = record.entry(name).rolled_back()
-    load_version(library, record, name, entry.active)
-    write_record(library, Record({**record.bundles, name: entry}))
+    read_record(library).entry(name)
+    with alone_in(library):
+        record = read_record(library)
+        entry = record.entry(name).rolled_back()
+        load_version(library, record, name, entry.active)
+        write_record(library, Record({**record.bundles, name: entry}))
     return entry
 
 
@@ -170,6 +171,12 @@ def set_shadow(name: str, version: str, library: Path) -> Entry:
     UnknownVersion
         There is no such version, or it is the one that runs.
     """
+    read_record(library).entry(name)
+    with alone_in(library):
+        return _shadowed(library, name, version)
+
+
+def _shadowed(library: Path, name: str, version: str) -> Entry:
     record = read_record(library)
     entry = record.entry(name)
     if version and (version not in entry.versions or version == entry.active):
@@ -188,6 +195,12 @@ def remove(name: str, library: Path, version: str = "") -> tuple[str, ...]:
     UnknownBundle, UnknownVersion
         There is no such bundle or version, or it is the one that runs while others stand beside it.
     """
+    read_record(library).entry(name)
+    with alone_in(library):
+        return _removed(library, name, version)
+
+
+def _removed(library: Path, name: str, version: str) -> tuple[str, ...]:
     record = read_record(library)
     entry = record.entry(name)
     gone = (version,) if version else tuple(entry.versions)
