@@ -3,6 +3,7 @@
 import re
 import shutil
 import tempfile
+import threading
 from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -28,6 +29,10 @@ from monai_bundles.registry import load_bundle, load_version, verify
 __all__ = ["Addition", "add", "remove", "rollback", "set_shadow"]
 
 NOT_COPIED = shutil.ignore_patterns("__pycache__", ".git", "*.pyc", "eval", ".DS_Store")
+
+
+_turn = threading.Lock()
+"""Building and trying a network changes what threads share: the kept networks, and which warnings are shown."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +97,9 @@ def add(
             require_known_checks(bundle, checks)
         network_dimensions(read_inference(staged), read_metadata(staged))
         require_packages(staged, read_inference(staged), with_code=bundle.trusted)
-        verify(bundle, build=not bundle.trusted)
-        not_tried = dry_run(bundle)
+        with _turn:
+            verify(bundle, build=not bundle.trusted)
+            not_tried = dry_run(bundle)
         added = Added(
             version=bundle.version,
             digest=bundle.algorithm.bundle_digest,

@@ -77,6 +77,8 @@ def try_network(bundle: Bundle) -> None:
                 raise
             except BundleError as error:
                 failure = explained(bundle, error, seen, parts.dims)
+        if failure is None and not seen.given and size != sizes[-1]:
+            continue  # a body this small holds no window; an inferer of the bundle's own may never ask
         if failure is None:
             try:
                 check_answers(bundle, parts.network, seen, parts.dims, partial(_run, bundle, parts, size, spacing_mm))
@@ -167,10 +169,5 @@ def _fault_of(bundle: Bundle, parts: Parts, seen: Seen) -> BundleError | None:
         return WrongOutput(
             f"The network of bundle {bundle.name} gives values that are no numbers (NaN or infinite) for a made image; "
             "check its weights and preprocessing.",
-        )
-    if not seen.given:
-        return WrongOutput(
-            f"The inferer of bundle {bundle.name} never asked its network about a made image; check `inferer` in its "
-            "configuration.",
         )
     return None

@@ -47,14 +47,18 @@ def dry_run_here(bundle: Bundle) -> str:
         What is wrong with it.
     """
     try:
-        if bundle.needs_network:
-            from monai_bundles.dry_run.networks import try_network
-
-            try_network(bundle)
-        else:
-            from monai_bundles.dry_run.segmenters import try_segmenter
-
-            try_segmenter(bundle)
+        _tried(bundle)
     except NotEnoughMemory as error:
         return f"The bundle was not tried out before its first study: {error.message}"
     return ""
+
+
+def _tried(bundle: Bundle) -> None:
+    if bundle.needs_network:
+        from monai_bundles.dry_run.networks import try_network
+
+        try_network(bundle)
+    else:
+        from monai_bundles.dry_run.segmenters import try_segmenter
+
+        try_segmenter(bundle)

@@ -17,6 +17,7 @@ from imaging.series import scan
 from monai_bundles import errors
 from monai_bundles.adding.add import add
 from monai_bundles.adding.describe import describe
+from monai_bundles.registry import load_bundle
 from tests.monai_bundles.colour_making import classifier_folder, is_red, red_score, segmenter_folder
 from tests.monai_bundles.making import GRIDS, make_volume
 from tests.monai_bundles.test_zoo import added, overlap
@@ -130,10 +131,13 @@ def test_an_odd_resize_comes_back_within_a_pixel(tmp_path: Path) -> None:
 
 def test_an_output_that_does_not_say_where_it_lies_is_refused(tmp_path: Path) -> None:
     forget = {"_target_": "Lambdad", "keys": "image", "func": "$lambda x: x.as_tensor()[:, ::2, ::2]"}
-    bundle = replace(taken_in(segmenter_folder(tmp_path, forget, inverts=False), tmp_path), trusted=False)
+    root = segmenter_folder(tmp_path, forget, inverts=False)
+    describe(root).write(root)
 
     with pytest.raises(errors.WrongOutput, match="how it lies"):
-        mb.run_bundle(bundle, Pictures(coloured()), device="cpu")
+        taken_in(root, tmp_path)
+    with pytest.raises(errors.WrongOutput, match="how it lies"):
+        mb.run_bundle(load_bundle(root), Pictures(coloured()), device="cpu")
 
 
 def test_a_process_of_its_own_gives_the_same(classifier: mb.Bundle) -> None:
