@@ -2,12 +2,12 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from monai_bundles.adding.expressions import foreign_expression, foreign_target
+from monai_bundles.adding.judging import foreign_entries
 from monai_bundles.adding.pickles import foreign_globals
-from monai_bundles.config import inference_file, read_inference, walk
+from monai_bundles.config import read_inference
 from monai_bundles.errors import CodeNotTrusted
+from monai_bundles.zoo.preparing import without_files
 
 __all__ = ["WEIGHTS_SUFFIXES", "Concern", "concerns_of", "require_trust"]
 
@@ -42,16 +42,8 @@ def concerns_of(root: Path) -> tuple[Concern, ...]:
         Its inference configuration is missing or unreadable.
     """
     found = [Concern("code", item, item) for item in _own_code(root)]
-    config = read_inference(root)
-    name = inference_file(root).name
-    for where, key, value in walk(config):
-        if isinstance(value, str) and value.startswith("$"):
-            what = foreign_expression(value)
-            if what:
-                found.append(Concern("expression", where, what))
-        elif key == "_target_" and isinstance(value, str):
-            found += _concern_of_target(where, value)
-    found += [Concern("expression", name, what) for what in _macros_outside(config)]
+    config, *_ = without_files(read_inference(root))
+    found += [Concern("expression", where, what) for where, what in foreign_entries(config)]
     for path in sorted(root.rglob("*")):
         if path.suffix in WEIGHTS_SUFFIXES and path.is_file():
             names = foreign_globals(path)
@@ -83,17 +75,3 @@ def _own_code(root: Path) -> list[str]:
     """Packages and modules of the bundle, the top folder of each once."""
     tops = {p.relative_to(root).parts[0] for p in root.rglob("*.py") if "__pycache__" not in p.parts}
     return sorted(tops)
-
-
-def _concern_of_target(where: str, target: str) -> list[Concern]:
-    """A target outside MONAI, torch and numpy; this package's own image processing is no foreign code."""
-    if target.startswith(("monai_bundles.body.", "monai_bundles.pet.")):
-        return []
-    what = foreign_target(target)
-    return [Concern("expression", where, what)] if what else []
-
-
-def _macros_outside(config: dict[str, Any]) -> list[str]:
-    """Macros (`%file#id`) that read a file outside the bundle."""
-    texts = [v for _, _, v in walk(config) if isinstance(v, str) and v.startswith("%")]
-    return [f"the content of {t[1:]}" for t in texts if t[1:].startswith(("/", "..")) or ":/" in t]
