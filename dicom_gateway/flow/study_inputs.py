@@ -1,11 +1,11 @@
 """What a bundle gets of a study beside the series of its route: other series by frame of reference, SUV for PET.
 
-And what follows from what it gives: names that TG-263 does not know, measured findings, the run in its shadow.
+And what follows from what it gives: names that TG-263 does not know, measured findings.
 """
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,12 +14,9 @@ from pydicom.sr.coding import Code
 from contouring.errors import UnknownStructure
 from contouring.lesion import measure_lesion
 from contouring.names import StructureName, lookup
-from contouring.overlap import dice
 from contouring.suv import SUVBW_UNIT, suv_metrics, suv_volume
-from dicom_gateway.flow.passing import is_passing
 from dicom_gateway.flow.study_files import StudyFiles
 from imaging.errors import RadgateError
-from imaging.pictures import Pictures
 from imaging.series import Stack, load_volume
 from imaging.volume import Volume
 from monai_bundles import Bundle, BundleOutput, Finding
@@ -31,7 +28,6 @@ __all__ = [
     "in_its_unit",
     "measured_findings",
     "missing_channels",
-    "run_shadow",
     "structure_name",
 ]
 
@@ -161,35 +157,3 @@ def measured_findings(
                     entry["uptake"] = asdict(suv_metrics(on_pet, pets[0]))
         result.append(entry)
     return result
-
-
-def run_shadow(
-    bundle: Bundle, output: BundleOutput, run: Callable[[Bundle], BundleOutput], image: Volume | Pictures
-) -> dict[str, Any]:
-    """Run the version in a bundle's shadow and compare it with what was delivered; nothing of it goes on.
-
-    Whatever goes wrong in the shadow is recorded and stops nothing; what passes by itself (`is_passing`) is raised.
-    """
-    shadow = bundle.shadow
-    if shadow is None:
-        return {}
-    record: dict[str, Any] = {"bundle": shadow.name, "version": shadow.version}
-    try:
-        other = run(shadow)
-    except Exception as error:  # the boundary of the shadow: recorded, the delivered run goes on
-        if is_passing(error):
-            raise
-        return {**record, "status": "failed", "reason": getattr(error, "message", type(error).__name__)}
-    mine: Mapping[str, Any] = {s.name: s.region for s in output.structures}
-    theirs = {s.name: s.region for s in other.structures}
-    return {
-        **record,
-        "status": "ok",
-        "elapsed_s": round(other.elapsed_s, 3),
-        "warnings": list(other.warnings),
-        "voxels": {name: region.voxel_count for name, region in theirs.items()},
-        "dice_with_delivered": {n: round(dice(mine[n], theirs[n]), 4) for n in mine if n in theirs},
-        "only_delivered": sorted(set(mine) - set(theirs)),
-        "only_shadow": sorted(set(theirs) - set(mine)),
-        "volume_shape": list(image.array.shape),
-    }

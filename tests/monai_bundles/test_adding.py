@@ -245,6 +245,45 @@ def test_a_shadow_stands_beside_the_version_that_runs(tmp_path: Path) -> None:
     assert mb.find(root.name, library).shadow is None
 
 
+@pytest.mark.parametrize("shadow", [True, False])
+def test_other_files_do_not_take_the_number_of_a_version(tmp_path: Path, *, shadow: bool) -> None:
+    library = tmp_path / "library"
+    root = make_zoo_bundle(tmp_path)
+    first = add(str(root), library).bundle
+    again = add(str(root), library).bundle
+    (root / "docs").mkdir(exist_ok=True)
+    (root / "docs" / "README.md").write_text("another card", encoding="utf-8")
+
+    with pytest.raises(errors.UnknownVersion, match="other files"):
+        add(str(root), library, shadow=shadow)
+
+    assert again.algorithm.bundle_digest == first.algorithm.bundle_digest
+    assert mb.find(root.name, library).algorithm.bundle_digest == first.algorithm.bundle_digest
+    assert mb.find(root.name, library).shadow is None
+
+
+def test_a_version_is_no_shadow_of_itself(tmp_path: Path) -> None:
+    root = make_zoo_bundle(tmp_path)
+    add(str(root), tmp_path / "library")
+
+    with pytest.raises(errors.UnknownVersion, match="the one that runs"):
+        add(str(root), tmp_path / "library", shadow=True)
+
+
+def test_a_broken_shadow_does_not_stop_the_version_that_runs(tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    root = make_zoo_bundle(tmp_path)
+    add(str(root), library)
+    add(str(with_version(root, "0.6.0")), library, shadow=True)
+    (library / f"{root.name}@0.6.0" / "LICENSE").write_text("other words", encoding="utf-8")
+
+    bundle = mb.find(root.name, library)
+
+    assert (bundle.version, bundle.shadow) == ("0.5.3", None)
+    assert bundle.broken_shadow[0] == "0.6.0"
+    assert "not those that were added" in bundle.broken_shadow[1]
+
+
 def test_the_version_that_runs_is_not_removed_from_beside_others(tmp_path: Path) -> None:
     library = tmp_path / "library"
     root = make_zoo_bundle(tmp_path)
