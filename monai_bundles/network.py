@@ -11,6 +11,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+from monai_bundles.adding.concerns import require_harmless
 from monai_bundles.bundle import Bundle
 from monai_bundles.errors import NetworkSupportMissing, UnknownNetwork, WeightsDoNotFit
 from monai_bundles.hot import HotModels
@@ -114,6 +115,7 @@ def _loaded(name: str, root: Path, weights: tuple[str, ...], device: str) -> Net
         "inferer": config.get("inferer", {"_target_": "SimpleInferer"}),
     }
     _refuse_code(name, used)
+    require_harmless(name, used)
     parser = ConfigParser(used)
     try:
         network = parser.get_parsed_content("network_def")

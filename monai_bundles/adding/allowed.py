@@ -1,4 +1,4 @@
-"""The list of names that a bundle may use unasked (`allowed_names.json`), in all the ways in which they can be written."""
+"""The names that a bundle may use unasked (`allowed_names.json`), in all the ways in which they can be written."""
 
 import json
 from dataclasses import dataclass
@@ -23,11 +23,20 @@ class Allowed:
         Names without a module, as MONAI finds them in its own modules.
     modules
         Modules that hold one of them, and the packages above those.
+    importable
+        Modules whose import alone is harmless.
+    builtins
+        Python's own names.
+    members
+        Attributes and methods of values.
     """
 
     full: frozenset[str]
     short: frozenset[str]
     modules: frozenset[str]
+    importable: frozenset[str]
+    builtins: frozenset[str]
+    members: frozenset[str]
 
 
 @lru_cache(maxsize=1)
@@ -38,14 +47,23 @@ def allowed() -> Allowed:
     short: set[str] = set()
     modules: set[str] = set()
     for module, lines in content["exact"].items():
-        full |= {f"{module}.{name}" for line in lines for name in line.split()}
+        full |= {f"{module}.{name}" for name in _words(lines)}
         modules |= _packages(module)
     for module, lines in content["monai"].items():
-        names = {spelled for line in lines for name in line.split() for spelled in _spellings(module, name)}
+        names = {spelled for name in _words(lines) for spelled in _spellings(module, name)}
         short |= names
         modules |= _packages(module)
         full |= {f"{package}.{name}" for package in _packages(module) - {"monai"} for name in names}
-    return Allowed(frozenset(full), frozenset(short), frozenset(modules))
+    return Allowed(
+        frozenset(full),
+        frozenset(short),
+        frozenset(modules),
+        *(frozenset(_words(content[key])) for key in ("importable", "builtins", "members")),
+    )
+
+
+def _words(lines: list[str]) -> list[str]:
+    return [word for line in lines for word in line.split()]
 
 
 def _spellings(module: str, name: str) -> tuple[str, ...]:

@@ -20,6 +20,7 @@ from monai_bundles.adding.labels import Resolver, is_background, named
 from monai_bundles.bundle import OutputForm
 from monai_bundles.checkpoint import weights_files
 from monai_bundles.config import part_names, read_inference
+from monai_bundles.contents import licence_of
 from monai_bundles.errors import BadMetadata, UnlabelledOutput
 from monai_bundles.metadata import read_metadata
 from monai_bundles.registry import file_sha256
@@ -188,7 +189,7 @@ def _licence(root: Path) -> str:
     BadMetadata
         There is none.
     """
-    path = next((p for p in sorted(root.glob("LICEN[SC]E*")) if p.is_file()), None)
+    path = licence_of(root)
     if path is None:
         raise BadMetadata(
             "The bundle has no LICENSE, so nobody knows whether it may be used; add the text of its licence."

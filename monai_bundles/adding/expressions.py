@@ -2,7 +2,7 @@
 
 MONAI evaluates every string that begins with `$` as Python. What stands here lets through what is known to be harmless
 and names the rest. Three rules carry it: a dotted name must be on the list of `monai_bundles.adding.allowed`; of any
-other value only the members in `MEMBERS` may be used; and what is harmless only with certain arguments (`RULES`) may be
+other value only the members on that list may be used; and what is harmless only with certain arguments (`RULES`) may be
 called by its name alone and never be passed on. So no value that an expression can hold is a module or a callable that
 could do harm, and calling a value is harmless too.
 """
@@ -20,39 +20,8 @@ __all__ = ["USUAL_NAMES", "foreign_argument", "foreign_expression", "import_in",
 PARSER_NAMES = {"monai": "monai", "torch": "torch", "np": "numpy", "numpy": "numpy"}
 """What MONAI gives to every expression."""
 
-IMPORTABLE = frozenset(
-    "collections copy csv datetime einops functools glob ignite itertools json logging math monai numpy os pandas "
-    "pathlib random re scipy skimage torch torchvision typing".split()
-)
-"""Modules that may be imported. Importing them does nothing, and of their names only those on the list may be used."""
-
-USUAL_NAMES = {**{name: name for name in IMPORTABLE}, **PARSER_NAMES, "Path": "pathlib.Path"}
+USUAL_NAMES = {**{name: name for name in allowed().importable}, **PARSER_NAMES, "Path": "pathlib.Path"}
 """What names stand for in an expression that is judged by itself."""
-
-BUILTINS = frozenset(
-    "abs all any bool dict enumerate False filter float frozenset int isinstance iter len list map max min next None "
-    "range reversed round set slice sorted str sum True tuple zip".split()
-)
-
-MEMBERS = frozenset(
-    # of text, lists and mappings
-    "count endswith find get index isdigit items join keys lower lstrip removeprefix removesuffix rsplit rstrip split "
-    "splitlines startswith strip title upper values zfill "
-    # of paths, and of files, which are only ever opened to read
-    "absolute as_posix close exists glob is_dir is_file iterdir joinpath name parent parts read read_bytes read_text "
-    "readline readlines resolve rglob stem suffix with_suffix "
-    # of arrays, tensors and pictures
-    "all any argmax argmin astype bool clamp clip clone contiguous convert cpu cuda detach device dim dtype expand "
-    "flatten flip float half int item long max mean min ndim numel numpy permute repeat reshape round shape sigmoid "
-    "size softmax squeeze std sum to tolist transpose unsqueeze view affine array meta pixdim T "
-    # of networks, detectors and evaluators
-    "eval forward load_state_dict parameters run set_atss_matcher set_balanced_sampler set_box_coder_weights "
-    "set_box_selector_parameters set_hard_negative_sampler set_regular_matcher set_sliding_window_inferer "
-    "set_target_keys state_dict train "
-    # of the state of an evaluator
-    "batch epoch epoch_length iteration max_epochs metrics output state".split()
-)
-"""Attributes and methods that are harmless on every value that an expression can hold."""
 
 ARGUMENTS: Mapping[str, tuple[object, ...]] = {
     "_debug_": (),
@@ -65,7 +34,7 @@ ARGUMENTS: Mapping[str, tuple[object, ...]] = {
     "pretrained_url": (None,),
     "weights_only": (True,),
 }
-"""Arguments that decide whether foreign code is loaded, fetched or compiled, and what they may be, wherever they are."""
+"""Arguments that decide whether foreign code is loaded, fetched or compiled, and what they may be anywhere."""
 
 
 @dataclass(frozen=True)
@@ -106,9 +75,7 @@ PLAIN = (
 """Syntax that is harmless where its parts are."""
 
 
-def foreign_expression(
-    text: str, names: Mapping[str, str] | None = None, imports: Iterable[str] = ()
-) -> str:
+def foreign_expression(text: str, names: Mapping[str, str] | None = None, imports: Iterable[str] = ()) -> str:
     """What in an expression (with its `$`) is not on the lists, in a few words; empty where all of it is.
 
     Parameters
@@ -160,7 +127,7 @@ def named_by(tree: ast.Module) -> tuple[str, str, str]:
         known = full in allowed().full | allowed().modules or full in RULES
     elif isinstance(statement, ast.Import):
         full = statement.names[0].name
-        known = full in IMPORTABLE or full in allowed().modules
+        known = full in allowed().importable or full in allowed().modules
     else:
         return "", "", "Python that cannot be read"
     bound = statement.names[0].asname or statement.names[0].name
@@ -233,17 +200,17 @@ class Judge:
         parts = full.split(".")
         for end in range(len(parts), 1, -1):
             if (known := ".".join(parts[:end])) in allowed().full:
-                if not known.startswith(NETWORKS) and all(part in MEMBERS for part in parts[end:]):
+                if not known.startswith(NETWORKS) and all(part in allowed().members for part in parts[end:]):
                     return
                 break
         self.said.add(f"the name {full}")
 
     def _name(self, node: ast.Name, local: frozenset[str]) -> None:
-        if node.id not in local and node.id not in BUILTINS:
+        if node.id not in local and node.id not in allowed().builtins:
             self.said.add(f"the name {node.id}")
 
     def _member(self, name: str) -> None:
-        if name not in MEMBERS:
+        if name not in allowed().members:
             self.said.add(f"the name {name}")
 
     def _reference(self, node: ast.Subscript, local: frozenset[str]) -> bool:
@@ -292,13 +259,13 @@ class Judge:
         self.said |= {f"the name {name}" for name in bound if name.startswith("__")}
 
     def _call(self, node: ast.Call, local: frozenset[str]) -> None:
-        name = self.dotted(node.func, local)
-        if not name and isinstance(node.func, ast.Name) and node.func.id not in local:
-            name = node.func.id
+        name = self._called(node, local)
         for keyword in node.keywords:
             self._keyword(keyword)
         arguments = list(node.args)
-        if name in RULES:
+        if (text := self._text_replaced(node, local)) is not None:
+            self.value(text, local)
+        elif name in RULES:
             self._ruled(name, node, local)
             # The first argument of setattr is a module, which is no value anywhere else.
             arguments = arguments[1:] if name == "setattr" else arguments
@@ -309,6 +276,24 @@ class Judge:
             self.value(node.func, local)
         for argument in (*arguments, *(k.value for k in node.keywords)):
             self.value(argument, local)
+
+    def _called(self, node: ast.Call, local: frozenset[str]) -> str:
+        """The full name of what is called, or one of Python's own; empty for a value."""
+        if isinstance(node.func, ast.Name) and node.func.id not in local:
+            return self.names.get(node.func.id, node.func.id)
+        return self.dotted(node.func, local)
+
+    def _text_replaced(self, node: ast.Call, local: frozenset[str]) -> ast.expr | None:
+        """The text in which a call of `replace` replaces; a path's method of that name would move the file."""
+        if not isinstance(node.func, ast.Attribute) or node.func.attr != "replace":
+            return None
+        text = node.func.value
+        if isinstance(text, ast.Call):
+            name = self._called(text, local)
+            sure = name == "str" or name.startswith("os.path.") or self._text_replaced(text, local) is not None
+        else:
+            sure = isinstance(text, ast.JoinedStr) or (isinstance(text, ast.Constant) and isinstance(text.value, str))
+        return text if sure else None
 
     def _keyword(self, keyword: ast.keyword) -> None:
         if keyword.arg is None:

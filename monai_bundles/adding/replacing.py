@@ -19,8 +19,8 @@ RELATIVE = re.compile(r"(?:@|%)(?:::)+")
 FILE = re.compile(r".*\.(json|yaml|yml)(?=(?:::.*)|$)", re.IGNORECASE)
 
 
-class FileMacro(Exception):  # noqa: N818 - not an error of the user's: the judge turns it into a sentence
-    """A macro takes its content from a file, or from nowhere."""
+class FileMacro(Exception):
+    """A macro takes its content from a file, or from nowhere; the judge turns it into a sentence."""
 
     def __init__(self, where: str, text: str) -> None:
         super().__init__(text)
@@ -57,7 +57,13 @@ def is_reference(text: str) -> str | None:
 
 
 def _expand(value: Any, where: str, root: dict[str, Any]) -> Any:
-    """A value, changed in place, with everything below it expanded."""
+    """A value, changed in place, with everything below it expanded.
+
+    Raises
+    ------
+    FileMacro
+        A macro names a file, or an entry that does not exist.
+    """
     if isinstance(value, dict | list):
         for key, inner in value.items() if isinstance(value, dict) else enumerate(value):
             value[key] = _expand(inner, f"{where}{SEPARATOR}{key}" if where else str(key), root)
