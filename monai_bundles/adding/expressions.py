@@ -15,7 +15,15 @@ from dataclasses import dataclass, field
 from monai_bundles.adding.allowed import NETWORKS, allowed
 from monai_bundles.adding.replacing import REFERENCES, with_references
 
-__all__ = ["USUAL_NAMES", "foreign_argument", "foreign_expression", "import_in", "named_by", "refers_to_import"]
+__all__ = [
+    "USUAL_NAMES",
+    "fetches",
+    "foreign_argument",
+    "foreign_expression",
+    "import_in",
+    "named_by",
+    "refers_to_import",
+]
 
 PARSER_NAMES = {"monai": "monai", "torch": "torch", "np": "numpy", "numpy": "numpy"}
 """What MONAI gives to every expression."""
@@ -35,6 +43,10 @@ ARGUMENTS: Mapping[str, tuple[object, ...]] = {
     "weights_only": (True,),
 }
 """Arguments that decide whether foreign code is loaded, fetched or compiled, and what they may be anywhere."""
+
+
+FETCHING = ("EfficientNetBN", "EfficientNetBNFeatures")
+"""Networks that fetch weights where nobody forbids it by `pretrained`."""
 
 
 @dataclass(frozen=True)
@@ -272,6 +284,8 @@ class Judge:
         elif name.startswith(NETWORKS) and name in allowed().full:
             if node.args:
                 self.said.add(f"arguments of {name} without their names")
+            if fetches(name, [k.arg or "" for k in node.keywords]):
+                self.said.add(f"the weights that {name} fetches")
         else:
             self.value(node.func, local)
         for argument in (*arguments, *(k.value for k in node.keywords)):
@@ -319,6 +333,11 @@ class Judge:
             literal = all(isinstance(a, ast.Constant) for a in node.args[1:])
             if first not in SWITCHES or not literal:
                 self.said.add(f"setattr of {ast.unparse(node.args[0]) if node.args else 'nothing'}")
+
+
+def fetches(network: str, arguments: Iterable[str]) -> bool:
+    """Whether a network that is built with arguments of these names fetches weights."""
+    return network.rpartition(".")[2] in FETCHING and "pretrained" not in arguments
 
 
 def refers_to_import(identifier: str, imports: Iterable[str]) -> bool:

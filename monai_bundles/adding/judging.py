@@ -6,6 +6,7 @@ from typing import Any
 from monai_bundles.adding.allowed import allowed
 from monai_bundles.adding.expressions import (
     USUAL_NAMES,
+    fetches,
     foreign_argument,
     foreign_expression,
     import_in,
@@ -89,6 +90,8 @@ def _foreign_component(entry: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Every (key, what) of a component; what its arguments evaluate is judged by itself."""
     if said := foreign_target(entry["_target_"]):
         yield "_target_", said
+    elif fetches(entry["_target_"], entry):
+        yield "_target_", f"the weights that {entry['_target_']} fetches without `pretrained: false`"
     if entry.get("_mode_", "default") not in MODES:
         yield "_mode_", f"the mode {entry['_mode_']}"
     for key, value in entry.items():

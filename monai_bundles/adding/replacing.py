@@ -19,6 +19,10 @@ RELATIVE = re.compile(r"(?:@|%)(?:::)+")
 FILE = re.compile(r".*\.(json|yaml|yml)(?=(?:::.*)|$)", re.IGNORECASE)
 
 
+MOST_COPIED = 20_000
+"""Values that a macro may copy: macros of macros double what they copy each time."""
+
+
 class FileMacro(Exception):
     """A macro takes its content from a file, or from nowhere; the judge turns it into a sentence."""
 
@@ -34,11 +38,17 @@ def expanded(config: dict[str, Any]) -> dict[str, Any]:
     Raises
     ------
     FileMacro
-        A macro names a file, or an entry that does not exist.
+        A macro names a file, an entry that does not exist, or one that is too large.
     """
     config = copy.deepcopy(config)
     _expand(config, "", config)
     return config
+
+
+def _size(value: Any) -> int:
+    """How many values a value holds, with itself."""
+    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return 1 + sum(_size(v) for v in inner)
 
 
 def with_references(text: str) -> str:
@@ -75,7 +85,10 @@ def _expand(value: Any, where: str, root: dict[str, Any]) -> Any:
     name = text[1:].replace("#", SEPARATOR)
     if FILE.match(name):
         raise FileMacro(where, name)
-    return copy.deepcopy(_entry(root, name, where))
+    entry = _entry(root, name, where)
+    if _size(entry) > MOST_COPIED:
+        raise FileMacro(where, name)
+    return copy.deepcopy(entry)
 
 
 def _absolute(text: str, where: str) -> str:

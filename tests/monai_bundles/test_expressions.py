@@ -93,6 +93,7 @@ def test_what_bundles_commonly_write_passes(text: str) -> None:
         ("$pd.read_csv('https://example.invalid/x')", "read_csv"),
         ("$monai.networks.nets.DenseNet121(3, 1, 2)", "without their names"),
         ("$monai.networks.nets.resnet50(pretrained=True)", "pretrained"),
+        ("$monai.networks.nets.EfficientNetBN(model_name='efficientnet-b0')", "fetches"),
         ("$monai.networks.nets.resnet50", "monai.networks.nets.resnet50"),
         ("$torch.load", "torch.load"),
         ("$os", "the name os"),

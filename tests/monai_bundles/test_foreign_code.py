@@ -190,6 +190,10 @@ MORE: dict[str, Entries] = {
             "pretrained_url": "https://example.invalid/",
         }
     },
+    "weights that are fetched where nobody forbids it": {
+        "network_def": {"_target_": "EfficientNetBN", "model_name": "efficientnet-b0", "num_classes": 3}
+    },
+    "macros that double": net("$1", **{f"m{n}": [f"%m{n - 1}"] * 9 if n else [0] * 9 for n in range(9)}),
     "weights of others by a reference": {
         "network_def": {
             "_target_": "DenseNet121",
@@ -380,6 +384,8 @@ def test_links_that_lead_out_of_the_bundle_are_refused(tmp_path: Path, spoil: Ca
         add(str(root), tmp_path / "library", trust=True)
     with pytest.raises(errors.BadMetadata, match="link"):
         mb.find(root.name, tmp_path)
+    with pytest.raises(errors.BadMetadata, match="link"):
+        describe(root)
 
     assert not (tmp_path / "library").exists()
 
