@@ -5,6 +5,7 @@ And what follows from what it gives: names that TG-263 does not know, measured f
 
 import logging
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,7 +20,7 @@ from dicom_gateway.flow.study_files import StudyFiles
 from imaging.errors import RadgateError
 from imaging.series import Stack, load_volume
 from imaging.volume import Volume
-from monai_bundles import Bundle, BundleOutput, Finding
+from monai_bundles import Bundle, BundleOutput, Channel, Finding
 from monai_bundles.resampling import region_on
 
 __all__ = [
@@ -59,34 +60,65 @@ def in_its_unit(units: Sequence[str], stack: Stack, volume: Volume) -> Volume:
 
 
 def companions_of(bundle: Bundle, files: StudyFiles, primary: Stack) -> dict[str, Companion]:
-    """The further series that the bundle's channels ask for: same study and frame of reference, most planes first.
+    """The further series that the bundle's channels ask for: same study and frame of reference, each for one channel.
 
-    A channel without a series is left out: see `missing_channels`.
+    A series that fits several channels is taken for the one that no other fits; of several for one channel the one
+    that fits fewest others is taken, then the one with most planes. A channel without a series is left out: see
+    `missing_channels`.
     """
-    found: dict[str, Companion] = {}
-    used = {primary.id}
-    for channel in bundle.companions:
-        modality = channel.modality or primary.modality
-        fitting = [
+    others = sorted(
+        (
             stack
             for stack in files.scan.stacks
-            if stack.id not in used
+            if stack.id != primary.id
             and stack.study_instance_uid == primary.study_instance_uid
             and stack.frame_of_reference_uid == primary.frame_of_reference_uid
-            and stack.modality == modality
-            and re.search(channel.description, str(stack.header.get("SeriesDescription") or ""), re.IGNORECASE)
-        ]
-        for stack in sorted(fitting, key=lambda s: (-len(s.sources), s.id)):
-            units = [channel.unit] if channel.unit else bundle.accepts.units
-            try:
-                volume = in_its_unit(units, stack, load_volume(stack))
-            except RadgateError as error:
-                log.info("companion series passed by code=%s", error.code)
+        ),
+        key=lambda stack: (-len(stack.sources), stack.id),
+    )
+    fitting = {c.name: [s for s in others if _fits(c, s, primary)] for c in bundle.companions}
+    volumes: dict[tuple[str, str], Volume] = {}
+    names = [c.name for c in sorted(bundle.companions, key=lambda c: c.optional)]
+    units = {c.name: [c.unit] if c.unit else bundle.accepts.units for c in bundle.companions}
+    while True:
+        taken = _assigned(names, fitting)
+        missing = next(((n, s) for n, s in taken.items() if (n, s.id) not in volumes), None)
+        if missing is None:
+            return {name: Companion(stack, volumes[name, stack.id]) for name, stack in taken.items()}
+        name, stack = missing
+        try:
+            volumes[name, stack.id] = in_its_unit(units[name], stack, load_volume(stack))
+        except RadgateError as error:
+            log.info("companion series passed by code=%s", error.code)
+            fitting[name].remove(stack)
+
+
+def _fits(channel: Channel, stack: Stack, primary: Stack) -> bool:
+    """Whether a series has the modality and description that a channel asks for."""
+    description = str(stack.header.get("SeriesDescription") or "")
+    is_modality = stack.modality == (channel.modality or primary.modality)
+    return is_modality and bool(re.search(channel.description, description, re.IGNORECASE))
+
+
+def _assigned(names: Sequence[str], fitting: Mapping[str, Sequence[Stack]]) -> dict[str, Stack]:
+    """A series for each channel, none twice: as many channels as possible, the first named before the others."""
+    claims = Counter(stack.id for stacks in fitting.values() for stack in stacks)
+    taken: dict[str, Stack] = {}
+
+    def place(name: str, tried: set[str]) -> bool:
+        for stack in sorted(fitting[name], key=lambda s: claims[s.id]):
+            if stack.id in tried:
                 continue
-            found[channel.name] = Companion(stack, volume)
-            used.add(stack.id)
-            break
-    return found
+            tried.add(stack.id)
+            holder = next((other for other, held in taken.items() if held.id == stack.id), None)
+            if holder is None or place(holder, tried):
+                taken[name] = stack
+                return True
+        return False
+
+    for name in names:
+        place(name, set())
+    return taken
 
 
 def missing_channels(bundle: Bundle, companions: Mapping[str, Companion]) -> str:

@@ -17,6 +17,7 @@ from dicom_gateway.settings import load_settings
 from imaging.volume import Region, Volume
 from monai_bundles import Box, Bundle, BundleOutput, Finding, Score, SegmentedStructure, discover, run_bundle
 from tests.conftest import data_folder
+from tests.synthetic.series import write_series
 
 PET = "pet_ct_lesion_segmentation"
 
@@ -123,6 +124,48 @@ def test_a_bundle_without_a_shadow_records_nothing() -> None:
     bundle, volume, mask = shadowed()
 
     assert run_shadow(replace(bundle, shadow=None), output_of(bundle, mask), lambda b: output_of(b, mask), volume) == {}
+
+
+@pytest.mark.parametrize("seeds", [(1, 2, 3, 4), (4, 3, 2, 1), (2, 4, 1, 3)])
+def test_each_channel_gets_its_own_series_and_one_job_alone_delivers(tmp_path: Path, seeds: tuple[int, ...]) -> None:
+    """T1 with contrast, T1, T2 and FLAIR in any order: "T1 Gd" is not T1, and "T2 FLAIR" is not T2."""
+    from tests.monai_bundles.test_zoo_series import four_channel_bundle
+
+    bundle = four_channel_bundle(tmp_path)
+    descriptions = {"T1c": "T1 Gd", "T1": "T1 SPACE", "T2": "T2 tra", "FLAIR": "T2 FLAIR"}
+    arrays, rng = {}, np.random.default_rng(3)
+    for seed, (channel, description) in zip(seeds, descriptions.items(), strict=True):
+        arrays[channel] = (rng.random((7, 23, 19)) > 0.6).astype(np.int16)
+        shared = (("SeriesDescription", description), ("FrameOfReferenceUID", "1.2.3.4"))
+        write_series(
+            tmp_path / "study" / channel,
+            modality="MR",
+            planes=7,
+            rows=23,
+            columns=19,
+            seed=seed,
+            study_seed=1,
+            pixels=arrays[channel],
+            intercept=0.0,
+            attributes=shared,
+        )
+    given: list[dict[str, Any]] = []
+
+    def run(bundle: Bundle, volume: Volume, progress: Any, companions: Any = None) -> BundleOutput:
+        given.append({"T1c": volume.array} | {name: other.array for name, other in companions.items()})
+        return run_bundle(bundle, volume, progress, device="cpu", companions=companions)
+
+    (tmp_path / "radgate.toml").write_text(
+        f'[[route]]\nname = "mr"\nbundle = "{bundle.name}"\nwhen.all = [ {{ tag = "Modality", equals = "MR" }} ]\n',
+        encoding="utf-8",
+    )
+    settings, tools = load_settings(tmp_path / "radgate.toml"), Tools({bundle.name: bundle}, run)
+    done = process_folder(tmp_path / "study", tmp_path / "out", settings, tools, Journal())
+
+    assert sorted(job.status for job in done.jobs) == ["findings", "refused", "refused", "refused"]
+    assert all("first of the images" in job.reason for job in done.jobs if job.status == "refused")
+    (channels,) = given
+    assert all(np.array_equal(channels[name], arrays[name]) for name in descriptions)
 
 
 def test_a_name_that_tg263_does_not_know_is_kept() -> None:
