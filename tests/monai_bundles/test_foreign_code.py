@@ -60,7 +60,7 @@ FOUND_BY_A_REVIEWER: dict[str, Entries] = {
         f"$1 + 0*len([logging.FileHandler('{MARKER}', 'w')])", imports=["$import logging"]
     ),
     "a parser of expressions": net(
-        f"$1 + 0*monai.bundle.ConfigExpression('a', '$__import__(\"os\").system(\"{TOUCH}\")').evaluate()"
+        f'$1 + 0*monai.bundle.ConfigExpression(\'$__import__("os").system("{TOUCH}")\').evaluate()'
     ),
 }
 
@@ -81,11 +81,11 @@ MORE: dict[str, Entries] = {
     "a module in this package": net(
         "$1 + 0*len([@x])", x={"_target_": "monai_bundles.registry.log.manager.root.__class__.__subclasses__"}
     ),
-    "an import as a value": net(f"$1 + 0*@imports::0.system('{TOUCH}')", imports=["$import os"]),
-    "an import in a list": net(f"$1 + 0*(@imports)[0].system('{TOUCH}')", imports=["$import os"]),
-    "an import by a macro": net(f"$1 + 0*@o.system('{TOUCH}')", imports=["$import os"], o="%imports::0"),
+    "an import as a value": net(f"$1 + 0*@more::0.system('{TOUCH}')", more=["$import os"]),
+    "an import in a list": net(f"$1 + 0*(@more)[0].system('{TOUCH}')", more=["$import os"]),
+    "an import by a macro": net(f"$1 + 0*@o.system('{TOUCH}')", more=["$import os"], o="%more::0"),
     "an import by the name of the references": net(
-        f"$1 + 0*@x + 0*__local_refs['imports::' + '0'].system('{TOUCH}')", imports=["$import os"], x=1
+        f"$1 + 0*@x + 0*__local_refs['more::' + '0'].system('{TOUCH}')", more=["$import os"], x=1
     ),
     "a library under another's name": net(f"$1 + 0*np.system('{TOUCH}')", imports=["$import os as np"]),
     "a function under Python's name": net(f"$1 + 0*len('{TOUCH}')", imports=["$from os import system as len"]),
@@ -205,8 +205,11 @@ MORE: dict[str, Entries] = {
         "yes": True,
     },
     "code in a key under a relative reference": {
-        "network_def": {**threshold_network(), f"y or open('{MARKER}', 'w')": {"x": 1, "kernel": "$[1, 2][@::x]"}},
-        "y": 0,
+        "network_def": {
+            **threshold_network(),
+            "y": 0,
+            f"y or open('{MARKER}', 'w')": {"x": 1, "kernel": "$[1, 2][@::x]"},
+        },
     },
     "a reference inside text": net(f"$len('@or' or '') * 0 + 1 + __import__('os').system('{TOUCH}')", **{"or": 1}),
     "a macro with a file": {"network_def": "%evil.json::network_def"},
@@ -270,7 +273,7 @@ WORK = (
     "a file opened to write by a name", "an entry that is a function and one that calls it",
     "an entry that is a target and one that calls it", "a part of a function", "a reduction", "a description",
     "a switch", "MONAI's way to import", "MONAI's way to import as a target", "torch's writer",
-    "a path that writes", "a path that moves", "an array that writes", "numpy's reader of pickles in MONAI",
+    "a path that writes", "a path that moves", "an array that writes",
     "letters that Python folds", "code in a key under a relative reference", "all builtins",
     "an attribute of a function",
 )  # fmt: skip
@@ -301,7 +304,7 @@ def test_a_bundle_that_lies_in_the_folder_by_hand_is_asked_for_trust_before_anyt
     found = survey(library)
 
     assert root.name not in {b.name for b in found.bundles}
-    assert [r.error.code for r in found.refused if r.name == root.name] == ["CodeNotTrusted"]
+    assert [r.error.code for r in found.refused if r.name == root.name] == ["code_not_trusted"]
     with pytest.raises(errors.CodeNotTrusted, match="nobody has accepted"):
         mb.find(root.name, library)
     with pytest.raises(errors.CodeNotTrusted, match="not built"):
