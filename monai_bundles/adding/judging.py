@@ -32,7 +32,11 @@ def foreign_target(target: object) -> str:
     'the target @what'
     """
     known = isinstance(target, str) and (target in allowed().full or target in allowed().short)
-    return "" if known else f"the target {target if isinstance(target, str) else 'that is no name'}"
+    if known:
+        return ""
+    if not isinstance(target, str):
+        return "a target that is no name"
+    return f"the {'unknown ' if target.isidentifier() else ''}target {target}"
 
 
 def foreign_entries(config: dict[str, Any]) -> list[tuple[str, str]]:
