@@ -18,6 +18,7 @@ from contouring.overlap import dice
 from contouring.suv import SUVBW_UNIT, suv_metrics, suv_volume
 from dicom_gateway.flow.passing import is_passing
 from dicom_gateway.flow.study_files import StudyFiles
+from imaging.cines import Cine
 from imaging.errors import RadgateError
 from imaging.pictures import Pictures
 from imaging.series import Stack, load_volume
@@ -164,7 +165,7 @@ def measured_findings(
 
 
 def run_shadow(
-    bundle: Bundle, output: BundleOutput, run: Callable[[Bundle], BundleOutput], image: Volume | Pictures
+    bundle: Bundle, output: BundleOutput, run: Callable[[Bundle], BundleOutput], image: Volume | Pictures | Cine
 ) -> dict[str, Any]:
     """Run the version in a bundle's shadow and compare it with what was delivered; nothing of it goes on.
 
