@@ -63,12 +63,12 @@ def _picture(image: Volume | Cine, number: int, landmarks: Sequence[Landmark], n
     _scale_bar(draw, picture.size, scale)
     buffer = BytesIO()
     picture.save(buffer, "PNG", compress_level=3)
-    named = [f"{numbers[item.label]} {item.label}" for item in sorted(shown, key=lambda item: numbers[item.label])]
+    listed = ", ".join(str(n) for n in sorted(numbers[item.label] for item in shown))
     return Picture(
         name=f"landmarks_{number:04d}",
         png=buffer.getvalue(),
-        caption_zh=f"图像 {number}：" + ("、".join(named) or "无标志点"),
-        caption_en=f"Picture {number}: {len(named)} landmark(s)" if named else f"Picture {number}: no landmark",
+        caption_zh=f"图像 {number}：" + (f"标志点 {listed}，编号见表" if shown else "无标志点"),
+        caption_en=f"Picture {number}: " + (f"landmarks {listed} of the table" if shown else "no landmark"),
     )
 
 

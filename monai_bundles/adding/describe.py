@@ -116,16 +116,16 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
         "inputs": [_input_json(entry) for entry in inputs],
         "output": output,
         "structures": structures,
-        "required_checks": _checks(modalities, colours=colours),
+        "required_checks": _checks(modalities, is_stacked=not colours and form != "points"),
         "weights_sha256": {name: file_sha256(root / name) for name in weights_files(root, config)},
         "not_guessed": notes,
     }
     return Description(content, tuple(notes))
 
 
-def _checks(modalities: list[str], *, colours: bool) -> list[str]:
-    """Image quality that must not fail; pictures have no geometry that could."""
-    if colours:
+def _checks(modalities: list[str], *, is_stacked: bool) -> list[str]:
+    """Image quality that must not fail; pictures, and planes by themselves, have no stack that could."""
+    if not is_stacked:
         return []
     return CHECKS.get(modalities[0], CHECKS_ELSE) if modalities else CHECKS_ELSE
 

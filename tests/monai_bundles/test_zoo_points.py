@@ -101,6 +101,7 @@ def test_describe_tells_names_phases_and_the_size_of_planes(tmp_path: Path) -> N
     [entry] = content["inputs"]
     assert (entry["phases"], entry["size_px"]) == (True, SIZE_PX)
     assert content["accepts"]["modalities"] == ["MR"]
+    assert content["required_checks"] == []
     assert any("Points within 2.4 pixels" in note for note in content["not_guessed"])
 
 
