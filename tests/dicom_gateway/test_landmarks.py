@@ -16,12 +16,13 @@ from dicom_gateway.flow.job import Tools
 from dicom_gateway.flow.journal import Journal
 from dicom_gateway.flow.local import FolderOutcome, process_folder
 from dicom_gateway.flow.planning import decide
+from dicom_gateway.flow.shadow import run_shadow
 from dicom_gateway.route import parse_routes
 from dicom_gateway.route.explain import render_text
 from dicom_gateway.route.facts import Facts
 from dicom_gateway.settings import Settings
 from dicom_gateway.web.found import landmark_rows
-from imaging.cine_scan import with_cines
+from imaging.cine_scan import load_cine, with_cines
 from imaging.series import scan
 from monai_bundles import Bundle, BundleOutput
 from monai_bundles.adding.describe import describe
@@ -229,3 +230,16 @@ def test_equal_landmarks_give_equal_objects(done: tuple[Path, FolderOutcome, lis
 
     assert [o.sha256 for o in first] == [o.sha256 for o in second]
     assert {o.sop_instance_uid for o in first}.isdisjoint(o.sop_instance_uid for o in third)
+
+
+def test_a_shadow_tells_how_far_its_landmarks_lie_from_the_delivered_ones(tmp_path: Path, bundle: Bundle) -> None:
+    [series] = with_cines(scan([write_cine(tmp_path, values=spotted())[0].parent])).cines
+    cine = load_cine(series)
+    output = found_by_eye(bundle, cine, None)
+    x, y, z = output.landmarks[3].position_lps
+    moved = replace(output.landmarks[3], position_lps=(x + 3.0, y - 4.0, z))
+    other = replace(output, landmarks=(*output.landmarks[1:3], moved))
+
+    record = run_shadow(replace(bundle, shadow=bundle), output, lambda _: other, cine)
+
+    assert record["landmarks"] == {"delivered": 10, "shadow": 3, "in_both": 3, "most_apart_mm": 5.0}
