@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 from imaging.cines import Cine, CineSeries
 from imaging.pictures import Pictures, PictureSeries
-from imaging.volume import Volume
-from reports.colour_pictures import colour_pictures
+from imaging.volume import Region, Volume
+from reports.colour_pictures import colour_heat, colour_pictures
 from reports.encode.encoded import Capability, EncodedObject, encoding
 from reports.encode.pdf import encode_pdf
 from reports.encode.rtstruct import encode_rtstruct
@@ -15,7 +15,7 @@ from reports.encode.sr import encode_sr
 from reports.errors import EncodingError, NotForSending
 from reports.landmark_pictures import landmark_pictures
 from reports.model import Result
-from reports.pictures import Picture, key_pictures
+from reports.pictures import Picture, heat_pictures, key_pictures
 
 if TYPE_CHECKING:
     from imaging.series import Stack
@@ -23,16 +23,27 @@ if TYPE_CHECKING:
 __all__ = ["encode_all", "key_images"]
 
 
-def key_images(image: Volume | Pictures | Cine, result: Result) -> tuple[Picture, ...]:
-    """The key images of a result: planes of its volume, or the pictures that say most."""
+def key_images(
+    image: Volume | Pictures | Cine, result: Result, heats: Sequence[tuple[str, Region]] = ()
+) -> tuple[Picture, ...]:
+    """The key images of a result: planes of its volume or phases of its cine, or the pictures that say most.
+
+    Parameters
+    ----------
+    heats
+        Where classes come from: the label of each, and its map on the image's voxels. They come first.
+    """
     if isinstance(image, Cine):
         return landmark_pictures(image, result.landmarks)
     if isinstance(image, Pictures):
-        return colour_pictures(image, result)
-    points = landmark_pictures(image, result.landmarks) if result.landmarks else ()
-    if points and not result.structures:
-        return points
-    return (*points, *key_pictures(image, result.structures))
+        maps = [picture for label, heat in heats for picture in colour_heat(image, heat, label, result)]
+        return (*maps, *colour_pictures(image, result))
+    maps = [picture for label, heat in heats for picture in heat_pictures(image, heat, label)]
+    if result.landmarks:
+        maps += landmark_pictures(image, result.landmarks)
+        if not result.structures:
+            return tuple(maps)
+    return (*maps, *key_pictures(image, result.structures))
 
 
 def encode_all(
