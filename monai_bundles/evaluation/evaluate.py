@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from imaging.geometry import Grid
 from imaging.volume import Region, Volume
+from monai_bundles.anatomy import shows_head_and_neck
 from monai_bundles.bundle import Bundle, BundleOutput
 from monai_bundles.errors import NothingToEvaluate
 from monai_bundles.evaluation.cases import Case
@@ -59,7 +60,8 @@ class Evaluation:
     pictures
         Files of the worst cases, where they were asked for.
     found
-        In how many patients each structure was found, and "patients" in all.
+        In how many patients each structure was found, and "patients" in all; where the bundle asks for what the image
+        shows, also in how many it does ("in range").
     memory_mib
         The highest that this process had in memory, with torch and MONAI where the bundle needs them.
     differences
@@ -147,6 +149,8 @@ def evaluate(
         found = _found(bundle, output, case)
         own = _score(tables[""], case, found, surface)
         counts.update(["patients", *(s.name for s in output.structures if s.region.voxel_count)])
+        if bundle.accepts.shows == "head_neck":
+            counts["in range"] += shows_head_and_neck(case.volume)
         holdings = held(found, case)
         shares = {sentence: holding.share for sentence, holding in holdings.items()}
         if shares:
