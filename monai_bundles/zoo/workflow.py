@@ -43,6 +43,8 @@ class Workflow:
         Of the network: 2 or 3.
     repairs
         Ids of the repairs that were needed.
+    decollates
+        Whether postprocessing takes each image of a batch by itself; else the batch as a whole.
     offered
         Labels that the bundle itself asks its network for, where the network takes prompts.
     """
@@ -56,6 +58,7 @@ class Workflow:
     spatial_dims: int
     repairs: tuple[str, ...]
     offered: tuple[int, ...] = ()
+    decollates: bool = True
 
 
 def load_workflow(bundle: Bundle, device: str) -> Workflow:
@@ -137,6 +140,7 @@ def _built(bundle: Bundle, device: str) -> Workflow:
         spatial_dims=_dimensions(network, prepared),
         repairs=repairs,
         offered=offered,
+        decollates=looked_up(prepared.config, f"{prepared.parts.get('evaluator', '')}::decollate") is not False,
     )
 
 
