@@ -13,7 +13,7 @@ import pytest
 import monai_bundles as mb
 from monai_bundles import errors
 from monai_bundles.adding.add import add
-from monai_bundles.adding.concerns import concerns_of
+from monai_bundles.adding.concerns import Concern, concerns_of
 from monai_bundles.adding.describe import describe
 from monai_bundles.registry import SHIPPED, load_bundle, survey
 from tests.monai_bundles.zoo_making import make_zoo_bundle, pre, threshold_network
@@ -342,7 +342,12 @@ def test_the_judgement_is_kept_by_the_digest(tmp_path: Path, monkeypatch: pytest
     describe(root).write(root)
     mb.find(root.name, tmp_path)
     asked: list[Path] = []
-    monkeypatch.setattr("monai_bundles.adding.concerns.concerns_of", lambda r: asked.append(r) or ())
+
+    def counted(asked_for: Path) -> tuple[Concern, ...]:
+        asked.append(asked_for)
+        return ()
+
+    monkeypatch.setattr("monai_bundles.adding.concerns.concerns_of", counted)
 
     mb.find(root.name, tmp_path)
     (root / "docs" / "README.md").write_text("# Another\n", encoding="utf-8")
