@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from monai_bundles.adding.judging import foreign_entries
-from monai_bundles.adding.pickles import foreign_globals
+from monai_bundles.adding.pickles import UNREADABLE, foreign_globals
 from monai_bundles.bundle import Bundle
 from monai_bundles.config import read_inference
 from monai_bundles.contents import code_of
@@ -89,7 +89,9 @@ def require_accepted(bundle: Bundle) -> None:
         return
     digest = bundle.algorithm.bundle_digest
     if digest not in _judged:
-        _judged[digest] = concerns_of(bundle.root)
+        # Damaged weights run nothing, and are told by their hash.
+        found = tuple(c for c in concerns_of(bundle.root) if c.what != UNREADABLE)
+        _judged[digest] = found
     if found := _judged[digest]:
         raise CodeNotTrusted(
             f"The bundle {bundle.name} could run code of its own, and nobody has accepted that: {_first(found)}; read "
