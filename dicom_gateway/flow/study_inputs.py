@@ -16,6 +16,7 @@ from contouring.lesion import measure_lesion
 from contouring.names import StructureName, lookup
 from contouring.overlap import dice
 from contouring.suv import SUVBW_UNIT, suv_metrics, suv_volume
+from dicom_gateway.errors import JobCancelled
 from dicom_gateway.flow.passing import is_passing
 from dicom_gateway.flow.study_files import StudyFiles
 from imaging.errors import RadgateError
@@ -168,7 +169,8 @@ def run_shadow(
 ) -> dict[str, Any]:
     """Run the version in a bundle's shadow and compare it with what was delivered; nothing of it goes on.
 
-    Whatever goes wrong in the shadow is recorded and stops nothing; what passes by itself (`is_passing`) is raised.
+    Whatever goes wrong in the shadow is recorded and stops nothing; what passes by itself (`is_passing`) is raised, and
+    so is a person's word that the job is not wanted.
     """
     shadow = bundle.shadow
     if shadow is None:
@@ -177,7 +179,7 @@ def run_shadow(
     try:
         other = run(shadow)
     except Exception as error:  # the boundary of the shadow: recorded, the delivered run goes on
-        if is_passing(error):
+        if is_passing(error) or isinstance(error, JobCancelled):
             raise
         return {**record, "status": "failed", "reason": getattr(error, "message", type(error).__name__)}
     mine: Mapping[str, Any] = {s.name: s.region for s in output.structures}
