@@ -59,6 +59,8 @@ def list_bundles(folder: Folder = None, config: Config = None, as_json: AsJson =
             entry = versions[bundle.name]
             shadow = f", {entry['shadow']} runs in its shadow" if entry["shadow"] else ""
             typer.echo(f"    added: {', '.join(entry['added'])}{shadow}")
+            if bundle.broken_shadow[0]:
+                typer.echo(f"    the shadow cannot run: {bundle.broken_shadow[1]}")
     for refused in found.refused:
         typer.echo(f"{refused.name}: refused. {refused.error.message}")
 
@@ -252,6 +254,12 @@ def evaluate(
                 f"{title}{structure:16} {row.mean_dice:.3f} ({row.interval[0]:.3f} to {row.interval[1]:.3f}), median "
                 f"{row.median_dice:.3f}, {row.patients} patients, worst {row.worst_dice:.3f} ({row.worst})"
                 + ("" if row.mean_surface_dice is None else f"; surface Dice {row.mean_surface_dice:.3f}")
+            )
+    for way, differences in result.differences.items():
+        for structure, gap in differences.items():
+            typer.echo(
+                f"Dice above {way}, {structure}: {gap.mean:+.3f} ({gap.interval[0]:+.3f} to {gap.interval[1]:+.3f}), "
+                f"higher in {gap.better} of {gap.patients} patients"
             )
     for sentence, share in result.held.items():
         low, high = share.interval

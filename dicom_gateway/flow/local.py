@@ -51,6 +51,8 @@ class JobOutcome:
         Names of the written files.
     result
         The result as JSON; None where a step broke before it.
+    shadows
+        What versions in the shadow of its bundles found beside it; nothing of them is delivered.
     """
 
     plan: JobPlan
@@ -61,6 +63,7 @@ class JobOutcome:
     objects: list[str] = field(default_factory=list)
     report: str = ""
     result: dict[str, Any] | None = None
+    shadows: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -78,6 +81,7 @@ class JobOutcome:
             "objects": self.objects,
             "report": self.report,
             "result": self.result,
+            **({"shadows": self.shadows} if self.shadows else {}),
         }
 
 
@@ -146,7 +150,8 @@ def process_folder(
     for study_uid, part in _by_study(scan).items():
         decision = decide(part, settings.routes, facts)
         explanations += decision.explanations
-        inputs = [i for i in found.inputs if i.path in _files_of(part)]
+        of_study = _files_of(part)
+        inputs = [i for i in found.inputs if i.path in of_study]
         files = StudyFiles([i.path for i in inputs], inputs)
         plans = plan_jobs(
             decision,
@@ -232,6 +237,8 @@ def _one_job(outcome: JobOutcome, files: StudyFiles, out: Path, tools: Tools, jo
         ]
         if (job.folder / "result.json").exists():
             outcome.result = kept_json(job.folder / "result.json")
+        records = [kept_json(path) for path in sorted(job.folder.glob("run-*.json"))]
+        outcome.shadows = [record["shadow"] for record in records if record.get("shadow")]
         if not reason and outcome.result is not None:
             status = outcome.result["status"]
             reason = " ".join(dict.fromkeys(r["reason"] for r in outcome.result["runs"] if r.get("reason")))
@@ -260,7 +267,8 @@ def _drop_unfinished(out: Path, jobs: Sequence[JobOutcome]) -> None:
         if job.status == "cancelled":
             for name in filter(None, (*job.objects, job.report)):
                 (out / name).unlink(missing_ok=True)
-            job.objects, job.report, job.result, job.warnings, job.reason = [], "", None, [], STOPPED
+            job.objects, job.report, job.result, job.reason = [], "", None, STOPPED
+            job.warnings, job.shadows = [], []
 
 
 def _by_study(scan: Scan) -> dict[str, Scan]:

@@ -7,7 +7,7 @@ wraps each in a durable step; neither adds anything to what happens here.
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from io import BytesIO
 from typing import Any
 
@@ -21,13 +21,13 @@ from dicom_gateway.flow.kept import keep_bytes, keep_json, keep_regions, kept_js
 from dicom_gateway.flow.on_pictures import graded_pictures, on_pictures, scores_of_pictures, volume_of
 from dicom_gateway.flow.other_series import carried, on_other_series
 from dicom_gateway.flow.passing import is_passing
+from dicom_gateway.flow.shadow import run_shadow
 from dicom_gateway.flow.site_names import under_tg263
 from dicom_gateway.flow.study_inputs import (
     companions_of,
     in_its_unit,
     measured_findings,
     missing_channels,
-    run_shadow,
     structure_name,
 )
 from imaging.errors import RadgateError, TruncatedFile
@@ -37,7 +37,7 @@ from imaging.provenance import Algorithm, digest
 from imaging.quiet import quiet_pydicom
 from imaging.series import Stack
 from imaging.volume import Region
-from monai_bundles import misfits, verify
+from monai_bundles import Bundle, misfits, verify
 from qc.image import SeriesVerdict
 from reports import (
     EncodedObject,
@@ -89,10 +89,12 @@ def _verdict(job: Job) -> SeriesVerdict:
     )
 
 
-def algorithm_of(job: Job, bundle_name: str) -> Algorithm:
-    """The algorithm of a bundle, also where the bundle is not installed."""
-    bundle = job.tools.bundles.get(bundle_name.partition("@")[0])
-    return bundle.algorithm if bundle else Algorithm(name=bundle_name.partition("@")[0], version="unknown")
+def algorithm_of(kept: Mapping[str, Any], bundle_name: str) -> Algorithm:
+    """The algorithm that a run was made with, as its record has it; also where the bundle is not installed."""
+    recorded = kept.get("algorithm")
+    if not recorded:
+        return Algorithm(name=bundle_name.partition("@")[0], version="unknown")
+    return Algorithm(**{**recorded, "weights_sha256": tuple(recorded["weights_sha256"])})
 
 
 def segment(job: Job, step: Step) -> None:
@@ -112,14 +114,16 @@ def segment(job: Job, step: Step) -> None:
     unread = undecodable_sentences(study_ref(job.stack.header).undecodable)
     for number, name in enumerate(job.plan.bundles):
         job.require_wanted()
+        bundle = job.tools.bundles.get(name.partition("@")[0])
         try:
-            outcome = _one_bundle(job, number, name, verdict)
+            outcome = _one_bundle(job, number, name, bundle, verdict)
         except Exception as error:  # the boundary of a bundle
             job.require_wanted()
             if is_passing(error):
                 raise
             outcome = _broken_off(name, error)
         outcome["bundle"] = name
+        outcome["algorithm"] = asdict(bundle.algorithm) if bundle else None
         outcome["warnings"] = [*unread, *outcome.get("warnings", ())]
         step.detail.setdefault("bundles", []).append(outcome)
         keep_json(job.folder / f"run-{number}.json", outcome)
@@ -137,9 +141,8 @@ def _broken_off(name: str, error: Exception) -> dict[str, Any]:
     return {"status": "failed", "reason": f"The bundle broke off by an internal error ({type(error).__name__})."}
 
 
-def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
+def _one_bundle(job: Job, number: int, name: str, bundle: Bundle | None, verdict: Mapping[str, Any]) -> dict[str, Any]:
     """Outcome of one bundle as plain values; its regions are kept beside."""
-    bundle = job.tools.bundles.get(name.partition("@")[0])
     if bundle is None or name not in {bundle.name, f"{bundle.name}@{bundle.version}"}:
         return {"status": "failed", "reason": f"The bundle {name} is not installed; add it or change the route."}
     if job.refusal is not None:
@@ -223,7 +226,7 @@ def measure(job: Job, step: Step) -> None:
         kept = kept_json(job.folder / f"run-{number}.json")
         run = Run(
             id=f"r{number + 1}",
-            algorithm=algorithm_of(job, name),
+            algorithm=algorithm_of(kept, name),
             status=kept["status"],
             targets=(job.plan.stack,),
             settings_digest=digest({"profile": job.plan.profile, "bundles": list(job.plan.bundles)}),

@@ -11,7 +11,7 @@ from monai_bundles.adding.concerns import concerns_of, require_trust
 from monai_bundles.adding.describe import describe
 from monai_bundles.adding.labels import Resolver
 from monai_bundles.adding.large_files import check_large_files
-from monai_bundles.adding.record import Added, Entry, Record, read_record, write_record
+from monai_bundles.adding.record import Added, Entry, Record, alone_in, read_record, write_record
 from monai_bundles.adding.requirements import require_packages
 from monai_bundles.adding.sources import source_folder
 from monai_bundles.bundle import Bundle
@@ -91,15 +91,18 @@ def add(
             trusted=bundle.trusted,
             accepted=accepted if bundle.trusted else (),
         )
-        record = _entered(record, bundle_name, added, shadow=shadow)
-        library.mkdir(parents=True, exist_ok=True)
-        target = library / staged.name
-        incoming = library / f".{staged.name}.partial"
-        shutil.rmtree(incoming, ignore_errors=True)
-        shutil.copytree(staged, incoming)
-        shutil.rmtree(target, ignore_errors=True)
-        incoming.rename(target)
-        write_record(library, record)
+        _check_version(record, bundle_name, added, shadow=shadow)
+        with alone_in(library):
+            record = read_record(library)
+            _check_version(record, bundle_name, added, shadow=shadow)
+            record = _entered(record, bundle_name, added, shadow=shadow)
+            target = library / staged.name
+            incoming = library / f".{staged.name}.partial"
+            shutil.rmtree(incoming, ignore_errors=True)
+            shutil.copytree(staged, incoming)
+            shutil.rmtree(target, ignore_errors=True)
+            incoming.rename(target)
+            write_record(library, record)
     return Addition(load_version(library, record, bundle_name, added.version), added, notes)
 
 
@@ -111,10 +114,12 @@ def rollback(name: str, library: Path) -> Entry:
     UnknownBundle, UnknownVersion
         There is no such bundle, or no earlier version.
     """
-    record = read_record(library)
-    entry = record.entry(name).rolled_back()
-    load_version(library, record, name, entry.active)
-    write_record(library, Record({**record.bundles, name: entry}))
+    read_record(library).entry(name)
+    with alone_in(library):
+        record = read_record(library)
+        entry = record.entry(name).rolled_back()
+        load_version(library, record, name, entry.active)
+        write_record(library, Record({**record.bundles, name: entry}))
     return entry
 
 
@@ -128,6 +133,12 @@ def set_shadow(name: str, version: str, library: Path) -> Entry:
     UnknownVersion
         There is no such version, or it is the one that runs.
     """
+    read_record(library).entry(name)
+    with alone_in(library):
+        return _shadowed(library, name, version)
+
+
+def _shadowed(library: Path, name: str, version: str) -> Entry:
     record = read_record(library)
     entry = record.entry(name)
     if version and (version not in entry.versions or version == entry.active):
@@ -146,6 +157,12 @@ def remove(name: str, library: Path, version: str = "") -> tuple[str, ...]:
     UnknownBundle, UnknownVersion
         There is no such bundle or version, or it is the one that runs while others stand beside it.
     """
+    read_record(library).entry(name)
+    with alone_in(library):
+        return _removed(library, name, version)
+
+
+def _removed(library: Path, name: str, version: str) -> tuple[str, ...]:
     record = read_record(library)
     entry = record.entry(name)
     gone = (version,) if version else tuple(entry.versions)
@@ -173,13 +190,34 @@ def _name_of(folder: Path) -> str:
     return name
 
 
+def _check_version(record: Record, name: str, added: Added, *, shadow: bool) -> None:
+    """A version that was added keeps its files: results name it, and `rollback` goes back to it.
+
+    Raises
+    ------
+    UnknownVersion
+        Other files have its number, or it is to be the shadow of itself.
+    """
+    old = record.bundles.get(name)
+    if old is None or added.version not in old.versions:
+        return
+    if old.versions[added.version].digest != added.digest:
+        raise UnknownVersion(
+            f"Version {added.version} of {name} is in the library with other files; give these another version in "
+            f"configs/metadata.json, or remove that one first (radgate bundles remove {name}).",
+            version=added.version,
+        )
+    if shadow and added.version == old.active:
+        raise UnknownVersion(f"Version {added.version} of {name} is the one that runs; its shadow is another version.")
+
+
 def _entered(record: Record, name: str, added: Added, *, shadow: bool) -> Record:
     """The record with one version more."""
     old = record.bundles.get(name)
     if old is None:
         return Record({**record.bundles, name: Entry(added.version, versions={added.version: added})})
     entry = replace(old, versions={**old.versions, added.version: added})
-    entry = replace(entry, shadow=added.version) if shadow and added.version != old.active else entry
+    entry = replace(entry, shadow=added.version) if shadow else entry
     if not shadow:
         entry = entry.with_active(added.version)
     return Record({**record.bundles, name: entry})
