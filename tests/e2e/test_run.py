@@ -381,8 +381,8 @@ def test_ctrl_c_ends_the_command_within_seconds_with_the_shells_code(tmp_path: P
         "when.all = [{ tag = 'Modality', equals = 'CT' }]\n",
         encoding="utf-8",
     )
-    command = [sys.executable, "-m", "dicom_gateway.cli", "run", tmp_path / "ct", "--out", tmp_path / "out"]
-    with subprocess.Popen([*command, "--config", config], stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "dicom_gateway.cli", "run", str(tmp_path / "ct"), "--out", str(tmp_path / "out")]
+    with subprocess.Popen([*command, "--config", str(config)], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if "qc: " in line:
