@@ -12,18 +12,11 @@ from dicom_gateway.cli.app import app
 from dicom_gateway.errors import JobRefused
 from dicom_gateway.flow import record
 from dicom_gateway.flow.cancelling import begun_again, job_rows, keep_for_again
-from dicom_gateway.flow.plan import JobPlan
 from dicom_gateway.settings import load_settings
 from dicom_gateway.store import open_engine
+from tests.dicom_gateway.racing import plan, race
 
 CONFIG = "[store]\nroot = 'store'\nlow_free = 0.0\nfloor_free = 0.0\n"
-
-
-def plan(job_id: str, study_uid: str) -> JobPlan:
-    return JobPlan(
-        id=job_id, study_uid=study_uid, version=1, stack="1", series_uid="1.2", route="ct", bundles=("ct_body",),
-        profile="auto", deliver=(), input_digest="0", created_at=1.0, supersedes="", predecessors=(),
-    )  # fmt: skip
 
 
 JOBS = [plan("abc0" * 16, "1.2.3"), plan("abd0" * 16, "1.2.4")]
@@ -61,6 +54,10 @@ def test_a_job_is_cancelled_by_how_its_id_begins_and_the_list_says_by_whom(confi
     [row] = json.loads(invoke(config, "list", "--state", "cancelled", "--json").output)
     assert (row["id"], row["by"], row["why"]) == (JOBS[0].id, "王医生", "wrong route")
     assert json.loads(invoke(config, "list", "--study", "1.2.4", "--json").output)[0]["state"] == "ROUTED"
+
+
+def test_a_job_is_either_cancelled_or_stored(engine: Engine) -> None:
+    assert {(True, False, "CANCELLED"), (False, True, "STORING")} >= set(race(engine, 30))
 
 
 def test_without_a_name_the_record_has_that_of_the_account(

@@ -11,7 +11,7 @@ from sqlalchemy import select
 from dicom_gateway.flow.cancelling import keep_for_again, start_again
 from dicom_gateway.store import tables
 from dicom_gateway.web import create_app
-from tests.dicom_gateway.test_cli_job import plan
+from tests.dicom_gateway.racing import plan
 from tests.dicom_gateway.web_server import serving
 from tests.dicom_gateway.web_site import FilledSite, copied_site, filled_site
 
