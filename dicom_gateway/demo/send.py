@@ -94,11 +94,13 @@ def _read(file: Path, *, pixels: bool = True) -> Dataset:
 def _answer(association: Association, dataset: Dataset) -> Dataset:
     """What the listener answers to an image; nothing where it does not, or where there is no association.
 
-    An object of a class that the listener does not take (a vendor's own, as many studies hold) counts as refused.
+    An object of a class or a transfer syntax that the listener does not take (a vendor's own, as many studies hold)
+    counts as refused.
     """
     if not association.is_established:
         return Dataset()
-    if dataset.SOPClassUID not in {context.abstract_syntax for context in association.accepted_contexts}:
+    kind = (dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
+    if kind not in {(c.abstract_syntax, c.transfer_syntax[0]) for c in association.accepted_contexts}:
         refusal = Dataset()
         refusal.Status = NOT_SUPPORTED
         return refusal

@@ -175,6 +175,8 @@ def _one_bundle(job: Job, number: int, name: str, bundle: Bundle | None, verdict
     shadow = run_shadow(bundle, output, lambda other: job.tools.run(other, image, progress, **others), image)
     output = under_tg263(output, job.tools.names)
     keep_regions(job.folder / f"regions-{number}.npz", [(s.name, s.region) for s in output.structures])
+    if output.heat_map is not None:
+        keep_regions(job.folder / f"heat-{number}.npz", [(output.scores[0].label, output.heat_map)])
     series: list[dict[str, Any]] = []
     cut, findings = on_pictures(output), []
     if volume is not None:
@@ -192,7 +194,7 @@ def _one_bundle(job: Job, number: int, name: str, bundle: Bundle | None, verdict
         **({"findings": findings} if findings else {}),
         **({"series": series} if series else {}),
         **({"scores": [[s.label, round(s.value, 4)] for s in output.scores]} if output.scores else {}),
-        **({} if volume is not None else scores_of_pictures(output)),
+        **scores_of_pictures(output),
         **({"shadow": shadow} if shadow else {}),
     }
 
@@ -273,7 +275,8 @@ def measure(job: Job, step: Step) -> None:
     keep_json(job.folder / "result.json", result.to_json())
     image = job.image
     listed = []
-    for picture in () if image is None else key_images(image, result):
+    heats = [heat for path in sorted(job.folder.glob("heat-*.npz")) for heat in kept_regions(path)]
+    for picture in () if image is None else key_images(image, result, heats):
         keep_bytes(job.folder / "pictures" / f"{picture.name}.png", picture.png)
         listed.append({"name": picture.name, "caption_zh": picture.caption_zh, "caption_en": picture.caption_en})
     keep_json(job.folder / "pictures.json", listed)

@@ -68,12 +68,20 @@ def test_an_answer_that_gets_lost_costs_nothing(tmp_path: Path, monkeypatch: pyt
     assert len(stored) == 4 and len(set(stored)) == 3
 
 
-def test_an_object_of_a_class_that_the_listener_does_not_take_is_refused_and_the_rest_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("what", ["class", "syntax"])
+def test_an_object_of_a_kind_that_the_listener_does_not_take_is_refused_and_the_rest_goes_on(
+    tmp_path: Path, what: str
+) -> None:
     """As the private objects that a scanner puts into its studies."""
     files = write_series(tmp_path, rows=11, columns=7, planes=3)
     dataset = dcmread(files[1])
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.3.12.2.1107.5.9.1")
-    dataset.save_as(files[1])
+    if what == "class":
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.3.12.2.1107.5.9.1")
+        dataset.save_as(files[1])
+    else:
+        del dataset.PixelData  # JPIP: the pixels are elsewhere
+        dataset.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.94")
+        dataset.save_as(files[1])
     stored: list[str] = []
 
     def handle(event: evt.Event) -> int:
