@@ -22,6 +22,7 @@ from monai_bundles.errors import (
 )
 from monai_bundles.gates import gates_of
 from monai_bundles.metadata import (
+    absent_within_px_of,
     accepted_range,
     inputs_of,
     left_out_of,
@@ -220,6 +221,7 @@ def load_bundle(root: Path) -> Bundle:
         output=output_of(radgate),
         inputs=inputs_of(radgate),
         left_out=left_out,
+        absent_within_px=absent_within_px_of(radgate),
     )
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from imaging.cines import Cine
 from imaging.pictures import Pictures
 from imaging.volume import Volume
 from monai_bundles.bundle import Bundle, BundleOutput
@@ -118,7 +119,7 @@ class Worker:
     def run(
         self,
         bundle: Bundle,
-        volume: Volume | Pictures,
+        volume: Volume | Pictures | Cine,
         progress: Progress | None = None,
         device: str = "auto",
         timeout_s: float | None = None,

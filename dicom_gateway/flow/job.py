@@ -11,6 +11,7 @@ from dicom_gateway.errors import JobCancelled
 from dicom_gateway.flow.journal import Journal
 from dicom_gateway.flow.plan import JobPlan
 from dicom_gateway.flow.study_files import StudyFiles
+from imaging.cines import Cine, CineSeries
 from imaging.errors import ImagingError
 from imaging.pictures import Pictures, PictureSeries
 from imaging.series import Stack
@@ -94,7 +95,7 @@ class Job:
             raise JobCancelled("The job was cancelled.")
 
     @cached_property
-    def stack(self) -> Stack | PictureSeries:
+    def stack(self) -> Stack | PictureSeries | CineSeries:
         """The planes and their headers."""
         return self.files.stack(self.plan.stack)
 
@@ -108,8 +109,8 @@ class Job:
         return None
 
     @property
-    def image(self) -> Volume | Pictures | None:
-        """Volume or pictures, or None where geometry or pixels were refused."""
+    def image(self) -> Volume | Pictures | Cine | None:
+        """Volume, pictures or phases, or None where geometry or pixels were refused."""
         return None if self.refusal else self.files.image(self.plan.stack)
 
     @property

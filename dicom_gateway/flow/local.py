@@ -279,6 +279,7 @@ def _by_study(scan: Scan) -> dict[str, Scan]:
             tuple(s for s in scan.stacks if s.study_instance_uid == uid),
             tuple(i for i in scan.leftovers if i.study_instance_uid == uid),
             tuple(s for s in scan.pictures if s.study_instance_uid == uid),
+            tuple(s for s in scan.cines if s.study_instance_uid == uid),
         )
         for uid in uids
     }

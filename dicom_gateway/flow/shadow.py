@@ -8,6 +8,7 @@ import numpy as np
 from contouring.overlap import dice
 from dicom_gateway.errors import JobCancelled
 from dicom_gateway.flow.passing import is_passing
+from imaging.cines import Cine
 from imaging.pictures import Pictures
 from imaging.volume import Volume
 from monai_bundles import Box, Bundle, BundleOutput, Finding, Score
@@ -16,7 +17,7 @@ __all__ = ["run_shadow"]
 
 
 def run_shadow(
-    bundle: Bundle, output: BundleOutput, run: Callable[[Bundle], BundleOutput], image: Volume | Pictures
+    bundle: Bundle, output: BundleOutput, run: Callable[[Bundle], BundleOutput], image: Volume | Pictures | Cine
 ) -> dict[str, Any]:
     """Run the version in a bundle's shadow and compare it with what was delivered; nothing of it goes on.
 
@@ -27,8 +28,8 @@ def run_shadow(
     -------
     dict
         Version and digest of the shadow; voxels, and Dice with the delivered structure of the same name; how many
-        findings of either lie in one of the other; the scores of each class, delivered and shadow. Empty where there
-        is no shadow.
+        findings of either lie in one of the other; the scores of each class, delivered and shadow; how far landmarks of
+        the same name and picture lie apart. Empty where there is no shadow.
     """
     shadow = bundle.shadow
     if shadow is None:
@@ -60,6 +61,7 @@ def run_shadow(
         "volume_shape": list(image.array.shape),
         **_findings(output.findings, other.findings),
         **_scores(output, other),
+        **_landmarks(output, other),
     }
 
 
@@ -98,6 +100,22 @@ def _scores(output: BundleOutput, other: BundleOutput) -> dict[str, Any]:
         return {}
     mine, theirs = _by_label(output.scores), _by_label(other.scores)
     return {"scores": {label: [mine.get(label), theirs.get(label)] for label in dict.fromkeys([*mine, *theirs])}}
+
+
+def _landmarks(output: BundleOutput, other: BundleOutput) -> dict[str, Any]:
+    """How many there are, and how far those of both lie apart at most, mm."""
+    if not output.landmarks and not other.landmarks:
+        return {}
+    mine, theirs = ({(p.label, p.plane): p.position_lps for p in o.landmarks} for o in (output, other))
+    apart = [float(np.linalg.norm(np.subtract(mine[key], theirs[key]))) for key in mine if key in theirs]
+    return {
+        "landmarks": {
+            "delivered": len(mine),
+            "shadow": len(theirs),
+            "in_both": len(apart),
+            "most_apart_mm": round(max(apart), 2) if apart else None,
+        }
+    }
 
 
 def _by_label(scores: Sequence[Score]) -> dict[str, float]:

@@ -25,7 +25,7 @@ from dicom_gateway.store.tables import (
     study,
     study_version,
 )
-from dicom_gateway.web.found import finding_rows, score_rows
+from dicom_gateway.web.found import finding_rows, landmark_rows, score_rows
 from dicom_gateway.web.worklist import incomplete_reason, unreached
 
 __all__ = ["JOB_STEPS", "StudyView", "read_study"]
@@ -170,6 +170,7 @@ def _results(connection: Connection, study_uid: str, version: int) -> list[dict[
         row["structures"] = _list(document, "structures")
         row["findings"] = finding_rows(document)
         row["scores"], row["scores_left_out"] = score_rows(document)
+        row["landmarks"] = landmark_rows(document)
         row["runs"] = {r.get("id"): r for r in _list(document, "runs")}
         row["pictures"] = [p for p in row["pictures"] or [] if isinstance(p, Mapping) and p.get("sha256")]
         row["objects"] = _all(

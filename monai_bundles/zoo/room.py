@@ -14,6 +14,10 @@ from monai_bundles.zoo.workflow import Workflow
 __all__ = ["Room", "masks_bytes", "planes_bytes", "volume_bytes"]
 
 
+NUMBERS = ("scores", "points")
+"""Outputs that are a few numbers instead of an image."""
+
+
 class Room:
     """Compares what a run needs with what there is; images of the same shape are asked about once.
 
@@ -48,7 +52,7 @@ class Room:
         if shape in self._asked:
             return
         window = self._window(shape)
-        if self._bundle.output == "scores":
+        if self._bundle.output in NUMBERS:
             voxels = 2 * memory.FLOAT_BYTES * math.prod(shape)
             needed = memory.WORKSPACE_BYTES + memory.network_bytes(self._workflow.network, window) + voxels
         else:

@@ -8,10 +8,12 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 
+from imaging.cines import Cine
 from imaging.pictures import Pictures
 from imaging.volume import Volume
 from monai_bundles.bundle import Bundle
-from monai_bundles.errors import NotEnoughMemory
+from monai_bundles.errors import NotEnoughMemory, VolumeOutsideRange
+from monai_bundles.fit import ONLY_POINTS
 from monai_bundles.memory import is_out_of_memory, smaller_windows
 from monai_bundles.zoo.calls import Progress, WorkflowRun, counted, image_key, preprocessed, window_count
 from monai_bundles.zoo.classification import classify
@@ -20,6 +22,7 @@ from monai_bundles.zoo.forward import segmented
 from monai_bundles.zoo.inputs import slices_of, source_tensors
 from monai_bundles.zoo.outputs import on_source, regions_of
 from monai_bundles.zoo.pictures import run_on_pictures
+from monai_bundles.zoo.points import find_points
 from monai_bundles.zoo.room import Room, planes_bytes, volume_bytes
 from monai_bundles.zoo.workflow import Workflow, forget_workflows, load_workflow
 
@@ -27,9 +30,13 @@ __all__ = ["run_workflow"]
 
 
 def run_workflow(
-    bundle: Bundle, volume: Volume | Pictures, companions: Mapping[str, Volume], tell: Progress, device: str
+    bundle: Bundle,
+    volume: Volume | Pictures | Cine,
+    companions: Mapping[str, Volume],
+    tell: Progress,
+    device: str,
 ) -> WorkflowRun:
-    """Everything the bundle finds in the volume, or in the pictures.
+    """Everything the bundle finds in the volume, in the pictures or in the phases of a cine.
 
     Parameters
     ----------
@@ -125,12 +132,18 @@ def _window(workflow: Workflow, window: tuple[int, ...], batch: int) -> Iterator
 def _attempt(
     bundle: Bundle,
     workflow: Workflow,
-    volume: Volume | Pictures,
+    volume: Volume | Pictures | Cine,
     companions: Mapping[str, Volume],
     tell: Progress,
     device: str,
 ) -> WorkflowRun:
-    """One run with these windows on this device."""
+    """One run with these windows on this device.
+
+    Raises
+    ------
+    VolumeOutsideRange
+        A cine, for an output that is no points.
+    """
     tell(0.05, "preprocessing")
     run = WorkflowRun(
         notes=tuple(f"Repaired to run here: {', '.join(workflow.repairs)}." for _ in workflow.repairs[:1])
@@ -139,6 +152,11 @@ def _attempt(
     if isinstance(volume, Pictures):
         run_on_pictures(bundle, workflow, volume, tell, run, room, device)
         return run
+    if bundle.output == "points":
+        find_points(bundle, workflow, volume, tell, run, room, device)
+        return run
+    if isinstance(volume, Cine):
+        raise VolumeOutsideRange(ONLY_POINTS)
     source = source_tensors(bundle, volume, companions, channel_first=workflow.channel_first)
     key = bundle.inputs[0].key
     in_planes = workflow.spatial_dims == 2 and type(workflow.inferer).__name__ != "SliceInferer"

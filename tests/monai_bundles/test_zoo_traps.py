@@ -250,7 +250,6 @@ CLICKS = {"_target_": "AddClickSignalsd", "image": "image", "foreground": "foreg
             "segmentation",
             "whole slides",
         ),
-        ({}, "points", "landmarks"),
     ],
 )
 def test_what_a_study_cannot_feed_or_nobody_could_deliver_is_refused_at_describe(
