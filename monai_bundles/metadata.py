@@ -17,11 +17,11 @@ from monai_bundles.errors import BadMetadata, UnlabelledOutput
 from monai_bundles.radgate_schema import OUTPUT_FORMS, check_radgate
 
 __all__ = [
+    "absent_within_px_of",
     "accepted_range",
     "declared_images",
     "inputs_of",
     "left_out_of",
-    "licence_file",
     "output_of",
     "read_json",
     "read_metadata",
@@ -125,22 +125,6 @@ def declared_images(metadata: Mapping[str, Any], direction: str) -> dict[str, di
     return images
 
 
-def licence_file(root: Path) -> Path:
-    """The file with the text of the bundle's licence.
-
-    Raises
-    ------
-    BadMetadata
-        There is none.
-    """
-    path = next((p for p in sorted(root.glob("LICEN[SC]E*")) if p.is_file()), None)
-    if path is None:
-        raise BadMetadata(
-            "The bundle has no LICENSE, so nobody knows whether it may be used; add the text of its licence."
-        )
-    return path
-
-
 def read_radgate(root: Path) -> dict[str, Any]:
     """`configs/radgate.json`, in which every entry is of the right kind and in its range.
 
@@ -177,13 +161,19 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
         There is no image at all, or another image beside a colour picture.
     """
     inputs = tuple(
-        BundleInput(**{**entry, "channels": tuple(Channel(**channel) for channel in entry.get("channels", ()))})
+        BundleInput(**{
+            **entry,
+            "channels": tuple(Channel(**channel) for channel in entry.get("channels", ())),
+            "size_px": tuple(entry.get("size_px", ())),
+        })
         for entry in radgate.get("inputs", [{"key": "image", "channels": [{"name": "image"}]}])
     )
     if not inputs[0].channels or inputs[0].channels[0].optional:
         raise BadMetadata(
             "`inputs[0].channels` in configs/radgate.json needs the series of the route as its first channel."
         )
+    if output_of(radgate) == "points" and sum(len(entry.channels) + entry.zeros for entry in inputs) > 1:
+        raise BadMetadata("A bundle that gives points takes one series; correct `inputs` in configs/radgate.json.")
     coloured = [entry for entry in inputs if entry.colours]
     images = [channel for entry in inputs for channel in entry.channels]
     if coloured and (len(coloured) > 1 or len(images) > 1 or coloured[0].repeat > 1 or coloured[0].zeros):
@@ -192,6 +182,11 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
             "correct `inputs`."
         )
     return inputs
+
+
+def absent_within_px_of(radgate: Mapping[str, Any]) -> float:
+    """The entry `output.absent_within_px`: how near the first pixel a point is one that is not there; 0 without it."""
+    return float(radgate.get("output", {}).get("absent_within_px", 0.0))
 
 
 def left_out_of(radgate: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

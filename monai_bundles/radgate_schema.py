@@ -10,7 +10,7 @@ from monai_bundles.schema import Choice, Fault, Flag, Listed, Mapped, Number, Ru
 
 __all__ = ["OUTPUT_FORMS", "check_radgate", "require_agreement", "require_known_checks"]
 
-OUTPUT_FORMS = ("structures", "labels", "channels", "boxes", "scores", "findings")
+OUTPUT_FORMS = ("structures", "labels", "channels", "boxes", "scores", "points", "findings")
 
 INTERPRETED_TYPES = (
     "", "EXTERNAL", "PTV", "CTV", "GTV", "TREATED_VOLUME", "IRRAD_VOLUME", "BOLUS", "AVOIDANCE", "ORGAN", "MARKER",
@@ -70,7 +70,14 @@ CHANNEL = Table(
 
 INPUT = Table(
     needed={"key": Text(most=64)},
-    free={"channels": Listed(CHANNEL, most=64), "zeros": Flag(), "repeat": Whole(1, 16), "colours": Flag()},
+    free={
+        "channels": Listed(CHANNEL, most=64),
+        "zeros": Flag(),
+        "repeat": Whole(1, 16),
+        "colours": Flag(),
+        "phases": Flag(),
+        "size_px": Listed(Whole(1, 16384), least=2, most=2),
+    },
 )
 
 STRUCTURE = Table(
@@ -124,7 +131,7 @@ RADGATE: Rule = Table(
     },
     free={
         "inputs": Listed(INPUT, least=1, most=64),
-        "output": Table(needed={"form": Choice(OUTPUT_FORMS)}),
+        "output": Table(needed={"form": Choice(OUTPUT_FORMS)}, free={"absent_within_px": Number(0, 10_000)}),
         "postprocessing": CLEANUP,
         "left_out": Anything(),
         "not_guessed": Listed(Text()),

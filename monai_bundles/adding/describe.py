@@ -17,12 +17,14 @@ from monai_bundles.adding.guesses import (
     unnamed_types,
 )
 from monai_bundles.adding.labels import Resolver, is_background, named
+from monai_bundles.adding.points import absence_px, point_input, point_names
 from monai_bundles.adding.refusals import refusing
 from monai_bundles.bundle import OutputForm
 from monai_bundles.checkpoint import weights_files
 from monai_bundles.config import part_names, read_inference
-from monai_bundles.errors import UnlabelledOutput
-from monai_bundles.metadata import declared_images, licence_file, read_metadata
+from monai_bundles.contents import licence_of, refuse_links_outside
+from monai_bundles.errors import BadMetadata, UnlabelledOutput
+from monai_bundles.metadata import declared_images, read_metadata
 from monai_bundles.radgate_schema import check_radgate
 from monai_bundles.registry import file_sha256
 
@@ -73,7 +75,7 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
     Raises
     ------
     BadMetadata
-        Metadata, configuration or licence are missing or wrong.
+        Metadata, configuration or licence are missing or wrong, or a link leads out of the folder.
     NeedsMore
         It needs more than a study, or gives what radgate does not read.
     UnknownNetwork
@@ -91,9 +93,10 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
 
 def _described(root: Path, resolve: Resolver | None) -> Description:
     """See `describe`."""
+    refuse_links_outside(root)
     metadata = read_metadata(root)
     config = read_inference(root)
-    require_study_only(config, metadata)
+    require_study_only(config)
     part_names(config)
     network_dimensions(config, metadata)
     form = output_form(config, metadata)
@@ -102,6 +105,11 @@ def _described(root: Path, resolve: Resolver | None) -> Description:
     structures, more = _structures(metadata, form, resolve)
     inputs, on_inputs = guessed_inputs(config, metadata, modalities)
     colours = any(entry.colours for entry in inputs)
+    output: dict[str, Any] = {"form": form}
+    if form == "points":
+        inputs = [point_input(entry, config) for entry in inputs]
+        output["absent_within_px"], on_points = absence_px(config)
+        on_inputs = [*on_inputs, on_points]
     licence = _licence(root)
     notes += [*more, *on_inputs, *unnamed_types(config, len(structures))]
     if licence == "LicenseRef-unknown":
@@ -121,9 +129,9 @@ def _described(root: Path, resolve: Resolver | None) -> Description:
             "units": UNITS.get(modalities[0], []) if len(modalities) == 1 else [],
         },
         "inputs": [_input_json(entry) for entry in inputs],
-        "output": {"form": form},
+        "output": output,
         "structures": structures,
-        "required_checks": _checks(modalities, colours=colours),
+        "required_checks": _checks(modalities, is_stacked=not colours and form != "points"),
         "weights_sha256": {name: file_sha256(root / name) for name in weights_files(root, config)},
         "not_guessed": notes,
     }
@@ -137,9 +145,9 @@ def _sentence(value: Any) -> str:
     return "".join(letter for letter in words if letter.isprintable())[:MOST_SENTENCE]
 
 
-def _checks(modalities: list[str], *, colours: bool) -> list[str]:
-    """Image quality that must not fail; pictures have no geometry that could."""
-    if colours:
+def _checks(modalities: list[str], *, is_stacked: bool) -> list[str]:
+    """Image quality that must not fail; pictures, and planes by themselves, have no stack that could."""
+    if not is_stacked:
         return []
     return CHECKS.get(modalities[0], CHECKS_ELSE) if modalities else CHECKS_ELSE
 
@@ -154,6 +162,8 @@ def _structures(
     UnlabelledOutput
         The metadata name no output, or one in words without meaning.
     """
+    if form == "points":
+        return point_names(metadata), []
     words: dict[int, str] = {}
     for output in declared_images(metadata, "outputs").values():
         words = {int(k): str(v) for k, v in _meanings(output).items() if re.fullmatch(r"-?[0-9]{1,6}", str(k))}
@@ -206,7 +216,12 @@ def _licence(root: Path) -> str:
     BadMetadata
         There is none.
     """
-    text = " ".join(licence_file(root).read_text(encoding="utf-8", errors="replace")[:4000].lower().split())
+    path = licence_of(root)
+    if path is None:
+        raise BadMetadata(
+            "The bundle has no LICENSE, so nobody knows whether it may be used; add the text of its licence."
+        )
+    text = " ".join(path.read_text(encoding="utf-8", errors="replace")[:4000].lower().split())
     return next((spdx for pattern, spdx in LICENCES if re.search(pattern, text)), "LicenseRef-unknown")
 
 

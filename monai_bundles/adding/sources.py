@@ -6,6 +6,7 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
 
+from monai_bundles.contents import refuse_links_outside
 from monai_bundles.errors import (
     BadMetadata,
     NetworkSupportMissing,
@@ -30,14 +31,14 @@ def source_folder(source: str, scratch: Path) -> tuple[Path, str]:
     BadMetadata
         The zip holds no bundle, or files outside it.
     UnreadableBundle
-        The zip is damaged or encrypted, or the folder holds links out of itself.
+        The zip is damaged or encrypted, or something in the folder is a link to a folder or no file.
     ZooUnreachable
         The name cannot be loaded down.
     """
     path = Path(source)
     if path.is_dir():
         found = _inside(path)
-        _refuse_links(found)
+        _refuse_others(found)
         return found, "folder"
     if path.is_file():
         return _unpacked(path, scratch), "zip"
@@ -55,36 +56,35 @@ def _inside(folder: Path) -> Path:
     Raises
     ------
     BadMetadata
-        There is none.
+        There is none, or it has links that lead out of it.
     """
     folder = folder.resolve()
-    if (folder / "configs").is_dir():
-        return folder
-    inner = [p for p in sorted(folder.iterdir()) if (p / "configs").is_dir()]
-    if len(inner) != 1:
+    found = [folder] if (folder / "configs").is_dir() else []
+    found = found or [p for p in sorted(folder.iterdir()) if (p / "configs").is_dir()]
+    if len(found) != 1:
         raise BadMetadata("The folder holds no bundle: there is no configs/ in it; name the bundle's own folder.")
-    return inner[0]
+    refuse_links_outside(found[0])
+    return found[0]
 
 
-def _refuse_links(folder: Path) -> None:
-    """What lies elsewhere is no part of a bundle: it would be copied unseen, or change after it was hashed.
+def _refuse_others(folder: Path) -> None:
+    """Refuse what cannot be copied, or not to an end.
 
     Raises
     ------
     UnreadableBundle
-        A link leads to a folder, out of the bundle or nowhere; or something is no file.
+        A link leads to a folder, or something is no file.
     """
     for where, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(where) / name
-            is_link = path.is_symlink()
-            if not is_link and (name in folders or path.is_file()):
-                continue
-            if is_link and path.is_file() and path.resolve().is_relative_to(folder):
-                continue
-            inside = path.relative_to(folder).as_posix()
-            kind = "a link out of the bundle, to a folder or to nothing" if is_link else "no file"
-            raise UnreadableBundle(f"{inside} is {kind}; put the file itself there, or remove it.", file=inside)
+            is_folder_link = name in folders and path.is_symlink()
+            if is_folder_link or (name in files and not path.is_file()):
+                inside = path.relative_to(folder).as_posix()
+                kind = "a link to a folder" if is_folder_link else "no file"
+                raise UnreadableBundle(
+                    f"{inside} is {kind}; put the files themselves there, or remove it.", file=inside
+                )
 
 
 def _unpacked(path: Path, scratch: Path) -> Path:

@@ -11,6 +11,7 @@ from monai.bundle import ConfigParser
 from monai.inferers import SimpleInferer
 
 from imaging.errors import RadgateError
+from monai_bundles.adding.concerns import require_harmless
 from monai_bundles.bundle import Bundle
 from monai_bundles.checkpoint import require_finite, state_of
 from monai_bundles.config import looked_up, read_inference, targets
@@ -42,6 +43,8 @@ class Workflow:
         Of the network: 2 or 3.
     repairs
         Ids of the repairs that were needed.
+    decollates
+        Whether postprocessing takes each image of a batch by itself; else the batch as a whole.
     offered
         Labels that the bundle itself asks its network for, where the network takes prompts.
     """
@@ -55,6 +58,7 @@ class Workflow:
     spatial_dims: int
     repairs: tuple[str, ...]
     offered: tuple[int, ...] = ()
+    decollates: bool = True
 
 
 def load_workflow(bundle: Bundle, device: str) -> Workflow:
@@ -99,6 +103,9 @@ def _built(bundle: Bundle, device: str) -> Workflow:
     prepared = prepare(
         read_inference(bundle.root), bundle.root, device, keep_channels_apart=bundle.output == "channels"
     )
+    if not bundle.trusted:
+        # What was judged when it was added is judged as it is built: this is the very configuration that runs.
+        require_harmless(bundle.name, prepared.config)
     repairs = prepared.repairs + (repair_modules(own_code(bundle.root)) if bundle.trusted else ())
     if bundle.output == "boxes" and stand_in_for_torchvision():
         repairs += ("layers-without-torchvision",)
@@ -134,6 +141,7 @@ def _built(bundle: Bundle, device: str) -> Workflow:
         spatial_dims=_dimensions(network, prepared),
         repairs=repairs,
         offered=offered,
+        decollates=looked_up(prepared.config, f"{prepared.parts.get('evaluator', '')}::decollate") is not False,
     )
 
 

@@ -97,7 +97,8 @@ def test_what_is_no_file_of_the_bundle_is_not_copied(tmp_path: Path, spoil: Call
     (tmp_path / "elsewhere.txt").write_text("not of the bundle", encoding="utf-8")
     spoil(root)
 
-    with pytest.raises(errors.UnreadableBundle, match=named):
+    expected = errors.UnreadableBundle if named in {"docs/loop", "docs/pipe"} else errors.BadMetadata
+    with pytest.raises(expected, match=named):
         add(str(root), tmp_path / "library")
 
     assert untouched(tmp_path / "library")
