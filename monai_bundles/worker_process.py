@@ -108,6 +108,10 @@ def _serve(request: dict[str, Any], answers: Answers) -> dict[str, Any]:
         return {}
     if request["kind"] == "dry run":
         check_weights(bundle)
+        if bundle.output == "points":
+            from monai_bundles.zoo.workflow import load_workflow
+
+            load_workflow(bundle, "cpu")
         return {"not_tried": dry_run_here(bundle)}
     answers.begin()
     folder = Path(request["folder"])

@@ -135,7 +135,7 @@ def _described(root: Path, resolve: Resolver | None) -> Description:
         "weights_sha256": {name: file_sha256(root / name) for name in weights_files(root, config)},
         "not_guessed": notes,
     }
-    check_radgate(content)
+    check_radgate(json.loads(json.dumps(content)))
     return Description(content, tuple(notes))
 
 

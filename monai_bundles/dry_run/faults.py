@@ -23,8 +23,8 @@ BOXES = frozenset({"box", "boxes", "pred_boxes"})
 PREPROCESSING = frozenset({"preprocessed", "_preprocess"})
 """Functions of the two runners that call a bundle's preprocessing."""
 
-KIND_OF = {"boxes": "boxes", "scores": "scores", "points": "scores"}
-"""What a network gives for each form of output (points are as few numbers as scores); an image for all others."""
+KIND_OF = {"boxes": "boxes", "scores": "scores"}
+"""What a network gives for each form of output; an image for all others."""
 
 
 def explained(bundle: Bundle, error: BundleError, seen: Seen, dims: int) -> BundleError:

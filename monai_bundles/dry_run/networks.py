@@ -17,7 +17,7 @@ from monai_bundles.bundle import Bundle, BundleOutput
 from monai_bundles.config import read_inference
 from monai_bundles.dry_run.answers import check_answers
 from monai_bundles.dry_run.faults import explained, wrong_form
-from monai_bundles.dry_run.images import PICTURES, made_companions, made_pictures, made_volume
+from monai_bundles.dry_run.images import made_companions, made_pictures, made_volume
 from monai_bundles.dry_run.sizes import Size, declared_shapes, sizes_of, target_spacing_mm
 from monai_bundles.dry_run.watching import Seen, watched
 from monai_bundles.engines.selection import eager_only
@@ -65,12 +65,7 @@ def try_network(bundle: Bundle) -> None:
     spacing_mm = target_spacing_mm(read_inference(bundle.root))
     began = time.monotonic()
     failure: BundleError | None = None
-    size_px = bundle.inputs[0].size_px
-    sizes = (
-        [Size((), (PICTURES, size_px[1], size_px[0]))]
-        if size_px
-        else sizes_of(parts.inferer, parts.dims, metadata, in_planes=parts.in_planes)
-    )
+    sizes = sizes_of(parts.inferer, parts.dims, metadata, in_planes=parts.in_planes)
     for size in sizes:
         if time.monotonic() - began > ENOUGH_S and size != sizes[-1]:
             continue
