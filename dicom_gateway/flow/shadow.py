@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from contouring.overlap import dice
+from dicom_gateway.errors import JobCancelled
 from dicom_gateway.flow.passing import is_passing
 from imaging.cines import Cine
 from imaging.pictures import Pictures
@@ -20,7 +21,8 @@ def run_shadow(
 ) -> dict[str, Any]:
     """Run the version in a bundle's shadow and compare it with what was delivered; nothing of it goes on.
 
-    Whatever goes wrong in the shadow is recorded and stops nothing; what passes by itself (`is_passing`) is raised.
+    Whatever goes wrong in the shadow is recorded and stops nothing; what passes by itself (`is_passing`) is raised,
+    and so is a person's word that the job is not wanted.
 
     Returns
     -------
@@ -42,7 +44,7 @@ def run_shadow(
     try:
         other = run(shadow)
     except Exception as error:  # the boundary of the shadow: recorded, the delivered run goes on
-        if is_passing(error):
+        if is_passing(error) or isinstance(error, JobCancelled):
             raise
         return {**record, "status": "failed", "reason": getattr(error, "message", type(error).__name__)}
     mine: Mapping[str, Any] = {s.name: s.region for s in output.structures}

@@ -108,7 +108,8 @@ def segment(job: Job, step: Step) -> None:
     Raises
     ------
     Exception
-        One that passes by itself (`is_passing`): the step is tried again, instead of a result that lacks a bundle.
+        One that passes by itself (`is_passing`): the step is tried again, instead of a result that lacks a bundle;
+        or `JobCancelled`.
     """
     verdict = kept_json(job.folder / "qc.json")
     waiting = [] if job.refusal else holding(job.tools.bundles, job.plan.bundles, verdict, job.folder)
@@ -117,10 +118,12 @@ def segment(job: Job, step: Step) -> None:
         return
     unread = undecodable_sentences(study_ref(job.stack.header).undecodable)
     for number, name in enumerate(job.plan.bundles):
+        job.require_wanted()
         bundle = job.tools.bundles.get(name.partition("@")[0])
         try:
             outcome = _one_bundle(job, number, name, bundle, verdict)
         except Exception as error:  # the boundary of a bundle
+            job.require_wanted()
             if is_passing(error):
                 raise
             outcome = _broken_off(name, error)
@@ -163,6 +166,7 @@ def _one_bundle(job: Job, number: int, name: str, bundle: Bundle | None, verdict
     verify(bundle)
 
     def progress(fraction: float, what: str) -> None:
+        job.require_wanted()
         job.journal.progress(job.plan.id, (number + fraction) / len(job.plan.bundles), f"{bundle.name}: {what}")
 
     companions = {}

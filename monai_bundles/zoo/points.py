@@ -21,6 +21,7 @@ from monai_bundles.bundle import Bundle, Landmark
 from monai_bundles.errors import VolumeOutsideRange, WrongOutput
 from monai_bundles.zoo.calls import Progress, WorkflowRun, counted, image_key, preprocessed
 from monai_bundles.zoo.forward import works_by_key
+from monai_bundles.zoo.room import Room
 from monai_bundles.zoo.workflow import Workflow
 
 __all__ = ["columns_rows_of", "find_points", "plane_tensors"]
@@ -52,12 +53,14 @@ class PlaneTensor:
 
 
 def find_points(
-    bundle: Bundle, workflow: Workflow, image: Volume | Cine, tell: Progress, run: WorkflowRun, device: str
+    bundle: Bundle, workflow: Workflow, image: Volume | Cine, tell: Progress, run: WorkflowRun, room: Room, device: str
 ) -> None:
     """The points on every plane, or on every phase.
 
     Raises
     ------
+    NotEnoughMemory
+        There is less than the network needs.
     VolumeOutsideRange
         The planes are larger than the network takes.
     WrongOutput
@@ -69,6 +72,7 @@ def find_points(
     for given in plane_tensors(bundle, image, channel_first=workflow.channel_first):
         data = preprocessed(workflow, {key: given.tensor}, key)
         own = image_key(data, key)
+        room.require(data[own], 0)
         affine = _affine(workflow, given, data[own], key)
         batch = torch.as_tensor(data[own].as_tensor() if isinstance(data[own], MetaTensor) else data[own])[None]
         with torch.inference_mode(), counted(workflow, run, lambda share: None, 1):

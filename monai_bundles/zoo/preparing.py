@@ -14,7 +14,7 @@ from typing import Any
 from monai_bundles.config import PartNames, part_names, targets, walk
 from monai_bundles.repairs import repair_config
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "prepare", "without_files"]
 
 LOADERS = ("LoadImage", "EnsureChannelFirst")
 OWN_LOADER = re.compile(r"scripts\.(\w+\.)*Load\w*d")
@@ -86,11 +86,8 @@ def prepare(config: dict[str, Any], root: Path, device: str, *, keep_channels_ap
     UnknownNetwork
         It defines no network.
     """
-    config = copy.deepcopy(config)
     parts = part_names(config)
-    repairs = list(repair_config(config))
-    channel_first, by_key = _without_loaders(config)
-    _without_savers(config)
+    config, repairs, channel_first, by_key = without_files(config)
     if _resample_raw_images(config):
         repairs.append("spacing-of-raw-images")
     if _invert_discrete_by_nearest(config):
@@ -104,6 +101,18 @@ def prepare(config: dict[str, Any], root: Path, device: str, *, keep_channels_ap
     if _use_device(config, device):
         repairs.append("own-device")
     return Prepared(config, parts, tuple(repairs), channel_first, by_key)
+
+
+def without_files(config: dict[str, Any]) -> tuple[dict[str, Any], list[str], bool, bool]:
+    """A copy of a configuration, repaired, without the steps that read or write files: they are never built here.
+
+    Beside it the ids of the repairs, and of the loaders whether they put the channel in front and worked by key.
+    """
+    config = copy.deepcopy(config)
+    repairs = list(repair_config(config))
+    channel_first, by_key = _without_loaders(config)
+    _without_savers(config)
+    return config, repairs, channel_first, by_key
 
 
 def _without_loaders(config: dict[str, Any]) -> tuple[bool, bool]:

@@ -287,3 +287,10 @@ def test_index_pairs_go_through_both_affines() -> None:
     [found] = columns_rows_of(np.array([[10.0, 4.0]]), other, source)
 
     assert found == pytest.approx((2.0, 39.0))
+
+
+def test_memory_is_asked_for_before_the_network_is(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("monai_bundles.memory.available_bytes", lambda _device: 1000)
+
+    with pytest.raises(errors.NotEnoughMemory, match="free memory"):
+        run_here(bundle, the_cine())
