@@ -89,8 +89,7 @@ def prepare(config: dict[str, Any], root: Path, device: str, *, keep_channels_ap
         repairs.append("spacing-of-raw-images")
     if _invert_discrete_by_nearest(config):
         repairs.append("nearest-inverse-of-labels")
-    if _own_components(config):
-        repairs.append("components-without-scikit-image")
+    _own_components(config)  # no repair that a reader must know of: it keeps the same voxels
     if keep_channels_apart and _without_merging(config):
         repairs.append("overlapping-channels-kept-apart")
     config["bundle_root"] = str(root)
@@ -180,14 +179,13 @@ def _invert_discrete_by_nearest(config: dict[str, Any]) -> bool:
     return done
 
 
-def _own_components(config: dict[str, Any]) -> bool:
+def _own_components(config: dict[str, Any]) -> None:
     """Use this package's search for components where MONAI's library for it is not installed."""
     if importlib.util.find_spec("skimage") is not None:
-        return False
+        return
     found = [e for _, e in targets(config) if e["_target_"].rpartition(".")[2] == "KeepLargestConnectedComponentd"]
     for entry in found:
         entry["_target_"] = "monai_bundles.zoo.components.KeepLargest"
-    return bool(found)
 
 
 def _without_merging(config: dict[str, Any]) -> bool:
