@@ -21,6 +21,7 @@ from monai_bundles.adding.points import absence_px, point_input, point_names
 from monai_bundles.bundle import OutputForm
 from monai_bundles.checkpoint import weights_files
 from monai_bundles.config import part_names, read_inference
+from monai_bundles.contents import licence_of, refuse_links_outside
 from monai_bundles.errors import BadMetadata, UnlabelledOutput
 from monai_bundles.metadata import read_metadata
 from monai_bundles.registry import file_sha256
@@ -70,7 +71,7 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
     Raises
     ------
     BadMetadata
-        Metadata, configuration or licence are missing or wrong.
+        Metadata, configuration or licence are missing or wrong, or a link leads out of the folder.
     NeedsMore
         It needs more than a study, or gives what radgate does not read.
     UnknownNetwork
@@ -82,6 +83,7 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
     MissingWeights
         The weights are not there.
     """
+    refuse_links_outside(root)
     metadata = read_metadata(root)
     config = read_inference(root)
     require_study_only(config)
@@ -196,7 +198,7 @@ def _licence(root: Path) -> str:
     BadMetadata
         There is none.
     """
-    path = next((p for p in sorted(root.glob("LICEN[SC]E*")) if p.is_file()), None)
+    path = licence_of(root)
     if path is None:
         raise BadMetadata(
             "The bundle has no LICENSE, so nobody knows whether it may be used; add the text of its licence."

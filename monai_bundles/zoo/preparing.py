@@ -14,7 +14,7 @@ from typing import Any
 from monai_bundles.config import PartNames, part_names, targets, walk
 from monai_bundles.repairs import repair_config
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "prepare", "without_files"]
 
 LOADERS = ("LoadImage", "EnsureChannelFirst")
 SAVERS = re.compile(r"(Save\w*|\w*Saver)d?$")
@@ -83,17 +83,13 @@ def prepare(config: dict[str, Any], root: Path, device: str, *, keep_channels_ap
     UnknownNetwork
         It defines no network.
     """
-    config = copy.deepcopy(config)
     parts = part_names(config)
-    repairs = list(repair_config(config))
-    channel_first, by_key = _without_loaders(config)
-    _without_savers(config)
+    config, repairs, channel_first, by_key = without_files(config)
     if _resample_raw_images(config):
         repairs.append("spacing-of-raw-images")
     if _invert_discrete_by_nearest(config):
         repairs.append("nearest-inverse-of-labels")
-    if _own_components(config):
-        repairs.append("components-without-scikit-image")
+    _own_components(config)  # no repair that a reader must know of: it keeps the same voxels
     if keep_channels_apart and _without_merging(config):
         repairs.append("overlapping-channels-kept-apart")
     config["bundle_root"] = str(root)
@@ -101,6 +97,18 @@ def prepare(config: dict[str, Any], root: Path, device: str, *, keep_channels_ap
     if _use_device(config, device):
         repairs.append("own-device")
     return Prepared(config, parts, tuple(repairs), channel_first, by_key)
+
+
+def without_files(config: dict[str, Any]) -> tuple[dict[str, Any], list[str], bool, bool]:
+    """A copy of a configuration, repaired, without the steps that read or write files: they are never built here.
+
+    Beside it the ids of the repairs, and of the loaders whether they put the channel in front and worked by key.
+    """
+    config = copy.deepcopy(config)
+    repairs = list(repair_config(config))
+    channel_first, by_key = _without_loaders(config)
+    _without_savers(config)
+    return config, repairs, channel_first, by_key
 
 
 def _without_loaders(config: dict[str, Any]) -> tuple[bool, bool]:
@@ -171,14 +179,13 @@ def _invert_discrete_by_nearest(config: dict[str, Any]) -> bool:
     return done
 
 
-def _own_components(config: dict[str, Any]) -> bool:
+def _own_components(config: dict[str, Any]) -> None:
     """Use this package's search for components where MONAI's library for it is not installed."""
     if importlib.util.find_spec("skimage") is not None:
-        return False
+        return
     found = [e for _, e in targets(config) if e["_target_"].rpartition(".")[2] == "KeepLargestConnectedComponentd"]
     for entry in found:
         entry["_target_"] = "monai_bundles.zoo.components.KeepLargest"
-    return bool(found)
 
 
 def _without_merging(config: dict[str, Any]) -> bool:
