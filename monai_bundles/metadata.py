@@ -14,13 +14,14 @@ from typing import Any
 from monai_bundles.adding.labels import is_background
 from monai_bundles.bundle import Accepts, BundleInput, BundleStructure, Channel, OutputForm
 from monai_bundles.errors import BadMetadata, UnlabelledOutput
-from monai_bundles.radgate_schema import OUTPUT_FORMS, check_radgate
+from monai_bundles.radgate_schema import OUTPUT_FORMS, check_entry, check_radgate
 
 __all__ = [
     "absent_within_px_of",
     "accepted_range",
     "declared_images",
     "inputs_of",
+    "instances_of",
     "left_out_of",
     "output_of",
     "read_json",
@@ -160,6 +161,7 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
     BadMetadata
         There is no image at all, or another image beside a colour picture.
     """
+    check_entry("inputs", radgate)
     inputs = tuple(
         BundleInput(**{
             **entry,
@@ -185,8 +187,33 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
 
 
 def absent_within_px_of(radgate: Mapping[str, Any]) -> float:
-    """The entry `output.absent_within_px`: how near the first pixel a point is one that is not there; 0 without it."""
+    """The entry `output.absent_within_px`: how near the first pixel a point is one that is not there; 0 without it.
+
+    Raises
+    ------
+    BadMetadata
+        It is no distance.
+    """
+    check_entry("output", radgate)
     return float(radgate.get("output", {}).get("absent_within_px", 0.0))
+
+
+def instances_of(radgate: Mapping[str, Any]) -> bool:
+    """The entry `output.instances`: whether the label map numbers single objects; not so without it.
+
+    Raises
+    ------
+    BadMetadata
+        It is neither true nor false, stands beside another form than labels, or there are several structures.
+    """
+    check_entry("output", radgate)
+    numbered = bool(radgate.get("output", {}).get("instances", False))
+    if numbered and (output_of(radgate) != "labels" or len(radgate["structures"]) != 1):
+        raise BadMetadata(
+            "`output.instances` in configs/radgate.json is true or false, and true only for labels of one structure; "
+            "correct it."
+        )
+    return numbered
 
 
 def left_out_of(radgate: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

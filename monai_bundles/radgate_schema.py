@@ -6,9 +6,9 @@ from typing import Any
 
 from monai_bundles.bundle import Bundle
 from monai_bundles.errors import BadMetadata, BundleError, UnlabelledOutput
-from monai_bundles.schema import Choice, Fault, Flag, Listed, Mapped, Number, Rule, Table, Text, Whole
+from monai_bundles.schema import Choice, Fault, Flag, Listed, Mapped, Number, Table, Text, Whole
 
-__all__ = ["OUTPUT_FORMS", "check_radgate", "require_agreement", "require_known_checks"]
+__all__ = ["OUTPUT_FORMS", "check_entry", "check_radgate", "require_agreement", "require_known_checks"]
 
 OUTPUT_FORMS = ("structures", "labels", "channels", "boxes", "scores", "points", "findings")
 
@@ -76,6 +76,7 @@ INPUT = Table(
         "repeat": Whole(1, 16),
         "colours": Flag(),
         "phases": Flag(),
+        "rows_first": Flag(),
         "size_px": Listed(Whole(1, 16384), least=2, most=2),
     },
 )
@@ -119,7 +120,7 @@ WEIGHTS = Mapped(
     Text(most=400), Text(least=0, most=64, pattern=r"([0-9a-f]{64})?", said="sha256 of 64 small hexadecimal digits")
 )
 
-RADGATE: Rule = Table(
+RADGATE = Table(
     needed={
         "title": SENTENCES,
         "intended_use": SENTENCES,
@@ -131,7 +132,9 @@ RADGATE: Rule = Table(
     },
     free={
         "inputs": Listed(INPUT, least=1, most=64),
-        "output": Table(needed={"form": Choice(OUTPUT_FORMS)}, free={"absent_within_px": Number(0, 10_000)}),
+        "output": Table(
+            needed={"form": Choice(OUTPUT_FORMS)}, free={"absent_within_px": Number(0, 10_000), "instances": Flag()}
+        ),
         "postprocessing": CLEANUP,
         "left_out": Anything(),
         "not_guessed": Listed(Text()),
@@ -152,6 +155,19 @@ def check_radgate(content: Any) -> None:
     for fault in RADGATE.faults(content, ""):
         of_meaning = re.fullmatch(r"structures(\[\d+\](\.(label|name))?)?", fault.where)
         error = _refused(fault, UnlabelledOutput if of_meaning else BadMetadata)
+        raise error
+
+
+def check_entry(name: str, content: Mapping[str, Any]) -> None:
+    """The same as `check_radgate` for one of the entries that may be absent.
+
+    Raises
+    ------
+    BadMetadata
+        It is there and wrong.
+    """
+    for fault in RADGATE.free[name].faults(content[name], name) if name in content else ():
+        error = _refused(fault, BadMetadata)
         raise error
 
 

@@ -83,7 +83,8 @@ def _expand(value: Any, where: str, root: dict[str, Any]) -> Any:
     if not text.startswith("%"):
         return text
     name = text[1:].replace("#", SEPARATOR)
-    if FILE.match(name):
+    # Anywhere in it: a line of its own is a file's name to MONAI too.
+    if FILE.search(name):
         raise FileMacro(where, name)
     entry = _entry(root, name, where)
     if _size(entry) > MOST_COPIED:

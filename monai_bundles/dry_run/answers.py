@@ -41,7 +41,12 @@ def check_answers(
     WrongOutput
         It can give another one.
     """
-    if bundle.output != "labels" or not isinstance(seen.gave, torch.Tensor) or seen.gave.ndim != dims + 2:
+    if (
+        bundle.output != "labels"
+        or bundle.instances
+        or not isinstance(seen.gave, torch.Tensor)
+        or seen.gave.ndim != dims + 2
+    ):
         return
     channels = int(seen.gave.shape[1])
     if channels == 1:

@@ -130,6 +130,9 @@ MORE: dict[str, Entries] = {
     "a description": {"network_def": {**threshold_network(), "_desc_": f"$__import__('os').system('{TOUCH}')"}},
     "a switch": {"network_def": {**threshold_network(), "_disabled_": f"$__import__('os').system('{TOUCH}')"}},
     "a debugger": {"network_def": {**threshold_network(), "_mode_": "debug"}},
+    "a network that is named here and built there": net(
+        "$1 + 0*len([@x('fast', 3, 5, 'https://example.invalid/')])", x={"_target_": "HoVerNet", "_mode_": "callable"}
+    ),
     "a debugger by an argument": {"network_def": {**threshold_network(), "_debug_": True}},
     "an import of what is not there yet": net("$1 + 0*x", imports=["$from os import popen as x"]),
     "an import with more behind it": net("$1", imports=[f"$import os; os.system('{TOUCH}')"]),
@@ -212,7 +215,11 @@ MORE: dict[str, Entries] = {
         },
     },
     "a reference inside text": net(f"$len('@or' or '') * 0 + 1 + __import__('os').system('{TOUCH}')", **{"or": 1}),
-    "a macro with a file": {"network_def": "%evil.json::network_def"},
+    "a macro with a file": {"network_def": "%configs/other.json::network_def"},
+    "a macro with a file on a line of its own": {
+        "network_def": "%\nconfigs/other.json::network_def",
+        "\nconfigs/other.json": {"network_def": threshold_network()},
+    },
     "a macro with a file, relative": {"network_def": {**threshold_network(), "kernel_size": "%../evil.yaml#x"}},
     "letters that Python folds": net(f"$ｅｖａｌ(\"__import__('os').system('{TOUCH}')\") + 1"),
     "a target that is a mapping": net(
@@ -247,13 +254,18 @@ def armed(folder: Path, entries: Entries, marker: Path, name: str = "planted_ct_
     bombs = np.empty(1, object)
     bombs[0] = Bomb(marker)
     np.save(root / "models" / "x.npy", bombs, allow_pickle=True)
+    other = json.dumps(net(f"$__import__('os').system('touch {marker}') + 1"))
+    (root / "configs" / "other.json").write_text(other, encoding="utf-8")
     return root
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_foreign_code_is_refused_unasked_and_does_not_run(tmp_path: Path, name: str) -> None:
+def test_foreign_code_is_refused_unasked_and_does_not_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     marker = tmp_path / "marker"
     root = armed(tmp_path, ATTACKS[name], marker)
+    monkeypatch.chdir(root)
 
     with pytest.raises(errors.CodeNotTrusted, match="--trust"):
         add(str(root), tmp_path / "library")
@@ -274,17 +286,19 @@ WORK = (
     "an entry that is a target and one that calls it", "a part of a function", "a reduction", "a description",
     "a switch", "MONAI's way to import", "MONAI's way to import as a target", "torch's writer",
     "a path that writes", "a path that moves", "an array that writes",
-    "letters that Python folds", "code in a key under a relative reference", "all builtins",
+    "a macro with a file", "a macro with a file on a line of its own", "letters that Python folds",
+    "code in a key under a relative reference", "all builtins",
     "an attribute of a function",
 )  # fmt: skip
 
 
 @pytest.mark.parametrize("name", WORK)
-def test_the_attacks_work_where_nobody_refuses_them(tmp_path: Path, name: str) -> None:
+def test_the_attacks_work_where_nobody_refuses_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     from monai.bundle import ConfigParser
 
     marker = tmp_path / "marker"
     root = armed(tmp_path, ATTACKS[name], marker)
+    monkeypatch.chdir(root)
     config = json.loads((root / "configs" / "inference.json").read_text(encoding="utf-8"))
     config["bundle_root"] = str(root)
 

@@ -27,6 +27,9 @@ PIECES = (
     "(x)",
     ".to(@b)",
     " ",
+    "\n",
+    ".json",
+    "::b",
 )
 
 
@@ -69,7 +72,7 @@ def test_relative_ids_and_macros_are_replaced_as_monai_replaces_them() -> None:
         parser = ConfigParser(copy.deepcopy(config))
         try:
             parser.resolve_macro_and_relative_ids()
-        except (KeyError, ValueError, IndexError, RecursionError, TypeError):
+        except (KeyError, ValueError, IndexError, RecursionError, TypeError, OSError):
             with pytest.raises((FileMacro, RecursionError)):
                 expanded(config)
             continue
@@ -78,7 +81,7 @@ def test_relative_ids_and_macros_are_replaced_as_monai_replaces_them() -> None:
     assert compared > 100
 
 
-@pytest.mark.parametrize("text", ["%other.json::net", "%/etc/x.yaml", "%../x.YML#a", "%nowhere", "%a::9"])
+@pytest.mark.parametrize("text", ["%other.json::net", "%/etc/x.yaml", "%../x.YML#a", "%nowhere", "%a::9", "%\nx.json"])
 def test_macros_with_a_file_or_without_an_aim_are_told(text: str) -> None:
     with pytest.raises(FileMacro):
         expanded({"a": [1, 2], "m": text})
