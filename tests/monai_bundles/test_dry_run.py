@@ -121,8 +121,8 @@ ARGMAX = {"_target_": "AsDiscreted", "keys": "pred", "argmax": True}
         ),
         (
             lambda f: with_step(f, "preprocessing", {"_target_": "NoSuchStepd", "keys": "image"}),
-            errors.UnknownNetwork,
-            "cannot be built",
+            errors.CodeNotTrusted,
+            "NoSuchStepd",
         ),
         (
             lambda f: with_step(f, "preprocessing", {"_target_": "Spacingd", "keys": "other", "pixdim": [1, 1, 1]}),
