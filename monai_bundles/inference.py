@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.inferers import SlidingWindowInferer
 from numpy.typing import NDArray
 
 from imaging.volume import Region, Volume
@@ -17,13 +16,13 @@ from monai_bundles.body.coarse import block_means
 from monai_bundles.body.outline import body_outline
 from monai_bundles.bundle import Bundle, BundleStructure
 from monai_bundles.cleanup import CleanupRules, clean, cleanup_rules
-from monai_bundles.engines.selection import selected_engine
+from monai_bundles.engines.selection import identity_of, selected_engine
 from monai_bundles.errors import NotEnoughMemory, WrongOutput
 from monai_bundles.memory import available_bytes, is_out_of_memory, run_bytes, smaller_windows
 from monai_bundles.network import NetworkParts, load_network
 from monai_bundles.orientation import anatomical_axes
 from monai_bundles.restore import grid_map, restore
-from monai_bundles.windows import slide, window_count
+from monai_bundles.windows import slide
 
 __all__ = ["segment_with_network"]
 
@@ -237,9 +236,8 @@ def _infer(
     batch = image.as_tensor()[None].to(device=device, dtype=torch.float32)
     with torch.inference_mode():
         network = parts.network
-        if device == "cpu" and isinstance(parts.inferer, SlidingWindowInferer):
-            count = window_count(parts.inferer, batch)
-            network = selected_engine(bundle.algorithm.bundle_digest, network, parts.inferer, batch, count, inside)
+        if device == "cpu":
+            network = selected_engine(identity_of(bundle), network, parts.inferer, batch, inside)
         done = slide(
             parts.inferer,
             network,
