@@ -17,6 +17,7 @@ from imaging.headers import read_whole
 from imaging.pictures import Pictures, PictureSeries
 from imaging.pixels import DECODER_FAULTS
 from imaging.quiet import quiet_pydicom
+from imaging.streams import check_streams_end
 
 __all__ = ["PALETTE", "check_colours", "load_pictures"]
 
@@ -72,7 +73,7 @@ def load_pictures(series: PictureSeries) -> Pictures:
     UndecodablePixels
         No decoder, a damaged stream, more than 4 GiB, or a decoder that gives something else than colours.
     TruncatedFile
-        A file holds fewer pixels than its header says, or has changed since the scan.
+        A file holds fewer pixels than its header says, its compressed stream is cut, or it has changed since the scan.
     MissingAttribute
         An attribute that the pixels need is absent.
     """
@@ -139,6 +140,7 @@ def _decode(file: Path, frames: Sequence[int], planes: Sequence[int], array: NDA
         dataset = read_whole(file)
         transfer_syntax = str(dataset.file_meta.TransferSyntaxUID)
         decoder = get_decoder(transfer_syntax)
+        check_streams_end(dataset, frames)
         # One by one: pydicom 3.0 iterates over frames with the colours of the first, and then fails on YBR_FULL_422.
         for plane, frame in zip(planes, frames, strict=True):
             decoded, about = decoder.as_array(dataset, index=frame)

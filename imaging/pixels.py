@@ -18,6 +18,7 @@ from imaging.attributes import PARSER_FAULTS, numbers, text, whole
 from imaging.errors import MissingAttribute, RadgateError, TruncatedFile, UndecodablePixels
 from imaging.headers import PixelLocation, read_whole
 from imaging.quiet import quiet_pydicom
+from imaging.streams import check_streams_end
 
 __all__ = ["PlanePixels", "read_pixels"]
 
@@ -64,7 +65,7 @@ def read_pixels(planes: Sequence[PlanePixels], shape: tuple[int, int, int]) -> t
     MissingAttribute
         Rescale or bit depth is absent where it is needed.
     TruncatedFile
-        A file holds fewer pixels than its header says.
+        A file holds fewer pixels than its header says, or its compressed stream is cut.
     UndecodablePixels
         No decoder, a damaged stream, or a kind of pixel that is no measurement (colour).
     """
@@ -230,6 +231,7 @@ def _decode(planes: Sequence[PlanePixels], part: list[int], encoding: _Encoding,
         return
     decoder = get_decoder(location.transfer_syntax_uid)
     frames = [(planes[k].frame_number or 1) - 1 for k in part]
+    check_streams_end(dataset, frames)
     for k, (frame, _) in zip(part, decoder.iter_array(dataset, indices=frames, raw=True), strict=True):
         if frame.shape != stored[k].shape:
             raise UndecodablePixels("A decoded frame has another size than its header says; send the series again.")

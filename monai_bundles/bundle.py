@@ -192,6 +192,8 @@ class Bundle:
         Whether a person has accepted that it runs code of its own; such a bundle has a process of its own.
     shadow
         Another version that runs beside this one, is recorded and delivers nothing.
+    broken_shadow
+        Version of a shadow that cannot run, and why; nothing where it can, or where there is none.
     left_out
         For a network that was cross-validated: which patients each further weights file has never seen. `evaluate`
         scores a patient with the weights that have not seen it; no study runs with them.
@@ -214,6 +216,7 @@ class Bundle:
     inputs: tuple[BundleInput, ...] = (BundleInput("image", (Channel("image"),)),)
     trusted: bool = False
     shadow: Optional["Bundle"] = None
+    broken_shadow: tuple[str, str] = ("", "")
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property

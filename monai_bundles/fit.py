@@ -1,5 +1,7 @@
 """Why a series lies outside the range that a bundle was made for: sentences for the result, decided before it runs."""
 
+import re
+
 import numpy as np
 
 from imaging.pictures import Pictures
@@ -21,7 +23,7 @@ def misfits(bundle: Bundle, series: PlaneSeries, volume: Volume | Pictures) -> t
     What the image shows is judged from the image, and only when everything else fits, because it costs most.
     """
     accepts = bundle.accepts
-    sentences = [*_by_header(accepts, series)]
+    sentences = [*_by_header(accepts, series), *_by_channel(bundle, series)]
     wrong = colour_misfit(bundle, volume)
     if wrong:
         return (*sentences, wrong)
@@ -73,6 +75,15 @@ def _by_header(accepts: Accepts, stack: PlaneSeries) -> list[str]:
     if accepts.contrast == "forbidden" and with_contrast:
         sentences.append("The header names a contrast agent, the bundle needs an image without contrast.")
     return sentences
+
+
+def _by_channel(bundle: Bundle, series: PlaneSeries) -> list[str]:
+    """Of several channels the first is the route's series: what tells the others apart must hold for it too."""
+    first = bundle.inputs[0].channels[0]
+    description = str(series.header.get("SeriesDescription", "") or "")
+    if not bundle.companions or re.search(first.description, description, re.IGNORECASE):
+        return []
+    return [f"The series is not described as {first.name}, the first of the images that the bundle works on."]
 
 
 def _printable(modality: str) -> str:

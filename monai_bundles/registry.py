@@ -109,12 +109,16 @@ def _bundle_roots(folder: Path) -> list[Path]:
 
 
 def _from_library(library: Path, record: Record, name: str) -> Bundle:
-    """The version of a bundle that runs, with the one in its shadow."""
+    """The version of a bundle that runs, with the one in its shadow; a shadow that is broken stops nothing."""
     entry = record.entry(name)
     bundle = load_version(library, record, name, entry.active)
     if not entry.shadow:
         return bundle
-    return replace(bundle, shadow=load_version(library, record, name, entry.shadow))
+    try:
+        return replace(bundle, shadow=load_version(library, record, name, entry.shadow))
+    except BundleError as error:
+        log.warning("shadow refused code=%s", error.code)
+        return replace(bundle, broken_shadow=(entry.shadow, error.message))
 
 
 def load_version(library: Path, record: Record, name: str, version: str) -> Bundle:

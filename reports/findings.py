@@ -64,6 +64,8 @@ class Finding:
         Values by the keys of `MEASURED`.
     centre_lps, size_mm
         Of its box, where the algorithm gave one.
+    directions
+        Three unit vectors of LPS along which `size_mm` is measured: a box may stand oblique.
 
     Raises
     ------
@@ -78,6 +80,7 @@ class Finding:
     measured: tuple[tuple[str, float], ...] = ()
     centre_lps: tuple[float, ...] = ()
     size_mm: tuple[float, ...] = ()
+    directions: tuple[tuple[float, ...], ...] = ()
 
     def __post_init__(self) -> None:
         if self.score is not None and not 0 <= self.score <= 1:
@@ -146,4 +149,5 @@ def finding_of(run: str, entry: Mapping[str, Any]) -> Finding:
         measured=tuple((k, float(v)) for k in MEASURED if (v := values.get(k)) is not None and math.isfinite(v)),
         centre_lps=tuple(float(v) for v in box.get("centre_lps", ())),
         size_mm=tuple(float(v) for v in box.get("size_mm", ())),
+        directions=tuple(tuple(float(v) for v in axis) for axis in box.get("directions", ())),
     )

@@ -156,6 +156,7 @@ def _finding_from(form: Mapping[str, Any]) -> Finding:
     fields = dict(form)
     for key in ("centre_lps", "size_mm"):
         fields[key] = tuple(fields[key])
+    fields["directions"] = tuple(tuple(axis) for axis in fields.get("directions", ()))
     fields["measured"] = tuple((str(name), float(value)) for name, value in fields["measured"])
     return Finding(**fields)
 

@@ -59,6 +59,8 @@ def list_bundles(folder: Folder = None, config: Config = None, as_json: AsJson =
             entry = versions[bundle.name]
             shadow = f", {entry['shadow']} runs in its shadow" if entry["shadow"] else ""
             typer.echo(f"    added: {', '.join(entry['added'])}{shadow}")
+            if bundle.broken_shadow[0]:
+                typer.echo(f"    the shadow cannot run: {bundle.broken_shadow[1]}")
     for refused in found.refused:
         typer.echo(f"{refused.name}: refused. {refused.error.message}")
 

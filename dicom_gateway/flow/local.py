@@ -49,6 +49,8 @@ class JobOutcome:
         Names of the written files.
     result
         The result as JSON; None where a step broke before it.
+    shadows
+        What versions in the shadow of its bundles found beside it; nothing of them is delivered.
     """
 
     plan: JobPlan
@@ -59,6 +61,7 @@ class JobOutcome:
     objects: list[str] = field(default_factory=list)
     report: str = ""
     result: dict[str, Any] | None = None
+    shadows: list[dict[str, Any]] = field(default_factory=list)
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -76,6 +79,7 @@ class JobOutcome:
             "objects": self.objects,
             "report": self.report,
             "result": self.result,
+            **({"shadows": self.shadows} if self.shadows else {}),
         }
 
 
@@ -223,6 +227,8 @@ def _one_job(plan: JobPlan, files: StudyFiles, out: Path, tools: Tools, journal:
         ]
         if (job.folder / "result.json").exists():
             outcome.result = kept_json(job.folder / "result.json")
+        records = [kept_json(path) for path in sorted(job.folder.glob("run-*.json"))]
+        outcome.shadows = [record["shadow"] for record in records if record.get("shadow")]
         if not outcome.reason and outcome.result is not None:
             outcome.status = outcome.result["status"]
             outcome.reason = " ".join(dict.fromkeys(r["reason"] for r in outcome.result["runs"] if r.get("reason")))

@@ -21,13 +21,13 @@ from dicom_gateway.flow.kept import keep_bytes, keep_json, keep_regions, kept_js
 from dicom_gateway.flow.on_pictures import graded_pictures, on_pictures, scores_of_pictures, volume_of
 from dicom_gateway.flow.other_series import carried, on_other_series
 from dicom_gateway.flow.passing import is_passing
+from dicom_gateway.flow.shadow import run_shadow
 from dicom_gateway.flow.site_names import under_tg263
 from dicom_gateway.flow.study_inputs import (
     companions_of,
     in_its_unit,
     measured_findings,
     missing_channels,
-    run_shadow,
     structure_name,
 )
 from imaging.errors import RadgateError, TruncatedFile

@@ -1,11 +1,12 @@
 """What a bundle gets of a study beside the series of its route: other series by frame of reference, SUV for PET.
 
-And what follows from what it gives: names that TG-263 does not know, measured findings, the run in its shadow.
+And what follows from what it gives: names that TG-263 does not know, measured findings.
 """
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -14,15 +15,12 @@ from pydicom.sr.coding import Code
 from contouring.errors import UnknownStructure
 from contouring.lesion import measure_lesion
 from contouring.names import StructureName, lookup
-from contouring.overlap import dice
 from contouring.suv import SUVBW_UNIT, suv_metrics, suv_volume
-from dicom_gateway.flow.passing import is_passing
 from dicom_gateway.flow.study_files import StudyFiles
 from imaging.errors import RadgateError
-from imaging.pictures import Pictures
 from imaging.series import Stack, load_volume
 from imaging.volume import Volume
-from monai_bundles import Bundle, BundleOutput, Finding
+from monai_bundles import Bundle, BundleOutput, Channel, Finding
 from monai_bundles.resampling import region_on
 
 __all__ = [
@@ -31,7 +29,6 @@ __all__ = [
     "in_its_unit",
     "measured_findings",
     "missing_channels",
-    "run_shadow",
     "structure_name",
 ]
 
@@ -63,34 +60,65 @@ def in_its_unit(units: Sequence[str], stack: Stack, volume: Volume) -> Volume:
 
 
 def companions_of(bundle: Bundle, files: StudyFiles, primary: Stack) -> dict[str, Companion]:
-    """The further series that the bundle's channels ask for: same study and frame of reference, most planes first.
+    """The further series that the bundle's channels ask for: same study and frame of reference, each for one channel.
 
-    A channel without a series is left out: see `missing_channels`.
+    A series that fits several channels is taken for the one that no other fits; of several for one channel the one
+    that fits fewest others is taken, then the one with most planes. A channel without a series is left out: see
+    `missing_channels`.
     """
-    found: dict[str, Companion] = {}
-    used = {primary.id}
-    for channel in bundle.companions:
-        modality = channel.modality or primary.modality
-        fitting = [
+    others = sorted(
+        (
             stack
             for stack in files.scan.stacks
-            if stack.id not in used
+            if stack.id != primary.id
             and stack.study_instance_uid == primary.study_instance_uid
             and stack.frame_of_reference_uid == primary.frame_of_reference_uid
-            and stack.modality == modality
-            and re.search(channel.description, str(stack.header.get("SeriesDescription") or ""), re.IGNORECASE)
-        ]
-        for stack in sorted(fitting, key=lambda s: (-len(s.sources), s.id)):
-            units = [channel.unit] if channel.unit else bundle.accepts.units
-            try:
-                volume = in_its_unit(units, stack, load_volume(stack))
-            except RadgateError as error:
-                log.info("companion series passed by code=%s", error.code)
+        ),
+        key=lambda stack: (-len(stack.sources), stack.id),
+    )
+    fitting = {c.name: [s for s in others if _fits(c, s, primary)] for c in bundle.companions}
+    volumes: dict[tuple[str, str], Volume] = {}
+    names = [c.name for c in sorted(bundle.companions, key=lambda c: c.optional)]
+    units = {c.name: [c.unit] if c.unit else bundle.accepts.units for c in bundle.companions}
+    while True:
+        taken = _assigned(names, fitting)
+        missing = next(((n, s) for n, s in taken.items() if (n, s.id) not in volumes), None)
+        if missing is None:
+            return {name: Companion(stack, volumes[name, stack.id]) for name, stack in taken.items()}
+        name, stack = missing
+        try:
+            volumes[name, stack.id] = in_its_unit(units[name], stack, load_volume(stack))
+        except RadgateError as error:
+            log.info("companion series passed by code=%s", error.code)
+            fitting[name].remove(stack)
+
+
+def _fits(channel: Channel, stack: Stack, primary: Stack) -> bool:
+    """Whether a series has the modality and description that a channel asks for."""
+    description = str(stack.header.get("SeriesDescription") or "")
+    is_modality = stack.modality == (channel.modality or primary.modality)
+    return is_modality and bool(re.search(channel.description, description, re.IGNORECASE))
+
+
+def _assigned(names: Sequence[str], fitting: Mapping[str, Sequence[Stack]]) -> dict[str, Stack]:
+    """A series for each channel, none twice: as many channels as possible, the first named before the others."""
+    claims = Counter(stack.id for stacks in fitting.values() for stack in stacks)
+    taken: dict[str, Stack] = {}
+
+    def place(name: str, tried: set[str]) -> bool:
+        for stack in sorted(fitting[name], key=lambda s: claims[s.id]):
+            if stack.id in tried:
                 continue
-            found[channel.name] = Companion(stack, volume)
-            used.add(stack.id)
-            break
-    return found
+            tried.add(stack.id)
+            holder = next((other for other, held in taken.items() if held.id == stack.id), None)
+            if holder is None or place(holder, tried):
+                taken[name] = stack
+                return True
+        return False
+
+    for name in names:
+        place(name, set())
+    return taken
 
 
 def missing_channels(bundle: Bundle, companions: Mapping[str, Companion]) -> str:
@@ -161,35 +189,3 @@ def measured_findings(
                     entry["uptake"] = asdict(suv_metrics(on_pet, pets[0]))
         result.append(entry)
     return result
-
-
-def run_shadow(
-    bundle: Bundle, output: BundleOutput, run: Callable[[Bundle], BundleOutput], image: Volume | Pictures
-) -> dict[str, Any]:
-    """Run the version in a bundle's shadow and compare it with what was delivered; nothing of it goes on.
-
-    Whatever goes wrong in the shadow is recorded and stops nothing; what passes by itself (`is_passing`) is raised.
-    """
-    shadow = bundle.shadow
-    if shadow is None:
-        return {}
-    record: dict[str, Any] = {"bundle": shadow.name, "version": shadow.version}
-    try:
-        other = run(shadow)
-    except Exception as error:  # the boundary of the shadow: recorded, the delivered run goes on
-        if is_passing(error):
-            raise
-        return {**record, "status": "failed", "reason": getattr(error, "message", type(error).__name__)}
-    mine: Mapping[str, Any] = {s.name: s.region for s in output.structures}
-    theirs = {s.name: s.region for s in other.structures}
-    return {
-        **record,
-        "status": "ok",
-        "elapsed_s": round(other.elapsed_s, 3),
-        "warnings": list(other.warnings),
-        "voxels": {name: region.voxel_count for name, region in theirs.items()},
-        "dice_with_delivered": {n: round(dice(mine[n], theirs[n]), 4) for n in mine if n in theirs},
-        "only_delivered": sorted(set(mine) - set(theirs)),
-        "only_shadow": sorted(set(theirs) - set(mine)),
-        "volume_shape": list(image.array.shape),
-    }

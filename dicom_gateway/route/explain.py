@@ -200,18 +200,21 @@ def explain_stack(item: Stack | PictureSeries | Leftover, facts: Facts, routes: 
 def choose(explanations: Sequence[StackExplanation]) -> Decision:
     """The jobs that follow for one study: independent of the order of stacks and of routes.
 
-    A route that selects the "largest" keeps one of its matching stacks. Where several routes match one stack with the
-    same bundle, the most urgent runs (at equal priority the first by name); the others say so.
+    A route that selects the "largest" keeps one of its matching stacks: of those that are regular where there is one,
+    because a larger one with a gap would be refused, and nothing of the study would run. Where several routes match one
+    stack with the same bundle, the most urgent runs (at equal priority the first by name); the others say so.
     """
     kept: set[tuple[str, str]] = set()
     reasons: dict[tuple[str, str], str] = {}
     matches = [(s, r) for s in explanations for r in s.routes if r.matches]
     for _, route in matches:
         rivals = [s for s, r in matches if r.route == route.route]
-        largest = max(rivals, key=lambda s: (s.voxels, s.series_uid, s.stack))
+        largest = max(rivals, key=lambda s: (s.regular is not False, s.voxels, s.series_uid, s.stack))
         for rival in rivals:
             if route.select == "largest" and rival is not largest:
-                reasons[rival.stack, route.route] = "a larger stack of the study matches this route"
+                is_larger = rival.voxels > largest.voxels
+                which = "a regular stack" if is_larger else "a larger stack"
+                reasons[rival.stack, route.route] = f"{which} of the study matches this route"
             else:
                 kept.add((rival.stack, route.route))
     taken: dict[tuple[str, str], str] = {}

@@ -91,6 +91,7 @@ def add(
             trusted=bundle.trusted,
             accepted=accepted if bundle.trusted else (),
         )
+        _check_version(record, bundle_name, added, shadow=shadow)
         record = _entered(record, bundle_name, added, shadow=shadow)
         library.mkdir(parents=True, exist_ok=True)
         target = library / staged.name
@@ -173,13 +174,34 @@ def _name_of(folder: Path) -> str:
     return name
 
 
+def _check_version(record: Record, name: str, added: Added, *, shadow: bool) -> None:
+    """A version that was added keeps its files: results name it, and `rollback` goes back to it.
+
+    Raises
+    ------
+    UnknownVersion
+        Other files have its number, or it is to be the shadow of itself.
+    """
+    old = record.bundles.get(name)
+    if old is None or added.version not in old.versions:
+        return
+    if old.versions[added.version].digest != added.digest:
+        raise UnknownVersion(
+            f"Version {added.version} of {name} is in the library with other files; give these another version in "
+            f"configs/metadata.json, or remove that one first (radgate bundles remove {name}).",
+            version=added.version,
+        )
+    if shadow and added.version == old.active:
+        raise UnknownVersion(f"Version {added.version} of {name} is the one that runs; its shadow is another version.")
+
+
 def _entered(record: Record, name: str, added: Added, *, shadow: bool) -> Record:
     """The record with one version more."""
     old = record.bundles.get(name)
     if old is None:
         return Record({**record.bundles, name: Entry(added.version, versions={added.version: added})})
     entry = replace(old, versions={**old.versions, added.version: added})
-    entry = replace(entry, shadow=added.version) if shadow and added.version != old.active else entry
+    entry = replace(entry, shadow=added.version) if shadow else entry
     if not shadow:
         entry = entry.with_active(added.version)
     return Record({**record.bundles, name: entry})

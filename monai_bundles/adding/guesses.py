@@ -28,11 +28,22 @@ COLOURED = frozenset({"ES", "XC", "GM", "SM"})
 POINTS = frozenset({"points", "landmarks", "keypoints"})
 """Formats of outputs that are coordinates."""
 
+CONTRAST = r"(?:gad|gd|post|t1c|km\b|\bce\b|_ce\b|\+ ?c\b|\bc ?\+|(?<!pre[ _-])(?<!non[ _-])(?<!out[ _-])contrast)"
+"""How a description says that there is contrast medium: not by the "ce" of SPACE, and not by "without contrast"."""
+
+T1_WITH = f"t1.*{CONTRAST}|{CONTRAST}.*t1"
 SERIES_WORDS = {
-    "flair": "flair", "t1c": "t1.*(gd|ce|post|contrast|\\+c|c\\+)|t1c", "t1gd": "t1.*(gd|ce|post|contrast)|t1c",
-    "t1": "t1", "t2": "t2", "adc": "adc|apparent", "dwi": "dwi|diff|b\\d{3,4}", "pet": "", "ct": "",
-}  # fmt: skip
-"""What SeriesDescription must match for a channel of this name."""
+    "flair": "^(?!.*t1).*flair",
+    "t1c": T1_WITH,
+    "t1gd": T1_WITH,
+    "t1": f"^(?!.*{CONTRAST}).*t1",
+    "t2": "^(?!.*flair).*t2",
+    "adc": "adc|apparent",
+    "dwi": r"dwi|diff|b\d{3,4}",
+    "pet": "",
+    "ct": "",
+}
+"""What SeriesDescription must match for a channel of this name, and for no other of these."""
 
 MODALITY_WORDS = {
     **dict.fromkeys(("endoscopic", "endoscopy"), "ES"),

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monai_bundles.evaluation.cases import Case
-from monai_bundles.evaluation.summary import RESAMPLES, SEED, interval_of
+from monai_bundles.evaluation.summary import interval_of
 
 __all__ = ["Share", "held", "shares_of"]
 
@@ -63,8 +63,7 @@ def held(found: Mapping[str, BoolArray], case: Case) -> dict[str, float]:
 
 
 def shares_of(patients: Mapping[str, Mapping[str, float]]) -> dict[str, Share]:
-    """The shares of all patients, by the same sentences; the same shares give the same intervals."""
-    rng = np.random.default_rng(SEED)
+    """The shares of all patients, by the same sentences; the same shares give the same intervals, in whichever row."""
     rows = {}
     for name in dict.fromkeys(name for shares in patients.values() for name in shares):
         by_patient = {patient: shares[name] for patient, shares in patients.items() if name in shares}
@@ -72,7 +71,7 @@ def shares_of(patients: Mapping[str, Mapping[str, float]]) -> dict[str, Share]:
         worst = min(by_patient, key=lambda patient: by_patient[patient])
         rows[name] = Share(
             mean=round(float(values.mean()), 4),
-            interval=interval_of(values, rng.integers(0, len(values), (RESAMPLES, len(values)))),
+            interval=interval_of(values),
             patients=len(values),
             whole=int((values >= WHOLE).sum()),
             worst=worst,

@@ -50,31 +50,30 @@ def dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
 
 
 def summarised(scores: Scores, surface: Scores | None = None) -> dict[str, Row]:
-    """Rows by structure, from Dice and surface Dice; the same scores give the same intervals."""
-    rng = np.random.default_rng(SEED)
+    """Rows by structure, from Dice and surface Dice; the same scores give the same intervals, in whichever row."""
     names = list(dict.fromkeys(name for by_name in scores.values() for name in by_name))
     rows = {}
     for name in names:
         by_patient = {patient: s[name] for patient, s in scores.items() if name in s}
         values = np.array(list(by_patient.values()))
-        chosen = rng.integers(0, len(values), (RESAMPLES, len(values)))
         on_surface = np.array([s[name] for s in (surface or {}).values() if name in s])
         has_surface = len(on_surface) == len(values)
         rows[name] = Row(
             mean_dice=round(float(values.mean()), 3),
             median_dice=round(float(np.median(values)), 3),
-            interval=interval_of(values, chosen),
+            interval=interval_of(values),
             patients=len(values),
             worst=min(by_patient, key=lambda patient: by_patient[patient]),
             worst_dice=round(float(values.min()), 3),
             mean_surface_dice=round(float(on_surface.mean()), 3) if has_surface else None,
-            surface_interval=interval_of(on_surface, chosen) if has_surface else None,
+            surface_interval=interval_of(on_surface) if has_surface else None,
         )
     return rows
 
 
-def interval_of(values: NDArray[np.float64], chosen: NDArray[np.int64]) -> tuple[float, float]:
-    """95 % of the means of the chosen samples."""
+def interval_of(values: NDArray[np.float64]) -> tuple[float, float]:
+    """95 % of the means of samples drawn with replacement; as many values are always sampled alike."""
+    chosen = np.random.default_rng(SEED).integers(0, len(values), (RESAMPLES, len(values)))
     low, high = np.percentile(values[chosen].mean(axis=1), [2.5, 97.5])
     return round(float(low), 3), round(float(high), 3)
 

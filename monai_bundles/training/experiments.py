@@ -21,7 +21,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from monai_bundles.training.openkbp import MIRRORED, STRUCTURES, Patient, load_patients
-from monai_bundles.training.train import BUNDLE, build_network, half_precision, read_config, train
+from monai_bundles.training.train import BUNDLE, build_network, half_precision, read_parts, train
 from monai_bundles.training.validate import dice_of, mean_dice, probabilities, truth_of
 
 __all__ = ["VARIANTS", "border_scores", "main", "prediction_scores"]
@@ -130,7 +130,7 @@ def main() -> None:
     options = arguments.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
-    config = read_config(BUNDLE / "configs" / "train.json")
+    config = read_parts(BUNDLE / "configs" / "train.json")[-1]
     if options.what == "train":
         if options.work is None:
             arguments.error("train needs --work")

@@ -1,7 +1,8 @@
 """Trains the head-and-neck organ network on OpenKBP: `python -m monai_bundles.training.train --data DIR --work DIR`.
 
-Resumes from `WORK/last.pt`; keeps a running average of the weights and writes the best of them on the tuning
-patients to `WORK/best.pt`. Uses a GPU when there is one.
+The parts of `configs/train.json` one after the other, each from the best weights of the one before. A part resumes from
+`WORK/part_N/last.pt`; it keeps a running average of the weights and writes the best of them on the tuning patients to
+`WORK/part_N/best.pt`. Uses a GPU when there is one.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from torch.nn import functional
 from monai_bundles.training.openkbp import STRUCTURES, Patient, draw_window, load_patients, structure_voxels
 from monai_bundles.training.validate import mean_dice, tuning_dice
 
-__all__ = ["build_network", "main", "read_config", "train", "widened"]
+__all__ = ["build_network", "main", "read_parts", "train", "widened"]
 
 VOLUME_WEIGHTS = 5
 """Dimensions of the weights of a three-dimensional convolution."""
@@ -93,10 +94,11 @@ class Sampler:
         )
 
 
-def read_config(file: Path) -> dict[str, Any]:
-    """Parameters of a training; what a file does not name of an experiment is as the shipped weights had it."""
+def read_parts(file: Path) -> list[dict[str, Any]]:
+    """Parameters of each part of a training; what only experiments change need not stand in the file."""
     config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return {"width": 1.0, "augment": True, "patients": 1.0} | config
+    shared = {"width": 1.0, "augment": True, "patients": 1.0} | config
+    return [shared | part for part in shared.pop("parts")]
 
 
 def build_network(device: torch.device, width: float = 1.0) -> nn.Module:
@@ -233,19 +235,22 @@ def train(data: Path, work: Path, config: dict[str, Any], *, initial: Path | Non
 
 
 def main() -> None:
-    """Train until the configured number of steps is reached."""
+    """Train until the configured number of steps of each part is reached."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--data", type=Path, required=True, help="folder of OpenKBP (index.csv, ctlab/)")
     arguments.add_argument("--work", type=Path, required=True, help="folder for checkpoints and the log")
     arguments.add_argument("--threads", type=int, default=0, help="CPU threads, 0 for all")
-    arguments.add_argument("--steps", type=int, default=0, help="instead of the configured number")
+    arguments.add_argument("--steps", type=int, default=0, help="of each part, instead of the configured number")
     arguments.add_argument("--config", type=Path, default=BUNDLE / "configs" / "train.json", help="parameters")
     arguments.add_argument("--initial", type=Path, help="weights to start from when there is no checkpoint")
     options = arguments.parse_args()
-    config = read_config(options.config)
     if options.threads:
         torch.set_num_threads(options.threads)
-    train(options.data, options.work, config | {"steps": options.steps or config["steps"]}, initial=options.initial)
+    initial = options.initial
+    for number, part in enumerate(read_parts(options.config), start=1):
+        work = options.work / f"part_{number}"
+        train(options.data, work, part | {"steps": options.steps or part["steps"]}, initial=initial)
+        initial = work / "best.pt"
 
 
 if __name__ == "__main__":

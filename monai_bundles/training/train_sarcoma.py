@@ -81,7 +81,9 @@ def train(
                 log.write(json.dumps(record) + "\n")
             print(work.name, json.dumps(record), flush=True)  # noqa: T201 - progress of a command
             _save(last, network, average, optimiser, step)
-    torch.save(average.state_dict(), work / "model.pt")
+    # Half the size in the repository, and finer than the weights' own noise.
+    halves = {name: v.half() if v.dtype.is_floating_point else v for name, v in average.state_dict().items()}
+    torch.save(halves, work / "model.pt")
     return average
 
 

@@ -243,6 +243,20 @@ def test_only_the_largest_stack_runs_where_the_route_says_so(tmp_path: Path) -> 
     assert (refused.chosen, refused.not_chosen_because) == (False, "a larger stack of the study matches this route")
 
 
+def test_a_larger_stack_with_a_gap_does_not_keep_the_regular_one_from_running(tmp_path: Path) -> None:
+    gap = stack_of(tmp_path / "gap", planes=4, steps_mm=(2.5, 5.0, 2.5), seed=2)
+    regular = stack_of(tmp_path / "regular", planes=3, seed=3)
+    routes = [route({"all": [{"tag": "Modality", "equals": "CT"}]}, "one", "a", select={"input": "largest"})]
+
+    both = choose([explain_stack(s, Facts(), routes) for s in (gap, regular)])
+    alone = choose([explain_stack(gap, Facts(), routes)])
+
+    assert [c.stack for c in both.choices] == [regular.id]
+    passed_by = next(e for e in both.explanations if e.stack == gap.id).routes[0]
+    assert passed_by.not_chosen_because == "a regular stack of the study matches this route"
+    assert [c.stack for c in alone.choices] == [gap.id], "where it is alone its refusal is the result"
+
+
 def test_one_bundle_runs_once_on_a_stack_by_the_most_urgent_route(head: Stack) -> None:
     routes = [
         route({"all": [{"tag": "Modality", "equals": "CT"}]}, "later", "b@1.0", priority=60),

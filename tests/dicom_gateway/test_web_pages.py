@@ -341,6 +341,24 @@ def test_findings_with_their_measurements_and_scores_of_pictures_are_listed(
     assert "More pictures, in the structured report: 4" in scores
 
 
+def test_the_page_compares_a_shadow_with_what_was_delivered(site: FilledSite, client: httpx.Client) -> None:
+    with site.store.engine.begin() as connection:
+        chosen = (tables.step_log.c.step == "run") & (tables.step_log.c.job_id == "job-1")
+        detail = dict(connection.execute(select(tables.step_log.c.detail).where(chosen)).scalar_one())
+    compared = {"voxels": {"Body": 811}, "dice_with_delivered": {"Body": 0.98765}, "only_delivered": ["Lung_L"]}
+    scores = {"scores": {"inbody": [0.75, None]}, "findings": {"delivered": 3, "shadow": 2}}
+    detail["bundles"][0]["shadow"] = {"version": "1.2.0", "status": "ok", **compared, **scores}
+    detail["bundles"][1]["shadow"] = {"version": "0.4.0", "status": "failed", "reason": "Its files changed."}
+    site.change(tables.step_log, chosen, detail=detail)
+
+    page = client.get(f"/study/{site.studies['finished']}", headers={"Cookie": "radgate_language=en"}).text
+    text = re.sub(r"\s*<[^>]+>\s*", "|", page)
+
+    assert "nothing of it is delivered" in page
+    assert all(part in re.sub(r"\|+", "|", text) for part in ("|Body|811|0.988|", "|Lung_L|—|—|", "0.750 → —", "3 → 2"))
+    assert "Its files changed." in page
+
+
 @pytest.mark.parametrize(
     "detail", [None, {}, [], "text", {"stacks": None, "explanations": "x"}, {"explanations": [{}, {"routes": [{}]}]}]
 )

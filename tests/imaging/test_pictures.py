@@ -20,6 +20,7 @@ from imaging.errors import (
 from imaging.picture_scan import with_pictures
 from imaging.pictures import Pictures, PictureSeries
 from imaging.series import Scan, scan
+from tests.synthetic.defects import cut_frame
 from tests.synthetic.pictures import STORAGES, WAYS, coloured, picture_datasets, write_pictures, ybr_of
 from tests.synthetic.series import write_datasets, write_series
 
@@ -228,6 +229,16 @@ def test_a_damaged_stream_is_refused(tmp_path: Path) -> None:
     file.write_bytes(bytes(content))
 
     with pytest.raises(UndecodablePixels):
+        load_pictures(the_series(tmp_path))
+
+
+@pytest.mark.parametrize("share", [0.98, 0.35])
+def test_a_picture_whose_stream_was_cut_is_refused(tmp_path: Path, share: float) -> None:
+    """The decoder would fill the rest with grey, and a bundle would judge it."""
+    [file] = write_pictures(tmp_path, kind="ES video", way="JPEG", multi_frame=True)
+    cut_frame(file, 1, share)
+
+    with pytest.raises(TruncatedFile, match="no end"):
         load_pictures(the_series(tmp_path))
 
 

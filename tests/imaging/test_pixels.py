@@ -18,7 +18,7 @@ from pydicom.uid import (
 from imaging.errors import ImagingError, MissingAttribute, TruncatedFile, UndecodablePixels
 from imaging.series import load_volume, scan
 from imaging.volume import Volume
-from tests.synthetic.defects import changed, compressed, in_transfer_syntax
+from tests.synthetic.defects import changed, compressed, cut_frame, in_transfer_syntax
 from tests.synthetic.series import SeriesDescription, series_datasets, write_datasets, write_series
 
 SMALL = SeriesDescription(rows=11, columns=7, planes=4)
@@ -226,6 +226,20 @@ def test_damaged_stream_is_undecodable(tmp_path: Path, uid: str) -> None:
         load_volume(scan([tmp_path]).stacks[0])
 
     assert refusal.value.fields["transfer_syntax_uid"] == uid
+
+
+@pytest.mark.parametrize("uid", [JPEG2000Lossless, JPEGLSLossless], ids=lambda uid: uid.name)
+@pytest.mark.parametrize("share", [0.98, 0.5])
+def test_a_stream_that_was_cut_is_refused_although_a_decoder_would_fill_it_up(
+    tmp_path: Path, uid: str, share: float
+) -> None:
+    files = write_datasets(tmp_path, compressed(series_datasets(replace(SMALL, rows=53, columns=47)), uid))
+    stack = scan([tmp_path]).stacks[0]
+    load_volume(stack)
+    cut_frame(files[1], 0, share)
+
+    with pytest.raises(TruncatedFile, match="no end"):
+        load_volume(scan([tmp_path]).stacks[0])
 
 
 def test_unknown_transfer_syntax_is_undecodable(tmp_path: Path) -> None:

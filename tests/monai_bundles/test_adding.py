@@ -1,6 +1,7 @@
 """Bundles are taken into a library only if they are whole and harmless; versions go back and forth; nothing is lost."""
 
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import monai_bundles as mb
 from monai_bundles import errors
 from monai_bundles.adding.add import add, remove, rollback, set_shadow
 from monai_bundles.adding.describe import describe
+from monai_bundles.adding.guesses import SERIES_WORDS
 from monai_bundles.adding.record import read_record
 from tests.monai_bundles.making import GRIDS, make_bundle, make_volume
 from tests.monai_bundles.zoo_making import HIGH, LOW, make_zoo_bundle, metadata, threshold_network, threshold_state
@@ -245,6 +247,45 @@ def test_a_shadow_stands_beside_the_version_that_runs(tmp_path: Path) -> None:
     assert mb.find(root.name, library).shadow is None
 
 
+@pytest.mark.parametrize("shadow", [True, False])
+def test_other_files_do_not_take_the_number_of_a_version(tmp_path: Path, *, shadow: bool) -> None:
+    library = tmp_path / "library"
+    root = make_zoo_bundle(tmp_path)
+    first = add(str(root), library).bundle
+    again = add(str(root), library).bundle
+    (root / "docs").mkdir(exist_ok=True)
+    (root / "docs" / "README.md").write_text("another card", encoding="utf-8")
+
+    with pytest.raises(errors.UnknownVersion, match="other files"):
+        add(str(root), library, shadow=shadow)
+
+    assert again.algorithm.bundle_digest == first.algorithm.bundle_digest
+    assert mb.find(root.name, library).algorithm.bundle_digest == first.algorithm.bundle_digest
+    assert mb.find(root.name, library).shadow is None
+
+
+def test_a_version_is_no_shadow_of_itself(tmp_path: Path) -> None:
+    root = make_zoo_bundle(tmp_path)
+    add(str(root), tmp_path / "library")
+
+    with pytest.raises(errors.UnknownVersion, match="the one that runs"):
+        add(str(root), tmp_path / "library", shadow=True)
+
+
+def test_a_broken_shadow_does_not_stop_the_version_that_runs(tmp_path: Path) -> None:
+    library = tmp_path / "library"
+    root = make_zoo_bundle(tmp_path)
+    add(str(root), library)
+    add(str(with_version(root, "0.6.0")), library, shadow=True)
+    (library / f"{root.name}@0.6.0" / "LICENSE").write_text("other words", encoding="utf-8")
+
+    bundle = mb.find(root.name, library)
+
+    assert (bundle.version, bundle.shadow) == ("0.5.3", None)
+    assert bundle.broken_shadow[0] == "0.6.0"
+    assert "not those that were added" in bundle.broken_shadow[1]
+
+
 def test_the_version_that_runs_is_not_removed_from_beside_others(tmp_path: Path) -> None:
     library = tmp_path / "library"
     root = make_zoo_bundle(tmp_path)
@@ -308,6 +349,30 @@ def test_describing_names_what_it_could_not_guess(tmp_path: Path) -> None:
     assert any("modality" in note for note in description.notes)
     assert any("licence" in note for note in description.notes)
     assert description.content["output"] == {"form": "labels"}
+
+
+@pytest.mark.parametrize(
+    ("description", "channel"),
+    [
+        ("T1 Gd", "t1c"),
+        ("t1_mprage_post", "t1c"),
+        ("T1 +C tra", "t1c"),
+        ("Contrast T1", "t1c"),
+        ("T1 MPRAGE", "t1"),
+        ("T1 SPACE", "t1"),
+        ("T1 without contrast", "t1"),
+        ("AX T1 pre contrast", "t1"),
+        ("T2 tra", "t2"),
+        ("T2 SPACE", "t2"),
+        ("AX T2 FLAIR", "flair"),
+        ("FLAIR", "flair"),
+    ],
+)
+def test_a_description_of_a_brain_series_fits_one_channel_alone(description: str, channel: str) -> None:
+    channels = ("t1c", "t1gd", "t1", "t2", "flair")
+    fitting = {name for name in channels if re.search(SERIES_WORDS[name], description, re.IGNORECASE)}
+
+    assert fitting == ({"t1c", "t1gd"} if channel == "t1c" else {channel})
 
 
 def test_every_name_of_the_table_is_one_of_tg263() -> None:

@@ -53,6 +53,17 @@ def test_the_table_names_the_worst_patient_and_repeats_its_interval() -> None:
     assert summarised(scores) == rows
 
 
+def test_equal_scores_have_equal_intervals_in_whichever_row() -> None:
+    """Of three values 27 samples are possible: the 95 % of their means are known."""
+    same = {"a": 0.3, "b": 0.6, "c": 0.9}
+    scores = {patient: {"Bone": value, "Lung_L": value, "Body": value} for patient, value in same.items()}
+
+    rows = summarised(scores)
+
+    assert {row.interval for row in rows.values()} == {(0.3, 0.9)}
+    assert {share.interval for share in shares_of(scores).values()} == {(0.3, 0.9)}
+
+
 def cases() -> list[Case]:
     """One patient whose reference is what the planted network gives, one whose reference is shifted."""
     volume = make_volume(GRIDS["oblique"]())

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from monai_bundles.training import experiments
 from monai_bundles.training.openkbp import MIRRORED, STRUCTURES, draw_window, load_patients
-from monai_bundles.training.train import BUNDLE, build_network, read_config, widened
+from monai_bundles.training.train import BUNDLE, build_network, read_parts, widened
 from tests.monai_bundles.test_training import write_collection
 
 
@@ -114,7 +114,7 @@ def test_variants_are_trained_side_by_side_and_told_in_one_table(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(experiments, "VARIANTS", {"as shipped": {}, "half the patients": {"patients": 0.5}})
-    config = read_config(BUNDLE / "configs" / "train.json") | {"window": [16, 48, 48], "steps": 2}
+    config = read_parts(BUNDLE / "configs" / "train.json")[-1] | {"window": [16, 48, 48], "steps": 2}
 
     *_, means = experiments.trained_variants(data, tmp_path / "work", config)
     again = list(experiments.trained_variants(data, tmp_path / "work", config))[-1]

@@ -143,7 +143,8 @@ def test_training_resumes_where_it_stopped_and_leaves_the_fold_out(
     assert given == [[n for n in ("STS_001", "STS_002", "STS_003", "STS_005") if n not in left_out]] * 2
     steps = [json.loads(line)["step"] for line in (work / "fold_0" / "log.jsonl").read_text().splitlines()]
     assert steps == [2, 3]
-    assert (work / "fold_0" / "model.pt").is_file()
+    weights = torch.load(work / "fold_0" / "model.pt", weights_only=True)
+    assert {v.dtype for v in weights.values() if v.dtype.is_floating_point} == {torch.float16}
 
 
 @pytest.mark.data

@@ -129,19 +129,27 @@ def test_training_learns_stops_and_goes_on_where_it_stopped(tmp_path: Path, monk
     data, work = write_collection(tmp_path / "openkbp"), tmp_path / "work"
 
     config = json.loads((train.BUNDLE / "configs" / "train.json").read_text(encoding="utf-8"))
+    assert [part["steps"] for part in train.read_parts(train.BUNDLE / "configs" / "train.json")] == [
+        2450,
+        3650,
+        6000,
+        4200,
+    ]
     small = tmp_path / "train.json"
-    small.write_text(json.dumps(config | {"window": [16, 48, 48]}), encoding="utf-8")
+    parts = [{**part, "window": [16, 48, 48], "batch_size": 2} for part in config["parts"][:2]]
+    small.write_text(json.dumps(config | {"parts": parts}), encoding="utf-8")
     options = ["--data", str(data), "--work", str(work), "--config", str(small), "--threads", "1"]
 
-    def run(steps: int) -> dict[str, float]:
+    def run(steps: int) -> list[dict[str, float]]:
         monkeypatch.setattr(sys, "argv", ["train", *options, "--steps", str(steps)])
         train.main()
-        last: dict[str, float] = json.loads((work / "log.jsonl").read_text(encoding="utf-8").splitlines()[-1])
-        return last
+        logs = [work / f"part_{n}" / "log.jsonl" for n in (1, 2)]
+        return [json.loads(log.read_text(encoding="utf-8").splitlines()[-1]) for log in logs]
 
     first, second = run(15), run(30)
-    assert (first["step"], second["step"]) == (15, 30)
-    assert second["loss"] < first["loss"]
+    assert [last["step"] for last in (*first, *second)] == [15, 15, 30, 30]
+    assert second[0]["loss"] < first[0]["loss"]
+    assert first[1]["loss"] < first[0]["loss"], "the second part does not start from the weights of the first"
 
 
 @pytest.mark.data

@@ -9,6 +9,7 @@ import pytest
 import monai_bundles as mb
 from imaging.volume import Volume
 from monai_bundles import errors
+from monai_bundles.adding.guesses import SERIES_WORDS
 from monai_bundles.resampling import on_grid_of
 from tests.monai_bundles.making import GRIDS, make_volume
 from tests.monai_bundles.test_zoo import INVERT, added, masks
@@ -54,7 +55,7 @@ def test_several_series_become_channels_and_overlapping_classes_stay_apart(tmp_p
     found = masks(bundle, t1c, companions={"T1": t1, "T2": t2, "FLAIR": flair})
 
     assert [c.name for c in bundle.companions] == ["T1", "T2", "FLAIR"]
-    assert bundle.companions[2].description == "flair"
+    assert bundle.companions[2].description == SERIES_WORDS["flair"]
     assert np.array_equal(found["GTV"], t1c.array > 0.5)
     assert np.array_equal(found["GTV_2"], t1.array > 0.5)
     assert np.array_equal(found["GTV_3"], flair.array > 0.5)

@@ -20,7 +20,11 @@ LESION: dict[str, Any] = {
     "structure": "Parotid_R",
     "label": "lung nodule",
     "score": 0.87321,
-    "box": {"centre_lps": (-31.25, 12.5, 410.0), "size_mm": (11.0, 12.5, 9.75), "directions": ()},
+    "box": {
+        "centre_lps": (-31.25, 12.5, 410.0),
+        "size_mm": (11.0, 12.5, 9.75),
+        "directions": ((0.8, 0.6, 0.0), (-0.6, 0.8, 0.0), (0.0, 0.0, 1.0)),
+    },
     "lesion": {
         "long_axis_mm": 12.3,
         "short_axis_mm": 8.4,
@@ -71,6 +75,7 @@ def test_the_record_of_a_step_becomes_a_finding() -> None:
     assert finding.score == pytest.approx(0.87321)
     assert dict(finding.measured)["suv_peak"] == 8.125
     assert finding.size_mm == (11.0, 12.5, 9.75)
+    assert finding.directions[1] == (-0.6, 0.8, 0.0)
     assert finding_of("r1", LESION | {"score": 1.0}).score is None
 
 
@@ -82,6 +87,10 @@ def test_the_json_form_brings_them_back(case: Case) -> None:
     again = Result.from_json(form, {s.id: s.region for s in result.structures if s.region is not None})
     assert again.findings == result.findings
     assert again.scores == result.scores
+    for entry in form["findings"]:
+        del entry["directions"]  # as an earlier radgate wrote it
+    earlier = Result.from_json(form, {s.id: s.region for s in result.structures if s.region is not None})
+    assert [f.size_mm for f in earlier.findings] == [f.size_mm for f in result.findings]
     assert again.uid_parts == result.uid_parts != case.result.uid_parts
 
 

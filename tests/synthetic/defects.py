@@ -6,10 +6,13 @@ They can be put one into the other: `write_datasets(folder, shuffled(without(ser
 import copy
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydicom import dcmread
 from pydicom.dataset import Dataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import UID, ExplicitVRBigEndian
 
 from imaging.provenance import deterministic_uid
@@ -18,6 +21,7 @@ from tests.synthetic.series import SeriesDescription, series_datasets
 __all__ = [
     "changed",
     "compressed",
+    "cut_frame",
     "in_transfer_syntax",
     "localiser",
     "shuffled",
@@ -92,6 +96,16 @@ def compressed(datasets: Sequence[Dataset], transfer_syntax_uid: str) -> list[Da
     for ds in result:
         ds.compress(transfer_syntax_uid, generate_instance_uid=False)
     return result
+
+
+def cut_frame(file: Path, frame: int, share: float) -> None:
+    """Keep only a share of the compressed stream of one frame (from 0) of a file."""
+    ds = dcmread(file)
+    streams = list(generate_frames(ds.PixelData, number_of_frames=int(ds.get("NumberOfFrames", 1))))
+    kept = streams[frame].rstrip(b"\0")[: int(share * len(streams[frame]))]
+    streams[frame] = kept + b"\0" * (len(kept) % 2)
+    ds.PixelData = encapsulate(streams)
+    ds.save_as(file)
 
 
 def in_transfer_syntax(datasets: Sequence[Dataset], transfer_syntax_uid: str) -> list[Dataset]:
