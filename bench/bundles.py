@@ -116,7 +116,9 @@ def network() -> bool:
             f"{trial.reason}"
         )
     print(f"MONAI's sliding_window_inference, whole field of view: {step.monai_s:.2f} s, {step.windows} windows")
-    for what, way in (("same windows", step.same_windows), ("cropped to the body", step.cropped)):
+    ways = [("same windows", step.same_windows)]
+    ways += [("cropped to the body", step.cropped)] if step.cropped is not None else []
+    for what, way in ways:
         print(
             f"    radgate, {what}: {way.seconds:.2f} s, {way.windows} windows, ratio {way.ratio:.2f} (processor time "
             f"{way.processor_ratio:.2f}); equal voxels {way.equal_voxels:.4%}, least Dice {way.least_dice:.4f}"

@@ -64,7 +64,7 @@ def padding_of(size: Sequence[int], roi: Sequence[int]) -> list[tuple[int, int]]
 
 def places_of(inferer: SlidingWindowInferer, size: Sequence[int]) -> list[Place]:
     """Where the windows lie in an image of this size, padded to a window at least, in MONAI's order."""
-    roi = tuple(int(n) for n in inferer.roi_size)  # type: ignore[union-attr]
+    roi = tuple(int(n) for n in inferer.roi_size)
     overlap = inferer.overlap
     shares = [float(overlap)] * len(roi) if isinstance(overlap, float | int) else [float(n) for n in overlap]
     full = tuple(max(n, window) for n, window in zip(size, roi, strict=True))
@@ -102,7 +102,7 @@ def joined(
         Called with the share done.
     """
     size = tuple(int(n) for n in batch.shape[2:])
-    roi = tuple(int(n) for n in inferer.roi_size)  # type: ignore[union-attr]
+    roi = tuple(int(n) for n in inferer.roi_size)
     padding = padding_of(size, roi)
     image = _padded(batch.float(), padding, inferer.cval)
     mask = None if inside is None else np.pad(inside, padding)
@@ -134,9 +134,9 @@ def joined(
     if len(wanted) < len(places):
         background = empty(len(total))
         left_out = [place for place in places if mask is not None and not mask[place].any()]
-        for channel in np.flatnonzero(background):
-            for place in left_out:
-                total[(channel, *place)] += background[channel] * weight
+        for channel, value in zip(total, background, strict=True):
+            for place in left_out if value else ():
+                channel[place] += value * weight
     total /= count
     whole = total[(slice(None), *(slice(a, a + n) for (a, _), n in zip(padding, size, strict=True)))]
     return Joined(torch.from_numpy(np.ascontiguousarray(whole))[None], forward_s, len(wanted), len(places))

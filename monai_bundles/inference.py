@@ -100,7 +100,7 @@ def _segment(bundle: Bundle, volume: Volume, rules: CleanupRules, tell: Progress
     inside = _looked_up(prepared.body, prepared.body_affine_lps, affine, shape) if rules.within_body else None
     parts, notes = _with_windows_that_fit(bundle, parts, image, volume, device)
     tell(0.1, "network")
-    probabilities, forward_s = _infer(bundle, image, parts, inside, tell, device)
+    probabilities, forward_s = _infer(bundle, image, parts, inside, tell, device, has_engine=not notes)
     tell(0.85, "source grid")
     regions = _to_source(bundle, volume, prepared, probabilities, affine, inside, rules)
     return NetworkRun(regions, device, forward_s, notes)
@@ -225,8 +225,12 @@ def _infer(
     inside: NDArray[np.bool_] | None,
     tell: Progress,
     device: str,
+    *,
+    has_engine: bool,
 ) -> tuple[NDArray[np.float32], float]:
     """Probabilities, shape (structures, z, y, x), on the preprocessed grid, and the seconds of the forward passes.
+
+    Where memory is short (`has_engine` is false) no engine is looked for.
 
     Raises
     ------
@@ -236,7 +240,7 @@ def _infer(
     batch = image.as_tensor()[None].to(device=device, dtype=torch.float32)
     with torch.inference_mode():
         network = parts.network
-        if device == "cpu":
+        if device == "cpu" and has_engine:
             network = selected_engine(identity_of(bundle), network, parts.inferer, batch, inside)
         done = slide(
             parts.inferer,

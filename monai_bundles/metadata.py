@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from monai_bundles.adding.labels import is_background
 from monai_bundles.bundle import Accepts, BundleInput, BundleStructure, Channel, OutputForm
@@ -16,6 +16,7 @@ from monai_bundles.errors import BadMetadata, UnlabelledOutput
 
 __all__ = [
     "accepted_range",
+    "empty_windows_of",
     "inputs_of",
     "left_out_of",
     "output_of",
@@ -177,6 +178,26 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
             "correct `inputs`."
         )
     return tuple(inputs)
+
+
+def empty_windows_of(radgate: Mapping[str, Any]) -> Literal["skip", "compute"]:
+    """The entry `empty_windows`; without one every window is computed.
+
+    Raises
+    ------
+    BadMetadata
+        It is another word, or "skip" where no CT gives labels.
+    """
+    word = radgate.get("empty_windows", "compute")
+    if word == "compute":
+        return "compute"
+    is_ct = set(radgate["accepts"].get("modalities", ())) == {"CT"}
+    if word != "skip" or not is_ct or output_of(radgate) not in {"labels", "channels"}:
+        raise BadMetadata(
+            "`empty_windows` in configs/radgate.json is 'compute', or 'skip' where the output is labels or channels and "
+            "CT the only modality, on which a body can be told from air; correct it."
+        )
+    return "skip"
 
 
 def left_out_of(radgate: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -23,6 +23,7 @@ from monai_bundles.errors import (
 from monai_bundles.gates import gates_of
 from monai_bundles.metadata import (
     accepted_range,
+    empty_windows_of,
     inputs_of,
     left_out_of,
     output_of,
@@ -220,6 +221,7 @@ def load_bundle(root: Path) -> Bundle:
         output=output_of(radgate),
         inputs=inputs_of(radgate),
         left_out=left_out,
+        empty_windows=empty_windows_of(radgate),
     )
 
 

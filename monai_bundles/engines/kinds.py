@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-__all__ = ["EAGER", "ENGINES", "EngineNetwork", "available_engines"]
+__all__ = ["EAGER", "ENGINES", "EngineNetwork", "available_engines", "supported_engines"]
 
 EAGER = "eager"
 
@@ -179,7 +179,11 @@ ENGINES: dict[str, tuple[str, Callable[[nn.Module, Shape], Any]]] = {
 """The package that an engine needs, and what makes it from a network and the shape of a window."""
 
 
+def supported_engines() -> tuple[str, ...]:
+    """Names of the engines for which the processor has the arithmetic."""
+    return tuple(name for name in ENGINES if name != "openvino_bf16" or torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
 def available_engines() -> tuple[str, ...]:
-    """Names of the engines whose packages are installed, and for which the processor has the arithmetic."""
-    installed = [name for name, (package, _) in ENGINES.items() if importlib.util.find_spec(package) is not None]
-    return tuple(name for name in installed if name != "openvino_bf16" or torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    """Names of those among them whose packages are installed."""
+    return tuple(name for name in supported_engines() if importlib.util.find_spec(ENGINES[name][0]) is not None)

@@ -114,7 +114,7 @@ def masks_of_sigmoid(output: Tensor) -> NDArray[np.bool_]:
 def masks_of_argmax(output: Tensor) -> NDArray[np.bool_]:
     """Masks of a network of which the highest channel counts; the first is the background."""
     labels = output[0].argmax(dim=0).numpy()
-    return np.stack([labels == n for n in range(1, output.shape[1])])
+    return np.stack([labels == n for n in range(1, max(2, output.shape[1]))])
 
 
 def _kept(key: _Key, make: Callable[[], EngineNetwork]) -> EngineNetwork:
