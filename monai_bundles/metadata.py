@@ -194,8 +194,8 @@ def empty_windows_of(radgate: Mapping[str, Any]) -> Literal["skip", "compute"]:
     is_ct = set(radgate["accepts"].get("modalities", ())) == {"CT"}
     if word != "skip" or not is_ct or output_of(radgate) not in {"labels", "channels"}:
         raise BadMetadata(
-            "`empty_windows` in configs/radgate.json is 'compute', or 'skip' where the output is labels or channels and "
-            "CT the only modality, on which a body can be told from air; correct it."
+            "`empty_windows` in configs/radgate.json is 'compute', or 'skip' where the output is labels or channels "
+            "and CT the only modality, on which a body can be told from air; correct it."
         )
     return "skip"
 

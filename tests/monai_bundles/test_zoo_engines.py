@@ -161,9 +161,11 @@ def test_a_limit_is_judged_behind_its_activation() -> None:
     ]
     assert Decision("limit", "softmax", 0.9).masks(output)[0].tolist() == [[False, True, True]]
     assert Decision("argmax").empty(3).argmax() == 0
-    assert not Decision("limit", "sigmoid").masks(
-        torch.from_numpy(Decision("limit", "sigmoid").empty(2)).reshape(1, 2, 1, 1)
-    ).any()
+    assert (
+        not Decision("limit", "sigmoid")
+        .masks(torch.from_numpy(Decision("limit", "sigmoid").empty(2)).reshape(1, 2, 1, 1))
+        .any()
+    )
 
 
 def patient() -> Volume:
@@ -231,7 +233,7 @@ def test_a_bench_of_what_gives_no_labels_is_refused(tmp_path: Path) -> None:
 
     for form in ("boxes", "scores"):
         with pytest.raises(errors.WrongOutput, match="nothing to compare"):
-            benchmark(replace(bundle, output=form), make_volume(GRIDS["axial"]()))  # type: ignore[arg-type]
+            benchmark(replace(bundle, output=form), make_volume(GRIDS["axial"]()))
 
 
 @pytest.mark.data
