@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from contouring.names import load_aliases
-from dicom_gateway.cli.sources import bundles_of
+from dicom_gateway.cli.sources import bundle_folders, bundles_of
 from dicom_gateway.complete import Watcher
 from dicom_gateway.deliver import Courier
 from dicom_gateway.dose import DoseFlow
@@ -23,6 +23,7 @@ from dicom_gateway.flow.accepts import accepted_by, accepted_by_nobody
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
 from dicom_gateway.flow.job import Tools
 from dicom_gateway.flow.journal import places
+from dicom_gateway.flow.live_bundles import LiveBundles
 from dicom_gateway.flow.rehearsal import rehearse
 from dicom_gateway.listen import Listener
 from dicom_gateway.quality import QualityObserver
@@ -149,7 +150,7 @@ class Service:
             settings, engine, store, resend=courier.resend, reject=reject, decide=decide, start_dose=doses.start
         )
         tools = Tools(
-            bundles_of(settings),
+            LiveBundles(lambda: bundles_of(settings), lambda: bundle_folders(settings)),
             runner(worker),
             accepted_by(settings),
             load_aliases(settings.contour.aliases),

@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from imaging.volume import Volume
+from imaging.volume import Region, Volume
+from reports.heat import blend_heat, heat_caption
 from reports.parts import Structure
 from reports.planes import Plane, Window, body_rows_columns, display_planes, window_of
 
-__all__ = ["FRAME_PX", "Picture", "draw_outline", "key_pictures"]
+__all__ = ["FRAME_PX", "Picture", "draw_outline", "heat_pictures", "key_pictures"]
 
 FRAME_PX = (760, 540)
 """Width and height that every picture fits into: about 220 dots per inch at half the width of a page."""
@@ -61,6 +62,29 @@ def key_pictures(volume: Volume, structures: Sequence[Structure]) -> tuple[Pictu
     return tuple(_picture(volume, shown, plane, index, window) for plane, index in chosen)
 
 
+def heat_pictures(volume: Volume, heat: Region, label: str) -> tuple[Picture, ...]:
+    """Where a class comes from, through the strongest place: one plane of a map of one plane, else three.
+
+    Parameters
+    ----------
+    heat
+        On the volume's grid, with its values as `probability`.
+    label
+        Of the class.
+    """
+    if heat.probability is None or not heat.voxel_count:
+        return ()
+    values = np.zeros(volume.array.shape, dtype=np.float32)
+    values[heat.box] = heat.probability
+    strongest = np.unravel_index(int(values.argmax()), values.shape)
+    planes = display_planes(volume.grid)
+    chosen = [p for p in planes if p.through == 0] if heat.crop.shape[0] == 1 else planes
+    window = window_of(volume)
+    return tuple(
+        _picture(volume, (), plane, int(strongest[plane.through]), window, (values, label)) for plane in chosen
+    )
+
+
 def _axial_indices(structures: Sequence[Structure], plane: Plane) -> list[int]:
     """Planes that show most structures, each new one for those not yet shown; from head to foot."""
     if not structures:
@@ -85,8 +109,15 @@ def _central_index(structures: Sequence[Structure], plane: Plane) -> int:
     return int((areas / areas.max(axis=1, keepdims=True)).sum(axis=0).argmax())
 
 
-def _picture(volume: Volume, structures: Sequence[Structure], plane: Plane, index: int, window: Window) -> Picture:
-    """One plane with outlines, letters and position."""
+def _picture(
+    volume: Volume,
+    structures: Sequence[Structure],
+    plane: Plane,
+    index: int,
+    window: Window,
+    heat: tuple[NDArray[np.float32], str] | None = None,
+) -> Picture:
+    """One plane with outlines, letters and position; or with a heat map (values on the grid, label of its class)."""
     values = plane.image(volume.array, index)
     external = next((s.region for s in structures if s.name.interpreted_type == "EXTERNAL"), None)
     body = plane.mask(external, index) if external is not None else None
@@ -97,6 +128,8 @@ def _picture(volume: Volume, structures: Sequence[Structure], plane: Plane, inde
     size = (max(round(width_mm * scale), 1), max(round(height_mm * scale), 1))
     grey = Image.fromarray(window.grey(values[rows, columns])).resize(size, Image.Resampling.BICUBIC)
     canvas = np.repeat(np.asarray(grey, dtype=np.float32)[:, :, None], 3, axis=2)
+    if heat is not None:
+        blend_heat(canvas, plane.image(heat[0], index)[rows, columns])
     seen = []
     # the largest first, so that a small structure's outline lies on top
     for structure in sorted(structures, key=lambda s: -s.voxel_count):
@@ -113,11 +146,15 @@ def _picture(volume: Volume, structures: Sequence[Structure], plane: Plane, inde
     buffer = BytesIO()
     picture.save(buffer, "PNG", compress_level=3)
     names = [s.name for s in sorted(seen, key=lambda s: s.number)]
+    zh = "、".join(n.zh for n in names) or "无勾画"
+    en = ", ".join(n.tg263 for n in names) or "no structure"
+    if heat is not None:
+        zh, en = heat_caption(heat[1])
     return Picture(
-        name=f"{plane.name}_{index + 1:04d}",
+        name=f"{'heat_' if heat else ''}{plane.name}_{index + 1:04d}",
         png=buffer.getvalue(),
-        caption_zh=f"{plane.zh} {position}：" + ("、".join(n.zh for n in names) or "无勾画"),
-        caption_en=f"{plane.en} {position}: " + (", ".join(n.tg263 for n in names) or "no structure"),
+        caption_zh=f"{plane.zh} {position}：{zh}",
+        caption_en=f"{plane.en} {position}: {en}",
     )
 
 

@@ -248,6 +248,12 @@ def evaluate(
                 f"{row.median_dice:.3f}, {row.patients} patients, worst {row.worst_dice:.3f} ({row.worst})"
                 + ("" if row.mean_surface_dice is None else f"; surface Dice {row.mean_surface_dice:.3f}")
             )
+    for way, differences in result.differences.items():
+        for structure, gap in differences.items():
+            typer.echo(
+                f"Dice above {way}, {structure}: {gap.mean:+.3f} ({gap.interval[0]:+.3f} to {gap.interval[1]:+.3f}), "
+                f"higher in {gap.better} of {gap.patients} patients"
+            )
     for sentence, share in result.held.items():
         low, high = share.interval
         typer.echo(

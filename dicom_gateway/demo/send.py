@@ -18,6 +18,9 @@ __all__ = ["Sent", "send_files"]
 MOST_CONTEXTS = 128
 """A DICOM association offers at most this many presentation contexts (PS3.8)."""
 
+NOT_SUPPORTED = 0x0122
+"""Refused: SOP class not supported (PS3.7 annex C)."""
+
 ANSWER_S = 60.0
 """A busy machine with a slow disk may take this long to make one image durable."""
 
@@ -89,5 +92,16 @@ def _read(file: Path, *, pixels: bool = True) -> Dataset:
 
 
 def _answer(association: Association, dataset: Dataset) -> Dataset:
-    """What the listener answers to an image; nothing where it does not, or where there is no association."""
-    return send_c_store(association, dataset) if association.is_established else Dataset()
+    """What the listener answers to an image; nothing where it does not, or where there is no association.
+
+    An object of a class or a transfer syntax that the listener does not take (a vendor's own, as many studies hold)
+    counts as refused.
+    """
+    if not association.is_established:
+        return Dataset()
+    kind = (dataset.SOPClassUID, dataset.file_meta.TransferSyntaxUID)
+    if kind not in {(c.abstract_syntax, c.transfer_syntax[0]) for c in association.accepted_contexts}:
+        refusal = Dataset()
+        refusal.Status = NOT_SUPPORTED
+        return refusal
+    return send_c_store(association, dataset)

@@ -145,7 +145,8 @@ def process_folder(
     for study_uid, part in _by_study(scan).items():
         decision = decide(part, settings.routes, facts)
         explanations += decision.explanations
-        inputs = [i for i in found.inputs if i.path in _files_of(part)]
+        of_study = _files_of(part)
+        inputs = [i for i in found.inputs if i.path in of_study]
         files = StudyFiles([i.path for i in inputs], inputs)
         plans = plan_jobs(
             decision,

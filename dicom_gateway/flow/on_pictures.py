@@ -35,7 +35,7 @@ def on_pictures(output: BundleOutput) -> list[str]:
 
 
 def scores_of_pictures(output: BundleOutput) -> dict[str, Any]:
-    """Scores of every picture and the index of the most certain one, as plain values; nothing without a classifier."""
+    """Scores of every picture or plane and the index of the most certain; nothing without a classifier of planes."""
     if output.plane is None:
         return {}
     scores = [[[s.label, round(s.value, 4)] for s in scores] for scores in output.plane_scores]

@@ -7,7 +7,7 @@ wraps each in a durable step; neither adds anything to what happens here.
 import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import asdict, replace
 from io import BytesIO
 from typing import Any
 
@@ -37,7 +37,7 @@ from imaging.provenance import Algorithm, digest
 from imaging.quiet import quiet_pydicom
 from imaging.series import Stack
 from imaging.volume import Region
-from monai_bundles import misfits, verify
+from monai_bundles import Bundle, misfits, verify
 from qc.image import SeriesVerdict
 from reports import (
     EncodedObject,
@@ -89,10 +89,12 @@ def _verdict(job: Job) -> SeriesVerdict:
     )
 
 
-def algorithm_of(job: Job, bundle_name: str) -> Algorithm:
-    """The algorithm of a bundle, also where the bundle is not installed."""
-    bundle = job.tools.bundles.get(bundle_name.partition("@")[0])
-    return bundle.algorithm if bundle else Algorithm(name=bundle_name.partition("@")[0], version="unknown")
+def algorithm_of(kept: Mapping[str, Any], bundle_name: str) -> Algorithm:
+    """The algorithm that a run was made with, as its record has it; also where the bundle is not installed."""
+    recorded = kept.get("algorithm")
+    if not recorded:
+        return Algorithm(name=bundle_name.partition("@")[0], version="unknown")
+    return Algorithm(**{**recorded, "weights_sha256": tuple(recorded["weights_sha256"])})
 
 
 def segment(job: Job, step: Step) -> None:
@@ -110,13 +112,15 @@ def segment(job: Job, step: Step) -> None:
         return
     unread = undecodable_sentences(study_ref(job.stack.header).undecodable)
     for number, name in enumerate(job.plan.bundles):
+        bundle = job.tools.bundles.get(name.partition("@")[0])
         try:
-            outcome = _one_bundle(job, number, name, verdict)
+            outcome = _one_bundle(job, number, name, bundle, verdict)
         except Exception as error:  # the boundary of a bundle
             if is_passing(error):
                 raise
             outcome = _broken_off(name, error)
         outcome["bundle"] = name
+        outcome["algorithm"] = asdict(bundle.algorithm) if bundle else None
         outcome["warnings"] = [*unread, *outcome.get("warnings", ())]
         step.detail.setdefault("bundles", []).append(outcome)
         keep_json(job.folder / f"run-{number}.json", outcome)
@@ -134,9 +138,8 @@ def _broken_off(name: str, error: Exception) -> dict[str, Any]:
     return {"status": "failed", "reason": f"The bundle broke off by an internal error ({type(error).__name__})."}
 
 
-def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) -> dict[str, Any]:
+def _one_bundle(job: Job, number: int, name: str, bundle: Bundle | None, verdict: Mapping[str, Any]) -> dict[str, Any]:
     """Outcome of one bundle as plain values; its regions are kept beside."""
-    bundle = job.tools.bundles.get(name.partition("@")[0])
     if bundle is None or name not in {bundle.name, f"{bundle.name}@{bundle.version}"}:
         return {"status": "failed", "reason": f"The bundle {name} is not installed; add it or change the route."}
     if job.refusal is not None:
@@ -168,6 +171,8 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
     shadow = run_shadow(bundle, output, lambda other: job.tools.run(other, image, progress, **others), image)
     output = under_tg263(output, job.tools.names)
     keep_regions(job.folder / f"regions-{number}.npz", [(s.name, s.region) for s in output.structures])
+    if output.heat_map is not None:
+        keep_regions(job.folder / f"heat-{number}.npz", [(output.scores[0].label, output.heat_map)])
     series: list[dict[str, Any]] = []
     cut, findings = on_pictures(output), []
     if volume is not None:
@@ -185,7 +190,7 @@ def _one_bundle(job: Job, number: int, name: str, verdict: Mapping[str, Any]) ->
         **({"findings": findings} if findings else {}),
         **({"series": series} if series else {}),
         **({"scores": [[s.label, round(s.value, 4)] for s in output.scores]} if output.scores else {}),
-        **({} if volume is not None else scores_of_pictures(output)),
+        **scores_of_pictures(output),
         **({"shadow": shadow} if shadow else {}),
     }
 
@@ -219,7 +224,7 @@ def measure(job: Job, step: Step) -> None:
         kept = kept_json(job.folder / f"run-{number}.json")
         run = Run(
             id=f"r{number + 1}",
-            algorithm=algorithm_of(job, name),
+            algorithm=algorithm_of(kept, name),
             status=kept["status"],
             targets=(job.plan.stack,),
             settings_digest=digest({"profile": job.plan.profile, "bundles": list(job.plan.bundles)}),
@@ -266,7 +271,8 @@ def measure(job: Job, step: Step) -> None:
     keep_json(job.folder / "result.json", result.to_json())
     image = job.image
     listed = []
-    for picture in () if image is None else key_images(image, result):
+    heats = [heat for path in sorted(job.folder.glob("heat-*.npz")) for heat in kept_regions(path)]
+    for picture in () if image is None else key_images(image, result, heats):
         keep_bytes(job.folder / "pictures" / f"{picture.name}.png", picture.png)
         listed.append({"name": picture.name, "caption_zh": picture.caption_zh, "caption_en": picture.caption_en})
     keep_json(job.folder / "pictures.json", listed)

@@ -11,7 +11,7 @@ from monai_bundles.adding.concerns import concerns_of, require_trust
 from monai_bundles.adding.describe import describe
 from monai_bundles.adding.labels import Resolver
 from monai_bundles.adding.large_files import check_large_files
-from monai_bundles.adding.record import Added, Entry, Record, read_record, write_record
+from monai_bundles.adding.record import Added, Entry, Record, alone_in, read_record, write_record
 from monai_bundles.adding.requirements import require_packages
 from monai_bundles.adding.sources import source_folder
 from monai_bundles.bundle import Bundle
@@ -92,15 +92,17 @@ def add(
             accepted=accepted if bundle.trusted else (),
         )
         _check_version(record, bundle_name, added, shadow=shadow)
-        record = _entered(record, bundle_name, added, shadow=shadow)
-        library.mkdir(parents=True, exist_ok=True)
-        target = library / staged.name
-        incoming = library / f".{staged.name}.partial"
-        shutil.rmtree(incoming, ignore_errors=True)
-        shutil.copytree(staged, incoming)
-        shutil.rmtree(target, ignore_errors=True)
-        incoming.rename(target)
-        write_record(library, record)
+        with alone_in(library):
+            record = read_record(library)
+            _check_version(record, bundle_name, added, shadow=shadow)
+            record = _entered(record, bundle_name, added, shadow=shadow)
+            target = library / staged.name
+            incoming = library / f".{staged.name}.partial"
+            shutil.rmtree(incoming, ignore_errors=True)
+            shutil.copytree(staged, incoming)
+            shutil.rmtree(target, ignore_errors=True)
+            incoming.rename(target)
+            write_record(library, record)
     return Addition(load_version(library, record, bundle_name, added.version), added, notes)
 
 
@@ -112,10 +114,12 @@ def rollback(name: str, library: Path) -> Entry:
     UnknownBundle, UnknownVersion
         There is no such bundle, or no earlier version.
     """
-    record = read_record(library)
-    entry = record.entry(name).rolled_back()
-    load_version(library, record, name, entry.active)
-    write_record(library, Record({**record.bundles, name: entry}))
+    read_record(library).entry(name)
+    with alone_in(library):
+        record = read_record(library)
+        entry = record.entry(name).rolled_back()
+        load_version(library, record, name, entry.active)
+        write_record(library, Record({**record.bundles, name: entry}))
     return entry
 
 
@@ -129,6 +133,12 @@ def set_shadow(name: str, version: str, library: Path) -> Entry:
     UnknownVersion
         There is no such version, or it is the one that runs.
     """
+    read_record(library).entry(name)
+    with alone_in(library):
+        return _shadowed(library, name, version)
+
+
+def _shadowed(library: Path, name: str, version: str) -> Entry:
     record = read_record(library)
     entry = record.entry(name)
     if version and (version not in entry.versions or version == entry.active):
@@ -147,6 +157,12 @@ def remove(name: str, library: Path, version: str = "") -> tuple[str, ...]:
     UnknownBundle, UnknownVersion
         There is no such bundle or version, or it is the one that runs while others stand beside it.
     """
+    read_record(library).entry(name)
+    with alone_in(library):
+        return _removed(library, name, version)
+
+
+def _removed(library: Path, name: str, version: str) -> tuple[str, ...]:
     record = read_record(library)
     entry = record.entry(name)
     gone = (version,) if version else tuple(entry.versions)

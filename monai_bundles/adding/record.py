@@ -4,14 +4,18 @@ A library is a folder: `NAME@VERSION/` for each version, and `registry.json`. Pl
 bundles that somebody put there by hand.
 """
 
+import fcntl
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from monai_bundles.errors import BadMetadata, UnknownBundle, UnknownVersion
 
-__all__ = ["Added", "Entry", "Record", "read_record", "write_record"]
+__all__ = ["Added", "Entry", "Record", "alone_in", "read_record", "write_record"]
 
 FILE = "registry.json"
 SCHEMA = "radgate.bundles/1"
@@ -149,6 +153,18 @@ def read_record(library: Path) -> Record:
             "The record of the bundles (registry.json) is damaged; restore it, or remove it and add the bundles again.",
             kind=type(error).__name__,
         ) from error
+
+
+@contextmanager
+def alone_in(library: Path) -> Iterator[None]:
+    """Nobody else changes the library meanwhile: two that add at once would each write a record without the other."""
+    library.mkdir(parents=True, exist_ok=True)
+    folder = os.open(library, os.O_RDONLY)
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(folder)
 
 
 def write_record(library: Path, record: Record) -> None:

@@ -1,18 +1,18 @@
 """Runs a classifier: scores of its classes, and a map of where in the image they come from."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from monai.data import MetaTensor
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from imaging.volume import Region
 from monai_bundles.bundle import Bundle, Score
 from monai_bundles.errors import WrongOutput
 from monai_bundles.zoo.attention import attention_map
 from monai_bundles.zoo.calls import Progress, WorkflowRun, counted, image_key, preprocessed
+from monai_bundles.zoo.heat import heat_region
 from monai_bundles.zoo.workflow import Workflow
 
 __all__ = ["classify"]
@@ -43,11 +43,12 @@ def classify(
         There are other scores than classes, or no plane.
     """
     in_planes = workflow.spatial_dims == 2
-    best: tuple[float, int, NDArray[np.float64], torch.Tensor] | None = None
+    best: tuple[float, int, NDArray[np.float64], torch.Tensor, Any, Any] | None = None
     count = shape[0] if in_planes else 1
     scored: list[tuple[Score, ...]] = []
     for plane in range(count):
-        data = preprocessed(workflow, given(plane), key)
+        source = given(plane)
+        data = preprocessed(workflow, source, key)
         image = data[image_key(data, key)]
         batch = torch.as_tensor(image.as_tensor() if isinstance(image, MetaTensor) else image)[None]
         batch = batch.to(device, torch.float32)
@@ -62,18 +63,18 @@ def classify(
             )
         scored.append(_scores(bundle, values))
         if best is None or values.max() > best[0]:
-            best = (float(values.max()), plane, values, batch)
+            best = (float(values.max()), plane, values, batch, image, source[key])
         tell(0.1 + 0.75 * (plane + 1) / count, "network")
     if best is None:
         raise WrongOutput("There is no plane to classify; give an image with at least one.")
-    _, plane, values, batch = best
+    _, plane, values, batch, image, own = best
     run.scores = scored[plane]
     if in_planes:
         run.plane_scores, run.plane = tuple(scored), plane
     tell(0.9, "heat map")
     attention = attention_map(workflow.network, batch, int(np.argmax(values)))
     if attention is not None:
-        run.heat_map = _heat_region(attention, shape, plane if in_planes else None)
+        run.heat_map = heat_region(attention, image, own, shape, plane if in_planes else None)
 
 
 def _scores(bundle: Bundle, values: NDArray[np.float64]) -> tuple[Score, ...]:
@@ -93,16 +94,3 @@ def _probabilities(values: torch.Tensor, workflow: Workflow) -> NDArray[np.float
             ):
                 return np.asarray(torch.sigmoid(values), dtype=np.float64)
     return np.asarray(torch.softmax(values, dim=0), dtype=np.float64)
-
-
-def _heat_region(attention: NDArray[np.float32], shape: tuple[int, int, int], plane: int | None) -> Region:
-    """The map on the source's voxels: the part above a third of its maximum, with its values.
-
-    Preprocessing of classifiers only scales and turns; the map is stretched back over the whole plane or volume.
-    """
-    target = shape if plane is None else shape[1:]
-    turned = attention.transpose(*range(attention.ndim - 1, -1, -1))
-    zoomed = ndimage.zoom(turned, [n / m for n, m in zip(target, turned.shape, strict=True)], order=1)
-    full = np.zeros(shape, dtype=np.float32)
-    full[... if plane is None else plane] = zoomed
-    return Region.from_mask(full > full.max() / 3 if full.max() > 0 else full > 0, full)

@@ -4,8 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from imaging.pictures import Pictures, PictureSeries
-from imaging.volume import Volume
-from reports.colour_pictures import colour_pictures
+from imaging.volume import Region, Volume
+from reports.colour_pictures import colour_heat, colour_pictures
 from reports.encode.encoded import Capability, EncodedObject, encoding
 from reports.encode.pdf import encode_pdf
 from reports.encode.rtstruct import encode_rtstruct
@@ -13,7 +13,7 @@ from reports.encode.seg import encode_seg
 from reports.encode.sr import encode_sr
 from reports.errors import NotForSending
 from reports.model import Result
-from reports.pictures import Picture, key_pictures
+from reports.pictures import Picture, heat_pictures, key_pictures
 
 if TYPE_CHECKING:
     from imaging.series import Stack
@@ -21,11 +21,21 @@ if TYPE_CHECKING:
 __all__ = ["encode_all", "key_images"]
 
 
-def key_images(image: Volume | Pictures, result: Result) -> tuple[Picture, ...]:
-    """The key images of a result: planes of its volume, or the pictures that say most."""
+def key_images(
+    image: Volume | Pictures, result: Result, heats: Sequence[tuple[str, Region]] = ()
+) -> tuple[Picture, ...]:
+    """The key images of a result: planes of its volume, or the pictures that say most.
+
+    Parameters
+    ----------
+    heats
+        Where classes come from: the label of each, and its map on the image's voxels. They come first.
+    """
     if isinstance(image, Pictures):
-        return colour_pictures(image, result)
-    return key_pictures(image, result.structures)
+        maps = [picture for label, heat in heats for picture in colour_heat(image, heat, label, result)]
+        return (*maps, *colour_pictures(image, result))
+    maps = [picture for label, heat in heats for picture in heat_pictures(image, heat, label)]
+    return (*maps, *key_pictures(image, result.structures))
 
 
 def encode_all(

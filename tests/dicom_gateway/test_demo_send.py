@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from pydicom import Dataset, dcmread, dcmwrite
+from pydicom.uid import UID
 from pynetdicom import AE, evt
 from pynetdicom.sop_class import CTImageStorage
 
@@ -65,6 +66,37 @@ def test_an_answer_that_gets_lost_costs_nothing(tmp_path: Path, monkeypatch: pyt
 
     assert (sent.accepted, sent.refused) == (3, 0)
     assert len(stored) == 4 and len(set(stored)) == 3
+
+
+@pytest.mark.parametrize("what", ["class", "syntax"])
+def test_an_object_of_a_kind_that_the_listener_does_not_take_is_refused_and_the_rest_goes_on(
+    tmp_path: Path, what: str
+) -> None:
+    """As the private objects that a scanner puts into its studies."""
+    files = write_series(tmp_path, rows=11, columns=7, planes=3)
+    dataset = dcmread(files[1])
+    if what == "class":
+        dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = UID("1.3.12.2.1107.5.9.1")
+        dataset.save_as(files[1])
+    else:
+        del dataset.PixelData  # JPIP: the pixels are elsewhere
+        dataset.file_meta.TransferSyntaxUID = UID("1.2.840.10008.1.2.4.94")
+        dataset.save_as(files[1])
+    stored: list[str] = []
+
+    def handle(event: evt.Event) -> int:
+        stored.append(event.request.AffectedSOPInstanceUID)
+        return 0x0000
+
+    ae = AE(ae_title="RADGATE")
+    ae.add_supported_context(CTImageStorage)
+    server = ae.start_server(("127.0.0.1", 0), block=False, evt_handlers=[(evt.EVT_C_STORE, handle)])
+    try:
+        sent = send.send_files(files, "127.0.0.1", server.server_address[1], lambda: None)
+    finally:
+        server.shutdown()
+
+    assert (sent.accepted, sent.refused, len(stored)) == (2, 1, 2)
 
 
 @pytest.mark.parametrize("is_implicit", [True, False])

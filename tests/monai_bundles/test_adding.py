@@ -4,6 +4,7 @@ import json
 import re
 import zipfile
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,24 @@ def test_a_bundle_of_the_model_zoo_drops_in_and_runs(tmp_path: Path) -> None:
     assert addition.bundle.licence == "Apache-2.0"
     assert addition.bundle.accepts.modalities == ("CT",)
     assert not addition.bundle.trusted
+
+
+def test_the_layout_in_the_repository_can_be_added(tmp_path: Path) -> None:
+    layout = Path(__file__).with_name("layouts") / "planted_ct_segmentation"
+
+    bundle = add(str(layout), tmp_path / "library").bundle
+
+    assert [s.name for s in bundle.structures] == ["Spleen", "Lung_L"]
+    assert not (layout / "configs" / "radgate.json").exists()
+
+
+def test_bundles_that_are_added_at_once_are_all_recorded(tmp_path: Path) -> None:
+    roots = [make_zoo_bundle(tmp_path, name) for name in ("first_ct", "second_ct", "third_ct")]
+
+    with ThreadPoolExecutor(len(roots)) as pool:
+        list(pool.map(lambda root: add(str(root), tmp_path / "library"), roots))
+
+    assert set(read_record(tmp_path / "library").bundles) == {"first_ct", "second_ct", "third_ct"}
 
 
 def test_a_zip_of_a_bundle_is_the_same_bundle(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from monai_bundles.evaluation.evaluate import evaluate
 from monai_bundles.evaluation.holding import held, shares_of
 from monai_bundles.evaluation.lesion_cases import off_centre
 from monai_bundles.evaluation.picture import case_picture
-from monai_bundles.evaluation.summary import dice, mean_of_rows, summarised
+from monai_bundles.evaluation.summary import dice, difference, mean_of_rows, summarised
 from monai_bundles.registry import load_bundle
 from monai_bundles.seal import seal
 from tests.conftest import data_folder
@@ -51,6 +51,17 @@ def test_the_table_names_the_worst_patient_and_repeats_its_interval() -> None:
     assert rows["Lung_L"].patients == 1
     assert mean_of_rows(rows) == pytest.approx(0.65)
     assert summarised(scores) == rows
+
+
+def test_a_difference_is_taken_patient_by_patient() -> None:
+    """Scores that vary much and differ by the same: the interval is that one difference."""
+    mine, theirs = {"a": 0.9, "b": 0.3, "c": 0.5}, {"b": 0.25, "a": 0.85, "c": 0.45, "d": 0.0}
+
+    found = difference(mine, theirs)
+
+    assert found is not None
+    assert (found.mean, found.interval, found.patients, found.better) == (0.05, (0.05, 0.05), 3, 3)
+    assert difference(mine, {"d": 0.1}) is None
 
 
 def test_equal_scores_have_equal_intervals_in_whichever_row() -> None:
@@ -211,3 +222,7 @@ def test_lesions_of_real_patients_overlap_the_physicians_contours() -> None:
     assert result.rows["GTV"].mean_dice > 0.65
     assert result.methods["fixed_2.5"]["best lesion"].mean_dice > 0.7
     assert set(result.methods) == {"fixed_2.5", "fixed_4.0", "share_41"}
+    fixed = result.methods["fixed_4.0"]["all lesions"].mean_dice
+    gap = result.differences["fixed_4.0"]["all lesions"]
+    assert gap.patients == 4
+    assert gap.mean == pytest.approx(result.rows["GTV"].mean_dice - fixed, abs=2e-3)
