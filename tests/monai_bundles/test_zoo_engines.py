@@ -238,6 +238,7 @@ def test_a_bench_of_what_gives_no_labels_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.data
 @pytest.mark.engines
+@pytest.mark.slow
 def test_the_sarcoma_network_has_the_labels_of_eager_pytorch_with_every_engine_that_is_taken(machine: Path) -> None:
     folder = data_folder("sts_petct") / "STS_025"
     if "openvino" not in available_engines():
