@@ -14,6 +14,8 @@
         ├── ListenError
         ├── NothingToDo
         ├── NotReceiving
+        ├── JobRefused
+        ├── JobCancelled
         ├── DoseChoiceRefused
         ├── OutputRefused
         ├── QualityWorkerFailed
@@ -34,6 +36,8 @@ __all__ = [
     "DestinationMisconfigured",
     "DoseChoiceRefused",
     "GatewayError",
+    "JobCancelled",
+    "JobRefused",
     "ListenError",
     "NotReceiving",
     "NothingToDo",
@@ -133,6 +137,14 @@ class NothingToDo(GatewayError):
 
 class NotReceiving(GatewayError):
     """A study that is unknown or decided cannot be taken as complete."""
+
+
+class JobRefused(GatewayError):
+    """A job cannot be cancelled, or started again; `fields` has `why`, in one word."""
+
+
+class JobCancelled(GatewayError):
+    """A person has cancelled the job that is being worked on."""
 
 
 class OutputRefused(GatewayError):

@@ -18,7 +18,7 @@ from dicom_gateway.deliver import Courier
 from dicom_gateway.dose import DoseFlow
 from dicom_gateway.dose.record import settle as settle_doses
 from dicom_gateway.errors import ListenError
-from dicom_gateway.flow import record
+from dicom_gateway.flow import cancelling, record
 from dicom_gateway.flow.accepts import accepted_by, accepted_by_nobody
 from dicom_gateway.flow.durable import StudyFlow, launch, shut_down
 from dicom_gateway.flow.job import Tools
@@ -124,6 +124,10 @@ class Service:
                 flow.release(job_id)
             return job_id is not None
 
+        def begin_again(job_id: str, who: str) -> None:
+            cancelling.start_again(engine, job_id, who=who)
+            flow.begin_again(job_id)
+
         quality = QualityObserver(settings, engine, store, on_final=judged)
 
         def completed(study_uid: str, number: int) -> None:
@@ -147,7 +151,14 @@ class Service:
         courier = Courier(store, engine, settings, on_settled=lambda study_uid: settle(engine, study_uid))
         doses = DoseFlow(settings, engine, store, courier.wake)
         app = create_app(
-            settings, engine, store, resend=courier.resend, reject=reject, decide=decide, start_dose=doses.start
+            settings,
+            engine,
+            store,
+            resend=courier.resend,
+            reject=reject,
+            decide=decide,
+            start_dose=doses.start,
+            begin_again=begin_again,
         )
         tools = Tools(
             LiveBundles(lambda: bundles_of(settings), lambda: bundle_folders(settings)),
@@ -239,6 +250,8 @@ def resume(engine: "Engine", flow: StudyFlow) -> None:
         flow.start(study_uid, version)
     for job_id in undone(engine):
         flow.release(job_id)
+    for job_id in cancelling.begun_again(engine):
+        flow.begin_again(job_id)
     for study_uid in record.delivering_studies(engine):
         record.settle_study(engine, study_uid)
 

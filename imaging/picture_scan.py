@@ -74,7 +74,7 @@ def with_pictures(found: Scan) -> Scan:
                 leftovers.append(Leftover(files, reason, key[1], key[0], modality))
     pictures.sort(key=lambda s: (s.study_instance_uid, s.series_instance_uid, s.id))
     leftovers.sort(key=lambda item: (item.study_instance_uid, item.series_instance_uid, str(item.files[0])))
-    return Scan(found.stacks, tuple(leftovers), (*found.pictures, *pictures))
+    return replace(found, leftovers=tuple(leftovers), pictures=(*found.pictures, *pictures))
 
 
 def _pictured(leftover: Leftover) -> list[Header]:

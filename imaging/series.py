@@ -11,6 +11,7 @@ from pathlib import Path
 
 from imaging.attributes import text
 from imaging.belonging import check_instance_uids, check_one_patient
+from imaging.cines import CineSeries
 from imaging.errors import DuplicateInstance, Localiser, NotAnImageStack, RadgateError
 from imaging.frames import ENHANCED, SINGLE_FRAME, Plane, planes_of
 from imaging.geometry import Grid
@@ -86,11 +87,14 @@ class Scan:
     pictures
         Colour pictures, where somebody asked for them by `imaging.picture_scan.with_pictures`; `scan` itself leaves
         them among the leftovers, for most of what works on images takes measurements only.
+    cines
+        Phases of one plane, where somebody asked for them by `imaging.cine_scan.with_cines`.
     """
 
     stacks: tuple[Stack, ...]
     leftovers: tuple[Leftover, ...]
     pictures: tuple[PictureSeries, ...] = ()
+    cines: tuple[CineSeries, ...] = ()
 
 
 def scan(paths: Iterable[Path], progress: Progress | None = None) -> Scan:

@@ -17,15 +17,16 @@ __all__ = [
     "BundleStructure",
     "Channel",
     "Finding",
+    "Landmark",
     "OutputForm",
     "QualityGate",
     "Score",
     "SegmentedStructure",
 ]
 
-OutputForm = Literal["structures", "labels", "channels", "boxes", "scores", "findings"]
-"""What the output is: sigmoid channels cleaned up here, a label map, masks, boxes with scores, class scores; findings
-are what image processing of this package found and measured."""
+OutputForm = Literal["structures", "labels", "channels", "boxes", "scores", "points", "findings"]
+"""What the output is: sigmoid channels cleaned up here, a label map, masks, boxes with scores, class scores, points on
+each plane; findings are what image processing of this package found and measured."""
 
 
 @dataclass(frozen=True)
@@ -145,6 +146,11 @@ class BundleInput:
         How often the channels follow one another: 3 gives a grey image to a network that was made for colours.
     colours
         The one channel is a colour picture, which gives three: red, green and blue.
+    phases
+        All planes, or all phases of a cine, are one file, with axes X, Y, 1 and T as NIfTI has them.
+    size_px
+        Size (along a row, along a column) of each plane that the network takes; a smaller one is filled up with zeros
+        about its middle. Empty where the network takes any.
     """
 
     key: str
@@ -152,6 +158,8 @@ class BundleInput:
     zeros: bool = False
     repeat: int = 1
     colours: bool = False
+    phases: bool = False
+    size_px: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -200,6 +208,9 @@ class Bundle:
     left_out
         For a network that was cross-validated: which patients each further weights file has never seen. `evaluate`
         scores a patient with the weights that have not seen it; no study runs with them.
+    absent_within_px
+        A network that always gives every point puts those that a plane does not show onto its first pixel: points
+        within this distance of it are not there. 0 where every point is always there.
     """
 
     name: str
@@ -222,6 +233,7 @@ class Bundle:
     broken_shadow: tuple[str, str] = ("", "")
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     empty_windows: Literal["skip", "compute"] = "compute"
+    absent_within_px: float = 0.0
 
     @property
     def is_for_colours(self) -> bool:
@@ -287,6 +299,29 @@ class Finding:
 
 
 @dataclass(frozen=True)
+class Landmark:
+    """A point that a bundle found on one plane of a series.
+
+    Parameters
+    ----------
+    label
+        What it is, in the bundle's words.
+    plane
+        Index of the plane, or of the phase of a cine.
+    column, row
+        Where on it, in pixels that may be fractional; (0, 0) is the centre of the first pixel.
+    position_lps
+        Where in the patient, mm.
+    """
+
+    label: str
+    plane: int
+    column: float
+    row: float
+    position_lps: tuple[float, float, float]
+
+
+@dataclass(frozen=True)
 class Score:
     """How strongly a bundle holds the image for one of its classes, 0 to 1."""
 
@@ -324,6 +359,8 @@ class BundleOutput:
         Of a classifier that takes planes: the scores of each plane, highest first, in the order of the planes.
     plane
         Of which of them `scores` are: the most certain one.
+    landmarks
+        Points, in the order of the planes and then of the bundle's names.
     """
 
     structures: tuple[SegmentedStructure, ...]
@@ -338,3 +375,4 @@ class BundleOutput:
     heat_map: Region | None = None
     plane_scores: tuple[tuple[Score, ...], ...] = ()
     plane: int | None = None
+    landmarks: tuple[Landmark, ...] = ()

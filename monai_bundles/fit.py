@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 
+from imaging.cines import Cine
 from imaging.pictures import Pictures
 from imaging.planes import PlaneSeries
 from imaging.volume import Volume
@@ -11,13 +12,15 @@ from monai_bundles.anatomy import shows_head_and_neck
 from monai_bundles.bundle import Accepts, Bundle
 from monai_bundles.orientation import anatomical_axes
 
-__all__ = ["ON_PICTURES", "colour_misfit", "misfits"]
+__all__ = ["ONLY_POINTS", "ON_PICTURES", "colour_misfit", "misfits"]
 
 ON_PICTURES = ("labels", "channels", "scores")
 """Forms of output that need no place in the patient."""
 
+ONLY_POINTS = "The series is a cine of one plane, and only bundles that give points work on each phase by itself."
 
-def misfits(bundle: Bundle, series: PlaneSeries, volume: Volume | Pictures) -> tuple[str, ...]:
+
+def misfits(bundle: Bundle, series: PlaneSeries, volume: Volume | Pictures | Cine) -> tuple[str, ...]:
     """One sentence for each way in which the series is outside the bundle's declared range; empty if it fits.
 
     What the image shows is judged from the image, and only when everything else fits, because it costs most.
@@ -29,21 +32,48 @@ def misfits(bundle: Bundle, series: PlaneSeries, volume: Volume | Pictures) -> t
         return (*sentences, wrong)
     if isinstance(volume, Pictures):
         return (*sentences, *_of_pictures(bundle, volume))
-    sentences += _by_geometry(accepts, volume)
+    if isinstance(volume, Cine) and bundle.output != "points":
+        return (*sentences, ONLY_POINTS)
+    sentences += _by_matrix(bundle, volume)
+    sentences += _of_cine(accepts, volume) if isinstance(volume, Cine) else _by_geometry(accepts, volume)
     if accepts.units and volume.unit not in accepts.units:
         sentences.append(f"The values are in {volume.unit}, the bundle needs {' or '.join(accepts.units)}.")
-    if not sentences and accepts.shows == "head_neck" and not shows_head_and_neck(volume):
+    if (
+        isinstance(volume, Volume)
+        and not sentences
+        and accepts.shows == "head_neck"
+        and not shows_head_and_neck(volume)
+    ):
         sentences.append("The image does not show a head with at least 50 mm of neck below it; the bundle needs both.")
     return tuple(sentences)
 
 
-def colour_misfit(bundle: Bundle, image: Volume | Pictures) -> str:
+def colour_misfit(bundle: Bundle, image: Volume | Pictures | Cine) -> str:
     """One sentence where a bundle for grey values is given colours, or the other way round; else nothing."""
     if bundle.is_for_colours == isinstance(image, Pictures):
         return ""
     if bundle.is_for_colours:
         return "The image has grey values, and the bundle is made for colour pictures."
     return "The pixels are colours, not measurements, and the bundle is made for grey values."
+
+
+def _by_matrix(bundle: Bundle, image: Volume | Cine) -> list[str]:
+    """A matrix that is larger than what the network takes."""
+    wanted, (rows, columns) = bundle.inputs[0].size_px, image.array.shape[1:]
+    if not wanted or (columns <= wanted[0] and rows <= wanted[1]):
+        return []
+    return [f"The planes have {rows} rows and {columns} columns, the network takes up to {wanted[1]} and {wanted[0]}."]
+
+
+def _of_cine(accepts: Accepts, cine: Cine) -> list[str]:
+    """What one plane in time lacks: an extent, an anatomy; its pixels have a size."""
+    sentences = []
+    limit, widest = accepts.max_pixel_spacing_mm, max(cine.grid.pixel_spacing_mm)
+    if limit is not None and widest > limit:
+        sentences.append(f"The pixels are {widest:.2f} mm, the bundle takes up to {limit:g} mm.")
+    if accepts.min_planes > 1 or any(accepts.min_extent_mm) or accepts.shows:
+        sentences.append("The bundle needs several planes, an extent or an anatomy, and a cine has one plane.")
+    return sentences
 
 
 def _of_pictures(bundle: Bundle, pictures: Pictures) -> list[str]:

@@ -18,7 +18,14 @@ from monai_bundles.bundle import Bundle, BundleStructure
 from monai_bundles.cleanup import CleanupRules, clean, cleanup_rules
 from monai_bundles.engines.selection import identity_of, selected_engine
 from monai_bundles.errors import NotEnoughMemory, WrongOutput
-from monai_bundles.memory import available_bytes, is_out_of_memory, run_bytes, smaller_windows
+from monai_bundles.memory import (
+    available_bytes,
+    is_out_of_memory,
+    memory_text,
+    run_bytes,
+    smaller_windows,
+    window_of,
+)
 from monai_bundles.network import NetworkParts, load_network
 from monai_bundles.orientation import anatomical_axes
 from monai_bundles.restore import grid_map, restore
@@ -117,12 +124,13 @@ def _with_windows_that_fit(
         Not even the smallest do.
     """
     roi = getattr(parts.inferer, "roi_size", None)
-    if not isinstance(roi, list | tuple):
-        return parts, ()
+    own = window_of(roi, image.shape[1:])
+    windows = smaller_windows(own) if roi else [own]
+    at_once = int(getattr(parts.inferer, "sw_batch_size", 1) or 1)
     there = available_bytes(device)
     needed = 0
-    for number, window in enumerate(smaller_windows(roi)):
-        batch = (parts.inferer.sw_batch_size, int(image.shape[0]), *window)
+    for number, window in enumerate(windows):
+        batch = (at_once, int(image.shape[0]), *window)
         needed = run_bytes(parts.network, tuple(image.shape), batch, len(bundle.structures), volume.array.size)
         if needed > there:
             continue
@@ -133,8 +141,9 @@ def _with_windows_that_fit(
         size = " x ".join(str(n) for n in window)
         return replace(parts, inferer=inferer), (f"Memory did not do for the bundle's windows; it ran with {size}.",)
     raise NotEnoughMemory(
-        f"Bundle {bundle.name} needs about {needed / 2**30:.1f} GiB of memory also with the smallest windows, and "
-        f"there are {there / 2**30:.1f}; free memory, or run it on a larger machine.",
+        f"Bundle {bundle.name} needs about {memory_text(needed)} of memory"
+        f"{' also with the smallest windows' if roi else ''}, and there are {memory_text(there)}; free memory, or run "
+        "it on a larger machine.",
         needed_bytes=needed,
         available_bytes=there,
     )

@@ -5,6 +5,7 @@ bundle accepts, what its outputs mean, the hashes of its weights.
 """
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from monai_bundles.bundle import Accepts, BundleInput, BundleStructure, Channel,
 from monai_bundles.errors import BadMetadata, UnlabelledOutput
 
 __all__ = [
+    "absent_within_px_of",
     "accepted_range",
     "empty_windows_of",
     "inputs_of",
@@ -26,7 +28,7 @@ __all__ = [
     "structures_of",
 ]
 
-OUTPUT_FORMS: tuple[OutputForm, ...] = ("structures", "labels", "channels", "boxes", "scores", "findings")
+OUTPUT_FORMS: tuple[OutputForm, ...] = ("structures", "labels", "channels", "boxes", "scores", "points", "findings")
 
 REQUIRED_METADATA: dict[str, type] = {
     "version": str,
@@ -162,14 +164,20 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
             for channel in channels:
                 re.compile(channel.description)
             repeat, colours = int(entry.get("repeat", 1)), bool(entry.get("colours", False))
-            inputs.append(BundleInput(str(entry["key"]), channels, bool(entry.get("zeros", False)), repeat, colours))
-    except (TypeError, KeyError, AttributeError, re.error) as error:
+            size_px = tuple(int(n) for n in entry.get("size_px", ()))
+            zeros, phases = bool(entry.get("zeros", False)), bool(entry.get("phases", False))
+            inputs.append(BundleInput(str(entry["key"]), channels, zeros, repeat, colours, phases, size_px))
+    except (TypeError, ValueError, KeyError, AttributeError, re.error) as error:
         raise BadMetadata(
             "`inputs` in configs/radgate.json needs a key and channels with name and modality; correct it.",
             kind=type(error).__name__,
         ) from error
     if not inputs or not inputs[0].channels or inputs[0].channels[0].optional:
         raise BadMetadata("The first of `inputs` in configs/radgate.json needs the series of the route as its channel.")
+    if any(entry.size_px and (len(entry.size_px) != 2 or min(entry.size_px) < 1) for entry in inputs):
+        raise BadMetadata("`size_px` in configs/radgate.json is the number of columns and of rows; correct it.")
+    if output_of(radgate) == "points" and sum(len(entry.channels) + entry.zeros for entry in inputs) > 1:
+        raise BadMetadata("A bundle that gives points takes one series; correct `inputs` in configs/radgate.json.")
     coloured = [entry for entry in inputs if entry.colours]
     images = [channel for entry in inputs for channel in entry.channels]
     if coloured and (len(coloured) > 1 or len(images) > 1 or coloured[0].repeat > 1 or coloured[0].zeros):
@@ -198,6 +206,21 @@ def empty_windows_of(radgate: Mapping[str, Any]) -> Literal["skip", "compute"]:
             "and CT the only modality, on which a body can be told from air; correct it."
         )
     return "skip"
+
+
+def absent_within_px_of(radgate: Mapping[str, Any]) -> float:
+    """The entry `output.absent_within_px`: how near the first pixel a point means that it is not there; 0 without it.
+
+    Raises
+    ------
+    BadMetadata
+        It is no distance.
+    """
+    entry = radgate.get("output", {})
+    distance = entry.get("absent_within_px", 0.0) if isinstance(entry, dict) else 0.0
+    if isinstance(distance, bool) or not isinstance(distance, int | float) or not 0 <= distance < math.inf:
+        raise BadMetadata("`output.absent_within_px` in configs/radgate.json is a distance in pixels; correct it.")
+    return float(distance)
 
 
 def left_out_of(radgate: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

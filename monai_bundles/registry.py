@@ -22,6 +22,7 @@ from monai_bundles.errors import (
 )
 from monai_bundles.gates import gates_of
 from monai_bundles.metadata import (
+    absent_within_px_of,
     accepted_range,
     empty_windows_of,
     inputs_of,
@@ -222,6 +223,7 @@ def load_bundle(root: Path) -> Bundle:
         inputs=inputs_of(radgate),
         left_out=left_out,
         empty_windows=empty_windows_of(radgate),
+        absent_within_px=absent_within_px_of(radgate),
     )
 
 

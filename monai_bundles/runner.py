@@ -4,13 +4,14 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from imaging.cines import Cine
 from imaging.errors import RadgateError
 from imaging.pictures import Pictures
 from imaging.volume import Region, Volume
-from monai_bundles.bundle import Bundle, BundleOutput, Finding, Score, SegmentedStructure
+from monai_bundles.bundle import Bundle, BundleOutput, Finding, Landmark, Score, SegmentedStructure
 from monai_bundles.completeness import completeness_warnings
 from monai_bundles.errors import BundleFailed, VolumeOutsideRange, WrongOutput
-from monai_bundles.fit import ON_PICTURES, colour_misfit
+from monai_bundles.fit import ON_PICTURES, ONLY_POINTS, colour_misfit
 from monai_bundles.registry import check_weights
 from monai_bundles.segmenter import load_finder, load_segmenter
 
@@ -33,18 +34,19 @@ class Gave:
     plane_scores: tuple[tuple[Score, ...], ...] = ()
     plane: int | None = None
     notes: tuple[str, ...] = ()
+    landmarks: tuple[Landmark, ...] = ()
 
 
 def run_bundle(
     bundle: Bundle,
-    volume: Volume | Pictures,
+    volume: Volume | Pictures | Cine,
     progress: Progress | None = None,
     device: str = "auto",
     companions: Mapping[str, Volume] | None = None,
 ) -> BundleOutput:
     """What the bundle finds in the volume, on the volume's own grid. The same input gives the same output.
 
-    Colour pictures take the place of a volume for a bundle that is made for them.
+    Colour pictures take the place of a volume for a bundle that is made for them, and a cine for one that gives points.
 
     A bundle that runs code of its own gets a process of its own for it; all others run in this one.
 
@@ -86,7 +88,7 @@ def run_bundle(
 
 def run_here(
     bundle: Bundle,
-    volume: Volume | Pictures,
+    volume: Volume | Pictures | Cine,
     progress: Progress | None = None,
     device: str = "auto",
     companions: Mapping[str, Volume] | None = None,
@@ -120,7 +122,7 @@ def run_here(
             kind=type(error).__name__,
         ) from error
     names = tuple(s.name for s in bundle.structures) if bundle.output in SEGMENTING else tuple(gave.regions)
-    shape = volume.shape if isinstance(volume, Pictures) else volume.grid.shape
+    shape = volume.grid.shape if isinstance(volume, Volume) else volume.shape
     _check_output(bundle, names, shape, gave.regions)
     found = tuple(
         SegmentedStructure(name, gave.regions[name])
@@ -142,10 +144,11 @@ def run_here(
         heat_map=gave.heat_map,
         plane_scores=gave.plane_scores,
         plane=gave.plane,
+        landmarks=gave.landmarks,
     )
 
 
-def _check_values(bundle: Bundle, image: Volume | Pictures) -> None:
+def _check_values(bundle: Bundle, image: Volume | Pictures | Cine) -> None:
     """Refuse values that the bundle was not made for.
 
     Raises
@@ -156,7 +159,7 @@ def _check_values(bundle: Bundle, image: Volume | Pictures) -> None:
     wrong = colour_misfit(bundle, image)
     if wrong:
         raise VolumeOutsideRange(f"{wrong} Give the bundle {bundle.name} what it is made for.")
-    if isinstance(image, Volume) and bundle.accepts.units and image.unit not in bundle.accepts.units:
+    if not isinstance(image, Pictures) and bundle.accepts.units and image.unit not in bundle.accepts.units:
         raise VolumeOutsideRange(
             f"Bundle {bundle.name} needs values in {' or '.join(bundle.accepts.units)}; give it an image in that unit.",
             unit=image.unit,
@@ -167,21 +170,27 @@ SEGMENTING = frozenset({"structures", "labels", "channels"})
 """Forms of output whose structures the bundle declares; findings are numbered as they come."""
 
 
-def _lacks(found: tuple[SegmentedStructure, ...], absent: tuple[str, ...], image: Volume | Pictures) -> tuple[str, ...]:
+def _lacks(
+    found: tuple[SegmentedStructure, ...], absent: tuple[str, ...], image: Volume | Pictures | Cine
+) -> tuple[str, ...]:
     """Sentences on what is not there; a picture always ends somewhere, which is no word worth."""
-    return completeness_warnings(() if isinstance(image, Pictures) else found, absent)
+    return completeness_warnings(found if isinstance(image, Volume) else (), absent)
 
 
 def _run(
-    bundle: Bundle, volume: Volume | Pictures, tell: Progress, device: str, companions: Mapping[str, Volume]
+    bundle: Bundle, volume: Volume | Pictures | Cine, tell: Progress, device: str, companions: Mapping[str, Volume]
 ) -> Gave:
     """Run it the way that its configuration asks for.
 
     Raises
     ------
     VolumeOutsideRange
-        Pictures, for a form of output that has a place in the patient.
+        Pictures, for a form of output that has a place in the patient; or a cine, for one that is no points.
     """
+    if isinstance(volume, Cine):
+        if bundle.output != "points":
+            raise VolumeOutsideRange(f"{ONLY_POINTS} Give bundle {bundle.name} a volume.")
+        return _by_workflow(bundle, volume, tell, device, companions)
     if isinstance(volume, Pictures):
         if bundle.output not in ON_PICTURES or not bundle.needs_network:
             raise VolumeOutsideRange(
@@ -203,7 +212,7 @@ def _run(
 
 
 def _by_workflow(
-    bundle: Bundle, image: Volume | Pictures, tell: Progress, device: str, companions: Mapping[str, Volume]
+    bundle: Bundle, image: Volume | Pictures | Cine, tell: Progress, device: str, companions: Mapping[str, Volume]
 ) -> Gave:
     """By the parts of its configuration."""
     from monai_bundles.zoo.run import run_workflow
@@ -219,6 +228,7 @@ def _by_workflow(
         gave.plane_scores,
         gave.plane,
         gave.notes,
+        gave.landmarks,
     )
 
 

@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from imaging.arrays import save_array
+from imaging.cines import Cine
 from imaging.geometry import Grid
 from imaging.pictures import Pictures
 from imaging.volume import Region, Volume
 from monai_bundles import errors
-from monai_bundles.bundle import Box, Bundle, BundleOutput, Finding, Score, SegmentedStructure
+from monai_bundles.bundle import Box, Bundle, BundleOutput, Finding, Landmark, Score, SegmentedStructure
 from monai_bundles.errors import BundleError, BundleFailed
 
 __all__ = [
@@ -30,16 +32,21 @@ __all__ = [
 ]
 
 
-def image_to_wire(image: Volume | Pictures, folder: Path) -> dict[str, Any]:
-    """A volume, or pictures whose sources stay behind as those of a volume do."""
+def image_to_wire(image: Volume | Pictures | Cine, folder: Path) -> dict[str, Any]:
+    """A volume; or pictures or a cine, whose sources stay behind as those of a volume do."""
     if isinstance(image, Volume):
         return volume_to_wire(image, folder)
+    if isinstance(image, Cine):
+        return {"cine": _placed_to_wire(image, folder, "cine")}
     save_array(folder / "pictures.npy", image.array)
     return {"pictures": "pictures.npy"}
 
 
-def image_from_wire(message: dict[str, Any], folder: Path) -> Volume | Pictures:
-    """The volume or the pictures again."""
+def image_from_wire(message: dict[str, Any], folder: Path) -> Volume | Pictures | Cine:
+    """The volume, the pictures or the cine again."""
+    if "cine" in message:
+        array, grid, unit = _placed_from_wire(message["cine"], folder)
+        return Cine(array, grid, unit=unit)
     if "pictures" not in message:
         return volume_from_wire(message, folder)
     return Pictures(np.load(folder / message["pictures"], mmap_mode="r", allow_pickle=False))
@@ -47,11 +54,16 @@ def image_from_wire(message: dict[str, Any], folder: Path) -> Volume | Pictures:
 
 def volume_to_wire(volume: Volume, folder: Path, name: str = "volume") -> dict[str, Any]:
     """The volume's array as a file in `folder`, the rest as JSON. Sources are not needed and stay behind."""
-    save_array(folder / f"{name}.npy", volume.array)
-    grid = volume.grid
+    return _placed_to_wire(volume, folder, name)
+
+
+def _placed_to_wire(image: Volume | Cine, folder: Path, name: str) -> dict[str, Any]:
+    """Values with the grid that they lie on."""
+    save_array(folder / f"{name}.npy", image.array)
+    grid = image.grid
     return {
         "file": f"{name}.npy",
-        "unit": volume.unit,
+        "unit": image.unit,
         "positions_lps": grid.positions_lps.tolist(),
         "row_direction": grid.row_direction.tolist(),
         "column_direction": grid.column_direction.tolist(),
@@ -65,6 +77,12 @@ def volume_to_wire(volume: Volume, folder: Path, name: str = "volume") -> dict[s
 
 def volume_from_wire(message: dict[str, Any], folder: Path) -> Volume:
     """The volume again; its array is mapped, not read."""
+    array, grid, unit = _placed_from_wire(message, folder)
+    return Volume(array=array, grid=grid, unit=unit)
+
+
+def _placed_from_wire(message: dict[str, Any], folder: Path) -> tuple[NDArray[Any], Grid, str]:
+    """Values, grid and unit again."""
     grid = Grid(
         positions_lps=np.array(message["positions_lps"]),
         row_direction=np.array(message["row_direction"]),
@@ -76,7 +94,7 @@ def volume_from_wire(message: dict[str, Any], folder: Path) -> Volume:
         frame_of_reference_uid=message["frame_of_reference_uid"],
     )
     array = np.load(folder / message["file"], mmap_mode="r", allow_pickle=False)
-    return Volume(array=array, grid=grid, unit=message["unit"])
+    return array, grid, str(message["unit"])
 
 
 def output_to_wire(output: BundleOutput, folder: Path) -> dict[str, Any]:
@@ -96,6 +114,7 @@ def output_to_wire(output: BundleOutput, folder: Path) -> dict[str, Any]:
         "scores": [asdict(score) for score in output.scores],
         "plane_scores": [[asdict(score) for score in scores] for scores in output.plane_scores],
         "plane": output.plane,
+        "landmarks": [asdict(landmark) for landmark in output.landmarks],
         "heat_map": None if output.heat_map is None else _region_to_wire(output.heat_map, folder, "_heat"),
     }
 
@@ -130,6 +149,11 @@ def _finding_from_wire(entry: dict[str, Any]) -> Finding:
     return Finding(**{**entry, "box": Box(tuple(box["centre_lps"]), tuple(box["size_mm"]), directions)})
 
 
+def _landmark_from_wire(entry: dict[str, Any]) -> Landmark:
+    x, y, z = entry["position_lps"]
+    return Landmark(**{**entry, "position_lps": (x, y, z)})
+
+
 def output_from_wire(message: dict[str, Any], folder: Path, bundle: Bundle) -> BundleOutput:
     """The output again, read into memory so that the folder can go."""
     structures = [SegmentedStructure(e["name"], _region_from_wire(e, folder)) for e in message["structures"]]
@@ -140,6 +164,7 @@ def output_from_wire(message: dict[str, Any], folder: Path, bundle: Bundle) -> B
         scores=tuple(Score(**entry) for entry in message["scores"]),
         plane_scores=tuple(tuple(Score(**entry) for entry in scores) for scores in message["plane_scores"]),
         plane=message["plane"],
+        landmarks=tuple(_landmark_from_wire(entry) for entry in message["landmarks"]),
         heat_map=None if heat_map is None else _region_from_wire(heat_map, folder),
         algorithm=bundle.algorithm,
         device=message["device"],

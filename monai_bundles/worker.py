@@ -15,11 +15,12 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
+from imaging.cines import Cine
 from imaging.pictures import Pictures
 from imaging.volume import Volume
 from monai_bundles.bundle import Bundle, BundleOutput
@@ -36,6 +37,9 @@ START_S = 120.0
 
 SILENCE_S = 60.0
 """The child speaks twice a second; this long without a word and it hangs."""
+
+TELL_S = 0.5
+"""Progress is told at least this often while a run goes on: a listener that raises ends it within this time."""
 
 STOP_S = 5.0
 
@@ -115,13 +119,16 @@ class Worker:
     def run(
         self,
         bundle: Bundle,
-        volume: Volume | Pictures,
+        volume: Volume | Pictures | Cine,
         progress: Progress | None = None,
         device: str = "auto",
         timeout_s: float | None = None,
         companions: Mapping[str, Volume] | None = None,
     ) -> BundleOutput:
         """The same as `run_bundle`, in the child; a bundle that brings code of its own has a child of its own.
+
+        Progress is told twice a second even where nothing moves, also while another run is waited for: a listener that
+        raises ends this run, and what it raised comes out.
 
         Raises
         ------
@@ -131,7 +138,7 @@ class Worker:
         OSError
             The disk is full, or another number of the system, here or in the child.
         """
-        with self._turn, tempfile.TemporaryDirectory(prefix="radgate-", dir=self._scratch) as name:
+        with self._my_turn(progress), tempfile.TemporaryDirectory(prefix="radgate-", dir=self._scratch) as name:
             self._cancelled.clear()
             if bundle.trusted and self._home is None:
                 self._running = self._worker_of(bundle)
@@ -154,6 +161,17 @@ class Worker:
             }
             answer = self._ask(request, progress, self._timeout_s if timeout_s is None else timeout_s)
             return output_from_wire(answer, folder, bundle)
+
+    @contextlib.contextmanager
+    def _my_turn(self, progress: Progress | None) -> Iterator[None]:
+        """Wait until no other run goes on; a listener of progress that raises ends the waiting."""
+        while not self._turn.acquire(timeout=TELL_S):
+            if progress is not None:
+                progress(0.0, "waiting")
+        try:
+            yield
+        finally:
+            self._turn.release()
 
     def cancel(self) -> None:
         """End the run in progress, from another thread; it raises `WorkerCancelled` there. Without a run, nothing."""
@@ -261,7 +279,8 @@ class Worker:
             One of them ended the run; the child is gone then.
         """
         deadline = time.monotonic() + timeout_s
-        heard = time.monotonic()
+        heard = told = time.monotonic()
+        last: dict[str, Any] = {"share": 0.0, "step": "starting"}
         while True:
             if self._cancelled.is_set():
                 raise self._end(WorkerCancelled("The run was cancelled; start it again if it is still wanted."))
@@ -273,6 +292,9 @@ class Worker:
                         timeout_s=timeout_s,
                     )
                 )
+            if progress is not None and now - told >= TELL_S:
+                self._tell(progress, last)
+                told = now
             try:
                 answer = self._answers.get(timeout=min(0.1, max(0.001, deadline - now)))
             except queue.Empty:
@@ -284,6 +306,7 @@ class Worker:
                 return answer
             if answer["kind"] == "progress" and progress is not None:
                 self._tell(progress, answer)
+                last, told = answer, time.monotonic()
             if answer["kind"] == "alive":
                 self._check_memory(answer["resident_bytes"])
 

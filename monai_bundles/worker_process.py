@@ -25,7 +25,7 @@ __all__ = ["main", "told_of"]
 
 HEARTBEAT_S = 0.5
 PROGRESS_S = 0.1
-"""Progress is told at most this often; the last word of a run always is."""
+"""Progress is told at most this often; the first word of a run always is."""
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
@@ -43,6 +43,10 @@ class Answers:
         with self._lock:
             self._stream.write(json.dumps({"kind": kind, **values}) + "\n")
             self._stream.flush()
+
+    def begin(self) -> None:
+        """A run begins, whose first progress is told however recent that of another is."""
+        self._told_at = 0.0
 
     def progress(self, share: float, step: str) -> None:
         """Send the progress of a run, if the last one is not too recent."""
@@ -101,6 +105,7 @@ def _serve(request: dict[str, Any], answers: Answers) -> dict[str, Any]:
             verify(bundle, build=True)
         _warm_engine(bundle)
         return {}
+    answers.begin()
     folder = Path(request["folder"])
     image = image_from_wire(request["image"], folder)
     companions = {name: volume_from_wire(v, folder) for name, v in request.get("companions", {}).items()}
@@ -128,9 +133,15 @@ def _warm_engine(bundle: Bundle) -> None:
 
 
 def _beat(answers: Answers) -> None:
-    """Says twice a second that the process lives, and how much memory it holds."""
+    """Says twice a second that the process lives, and how much memory it holds; where nobody hears it, it ends.
+
+    A run that nobody waits for, because the other process was killed, would keep the processors for minutes.
+    """
     while True:
-        answers.tell("alive", resident_bytes=_resident_bytes())
+        try:
+            answers.tell("alive", resident_bytes=_resident_bytes())
+        except OSError:
+            os._exit(1)
         time.sleep(HEARTBEAT_S)
 
 

@@ -15,6 +15,7 @@ from imaging.provenance import Algorithm
 from imaging.volume import Region
 from reports.errors import InvalidResult
 from reports.findings import ClassScore, Finding
+from reports.landmarks import Landmark
 from reports.parts import InputVersion, ObjectRef, RefusedPart, Run, StackRef, Structure, StudyRef
 
 __all__ = ["SCHEMA", "form_of", "parts_of"]
@@ -35,6 +36,7 @@ def form_of(result: Any) -> dict[str, Any]:
         "structures": [_structure(s) for s in result.structures],
         **({"findings": [_plain(asdict(f)) for f in result.findings]} if result.findings else {}),
         **({"scores": [asdict(s) for s in result.scores]} if result.scores else {}),
+        **({"landmarks": [_plain(asdict(item)) for item in result.landmarks]} if result.landmarks else {}),
         "review": {"state": result.review},
         "supersedes": result.supersedes,
         "predecessors": [asdict(item) for item in result.predecessors],
@@ -70,6 +72,7 @@ def parts_of(data: Mapping[str, Any], regions: Mapping[str, Region]) -> dict[str
         "structures": tuple(_structure_from(s, regions) for s in data["structures"]),
         "findings": tuple(_finding_from(f) for f in data.get("findings", ())),
         "scores": tuple(ClassScore(**s) for s in data.get("scores", ())),
+        "landmarks": tuple(_landmark_from(item) for item in data.get("landmarks", ())),
         "review": data["review"]["state"],
         "supersedes": data["supersedes"],
         "predecessors": tuple(ObjectRef(**item) for item in data["predecessors"]),
@@ -159,6 +162,10 @@ def _finding_from(form: Mapping[str, Any]) -> Finding:
     fields["directions"] = tuple(tuple(axis) for axis in fields.get("directions", ()))
     fields["measured"] = tuple((str(name), float(value)) for name, value in fields["measured"])
     return Finding(**fields)
+
+
+def _landmark_from(form: Mapping[str, Any]) -> Landmark:
+    return Landmark(**{**form, "position_lps": tuple(float(v) for v in form["position_lps"])})
 
 
 def _code(code: Code) -> list[str]:

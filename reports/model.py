@@ -19,6 +19,7 @@ from imaging.volume import Region
 from reports.errors import InvalidResult
 from reports.findings import ClassScore, Finding
 from reports.json_form import SCHEMA, form_of, parts_of
+from reports.landmarks import Landmark
 from reports.parts import InputVersion, ObjectRef, Run, Structure, StudyRef, geometry_digest, mask_digest, series_digest
 
 __all__ = ["Result", "Status", "measured_structure", "outcome", "pictured_structure", "result_on"]
@@ -34,8 +35,8 @@ class Result:
     ----------
     qc
         Verdicts of `qc` in their JSON form, as given.
-    findings, scores
-        What was detected, with measurements, and how the image was classified.
+    findings, scores, landmarks
+        What was detected, with measurements, how the image was classified, and which points were found.
     review
         "unreviewed" until a person signs.
     supersedes
@@ -63,6 +64,7 @@ class Result:
     predecessors: tuple[ObjectRef, ...] = ()
     findings: tuple[Finding, ...] = ()
     scores: tuple[ClassScore, ...] = ()
+    landmarks: tuple[Landmark, ...] = ()
     schema: str = field(default=SCHEMA)
 
     def __post_init__(self) -> None:
@@ -90,13 +92,13 @@ class Result:
         replaced = [self.supersedes, [item.sop_instance_uid for item in self.predecessors]]
         masks = [[s.id, s.mask_sha256] for s in self.structures]
         stated = [self.study.study_uid, self.input.digest, self.status, self.created_at.isoformat()]
-        told = [repr(item) for item in (*self.findings, *self.scores)]
+        told = [repr(item) for item in (*self.findings, *self.scores, *self.landmarks)]
         return [*stated, runs, masks, self.review, replaced, *([told] if told else [])]
 
     @property
     def found(self) -> tuple[Any, ...]:
-        """Everything that was found: structures, findings and scores."""
-        return (*self.structures, *self.findings, *self.scores)
+        """Everything that was found: structures, findings, scores and landmarks."""
+        return (*self.structures, *self.findings, *self.scores, *self.landmarks)
 
     def finding_on(self, structure: Structure) -> Finding | None:
         """The finding whose voxels a structure holds."""
@@ -130,7 +132,7 @@ class Result:
 
 
 def outcome(runs: Sequence[Run], found: Sequence[Any] = ()) -> Status:
-    """What a result with these runs may say, which found structures, findings or scores.
+    """What a result with these runs may say, which found structures, findings, scores or landmarks.
 
     "none_found" only where every run ended well, the gate let it pass without a warning, and its scope was covered
     completely; an empty output short of that is "partial". A refusal is not a failure: "failed" needs a run that tried.
@@ -252,7 +254,7 @@ def result_on(result: Result, grid: Grid, regions: Mapping[str, Region]) -> Resu
         structures.append(replace(measured, tracking_uid=structure.tracking_uid, edited=structure.edited))
     if not structures:
         return None
-    return replace(result, structures=tuple(structures), predecessors=(), findings=(), scores=())
+    return replace(result, structures=tuple(structures), predecessors=(), findings=(), scores=(), landmarks=())
 
 
 def _check_result(result: Result) -> None:
@@ -291,9 +293,10 @@ def _check_result(result: Result) -> None:
             raise InvalidResult("A structure has to come from a run that ended well.", structure=structure.id)
     known = {s.id for s in result.structures} | {""}
     named = [(f.run, f.structure) for f in result.findings] + [(s.run, "") for s in result.scores]
+    named += [(item.run, "") for item in result.landmarks]
     for run_id, structure_id in named:
         if run_id not in runs or structure_id not in known:
-            raise InvalidResult("A finding or score names a run or structure that the result does not have.")
+            raise InvalidResult("A finding, score or landmark names a run or structure that the result does not have.")
     stacks = {s.id for s in result.input.stacks}
     for run in result.runs:
         if not set(run.targets) <= stacks:

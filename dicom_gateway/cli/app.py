@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from dicom_gateway.cli import bundles, contour, deliver, demo, dose, qc, route, run, serve, study
+from dicom_gateway.cli import bundles, contour, deliver, demo, dose, job, qc, route, run, serve, study
 from imaging.errors import RadgateError
 
 __all__ = ["app", "main"]
@@ -26,6 +26,7 @@ app.command("demo", hidden=False)(demo.demo)
 app.add_typer(route.app, name="route")
 app.add_typer(deliver.app, name="deliver")
 app.add_typer(study.app, name="study")
+app.add_typer(job.app, name="job")
 app.add_typer(bundles.app, name="bundles")
 app.add_typer(contour.app, name="contour")
 app.add_typer(dose.app, name="dose")

@@ -260,8 +260,14 @@ def evaluate(
             f"{sentence}: {share.mean:.1%} ({low:.1%} to {high:.1%}), all in {share.whole} of {share.patients} "
             f"patients, worst {share.worst_share:.1%} ({share.worst})"
         )
+    everybody = result.found["patients"]
+    counts = [f"{name} {count}" for name, count in result.found.items() if name != "patients"]
+    typer.echo(f"found in {everybody} patients: {', '.join(counts) or 'nothing'}")
     mean = f"mean over structures {result.mean_dice:.3f}; " if result.rows else ""
-    typer.echo(f"{mean}{result.seconds['median']:.1f} s a patient")
+    typer.echo(
+        f"{mean}{result.seconds['median']:.1f} s a patient (at most {result.seconds['largest']:.1f}), at most "
+        f"{result.memory_mib:.0f} MiB in this process"
+    )
 
 
 def _folders(folder: list[Path] | None, config: Path | None) -> list[Path]:

@@ -30,6 +30,7 @@ def explain(
     from dicom_gateway.flow.planning import decide
     from dicom_gateway.route.explain import render_text
     from dicom_gateway.route.facts import Facts
+    from imaging.cine_scan import with_cines
     from imaging.picture_scan import with_pictures
     from imaging.series import scan
 
@@ -38,7 +39,8 @@ def explain(
         routes = tuple(r for r in routes if r.name == route)
         if not routes:
             raise SettingsError(f"There is no route '{route}'; see `radgate route list`.")
-    decision = decide(with_pictures(scan([study])), routes, Facts(complete=True, now=datetime.now().astimezone()))
+    found = with_cines(with_pictures(scan([study])))
+    decision = decide(found, routes, Facts(complete=True, now=datetime.now().astimezone()))
     if as_json:
         typer.echo(json.dumps(decision.to_json(), ensure_ascii=False, indent=1))
         return

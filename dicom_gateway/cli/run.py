@@ -1,18 +1,24 @@
 """`radgate run`: a folder of DICOM files through quality control, bundles and encoders, without a network."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from dicom_gateway.flow.local import FolderOutcome
     from dicom_gateway.route.explain import StackExplanation
 
 __all__ = ["run"]
+
+STOPPED_BY_KEYBOARD = 130
+"""128 and the number of SIGINT, as shells have it."""
 
 
 def run(
@@ -36,7 +42,7 @@ def run(
 
     settings = settings_of(config)
     console = Console(stderr=True)
-    with TerminalJournal(console) as journal:
+    with stopping(console, out), TerminalJournal(console) as journal:
         outcome = process_folder(
             study,
             out,
@@ -58,6 +64,25 @@ def run(
         Console().print(outcome_table(outcome))
     if any(job.status == "failed" for job in outcome.jobs):
         raise typer.Exit(1)
+
+
+@contextmanager
+def stopping(console: "Console", out: Path) -> Iterator[None]:
+    """Say what lies in the folder where a person stops the command, and end with the shell's code for that.
+
+    Raises
+    ------
+    typer.Exit
+        Ctrl-C was pressed.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        if (out / "result.json").exists():
+            console.print("Stopped. The folder holds what was finished; its result.json names what was cancelled.")
+        else:
+            console.print("Stopped before anything was written.")
+        raise typer.Exit(STOPPED_BY_KEYBOARD) from None
 
 
 def outcome_table(outcome: "FolderOutcome") -> "Table":

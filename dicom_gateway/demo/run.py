@@ -32,7 +32,7 @@ __all__ = ["Demonstration"]
 MARKER = "made-by-radgate-demo"
 """File that says a folder may be emptied by the next demonstration."""
 
-SETTLED = ("DELIVERED", "PARTLY", "HELD", "FAILED", "REFUSED", "UNROUTED", "SUPERSEDED")
+SETTLED = ("DELIVERED", "PARTLY", "HELD", "FAILED", "REFUSED", "UNROUTED", "CANCELLED", "SUPERSEDED")
 PORTS = {"dicom": 11112, "web": 8180}
 CONFIG = """# Settings of the demonstration: everything on this machine, the embedded store as PACS.
 [store]

@@ -21,7 +21,9 @@ from dbos import DBOS, DBOSConfig, DBOSConfiguredInstance, Serializer, StepOptio
 from sqlalchemy import Engine, select
 
 from dicom_gateway.complete.versions import decided_inputs
+from dicom_gateway.errors import JobCancelled
 from dicom_gateway.flow import record
+from dicom_gateway.flow.cancelling import begun_again, cancel_watch, keep_for_again, kept_for_again
 from dicom_gateway.flow.gating import HELD, held_reasons, keep_release
 from dicom_gateway.flow.job import Job, Tools
 from dicom_gateway.flow.journal import DatabaseJournal, reason_of
@@ -33,7 +35,7 @@ from dicom_gateway.flow.steps import STEPS
 from dicom_gateway.flow.study_files import StudyFiles, image_series
 from dicom_gateway.flow.summary import scan_summary
 from dicom_gateway.flow.workflows import BROKEN_OFF, QUEUE, Attendance, begin, cancel_other_versions
-from dicom_gateway.quality.holds import DECISIONS, held, keep_hold, undone
+from dicom_gateway.quality.holds import DECISIONS, decided, held, keep_hold, undone
 from dicom_gateway.route.facts import Facts
 from dicom_gateway.settings import Destination, Settings
 from dicom_gateway.store import tables
@@ -47,6 +49,9 @@ log = logging.getLogger(__name__)
 
 AGAIN = StepOptions(retries_allowed=True, interval_seconds=1.0, max_attempts=10, backoff_rate=2.0)
 """For errors that pass. Nine waits of 1, 2, 4 ... 256 s: about eight and a half minutes in all."""
+
+CANCELLED = "cancelled"
+"""What a step answers whose job a person has cancelled."""
 
 JOB_STATES = {"qc": "QC", "run": "RUN", "measure": "MEASURED", "encode": "ENCODED", "validate": "VALIDATED"}
 
@@ -120,19 +125,29 @@ class StudyFlow(DBOSConfiguredInstance):
 
         begin(f"{job_id}:decided", self.go_on, job_id, again=again)
 
+    def begin_again(self, job_id: str) -> None:
+        """Enqueue a cancelled job that a person has started again; a second call changes nothing, as in `release`."""
+
+        def again(status: str) -> bool:
+            return status in BROKEN_OFF or (status == "SUCCESS" and job_id in begun_again(self._engine))
+
+        begin(f"{job_id}:again", self.start_over, job_id, again=again)
+
     def care(self) -> None:
         """Take up again what ended or stands still without an outcome; called every minute or so.
 
         A disk that stays full for longer than a step is tried again ends a workflow.
         """
         studies, jobs = record.unfinished_studies(self._engine), undone(self._engine)
-        self._attendance.resume_stalled(
-            [f"{uid}:{version}" for uid, version in studies] + [f"{j}:decided" for j in jobs]
-        )
+        again = begun_again(self._engine)
+        names = [f"{uid}:{version}" for uid, version in studies]
+        self._attendance.resume_stalled([*names, *(f"{j}:decided" for j in jobs), *(f"{j}:again" for j in again)])
         for study_uid, version in studies:
             self.start(study_uid, version)
         for job_id in jobs:
             self.release(job_id)
+        for job_id in again:
+            self.begin_again(job_id)
 
     @property
     def at_work(self) -> int:
@@ -164,6 +179,18 @@ class StudyFlow(DBOSConfiguredInstance):
                 {"name": "finish", **AGAIN}, self._finish, job["study_uid"], job["version"], True, inputs
             )
 
+    @DBOS.workflow()
+    def start_over(self, job_id: str) -> str:
+        """Take a job that was cancelled and is wanted after all to its end; returns its state."""
+        with self._attendance.at_work():
+            with self._turn(job_id):
+                kept = DBOS.run_step({"name": "again", **AGAIN}, self._again, job_id)
+                job, inputs = kept["plan"], kept["inputs"]
+                self._work(job, inputs)
+            return DBOS.run_step(
+                {"name": "finish", **AGAIN}, self._finish, job["study_uid"], job["version"], True, inputs
+            )
+
     def _turn(self, job_id: str) -> threading.Lock:
         """Held by who works on a job: after an upgrade its study, begun anew, and its release may come at once."""
         with self._lock:
@@ -182,7 +209,7 @@ class StudyFlow(DBOSConfiguredInstance):
             return
         failure = failure or DBOS.run_step({"name": f"deliver:{short}", **AGAIN}, self._deliver, job)
         if failure:
-            DBOS.run_step({"name": f"fail:{short}", **AGAIN}, self._fail, job, failure)
+            DBOS.run_step({"name": f"fail:{short}", **AGAIN}, self._fail, job, inputs, failure)
 
     def _decision(self, job_id: str) -> dict[str, Any]:
         """The held job, the person's decision put where its steps find it; nothing where nobody has decided."""
@@ -192,16 +219,28 @@ class StudyFlow(DBOSConfiguredInstance):
         keep_release(self._folder(JobPlan.from_json(kept["plan"])), kept["decision"])
         return {"plan": kept["plan"], "inputs": kept["inputs"]}
 
+    def _again(self, job_id: str) -> dict[str, Any]:
+        """The cancelled job; what a person decided before on image quality holds for it, too."""
+        kept = kept_for_again(self._engine, job_id)
+        if decision := decided(self._engine, job_id):
+            keep_release(self._folder(JobPlan.from_json(kept["plan"])), decision)
+        return kept
+
     def _hold(self, plan_json: dict[str, Any], inputs: list[list[str]]) -> None:
         """Let a job wait for a person."""
         plan = JobPlan.from_json(plan_json)
         if record.is_handed_over(self._engine, plan.id):
             self._clear(plan)
             return  # another workflow that had the same job has brought it to its end
+        if record.is_cancelled(self._engine, plan.id):
+            self._fail(plan_json, inputs, CANCELLED)
+            return
         if reasons := held_reasons(self._folder(plan)):  # none where a crash repeats this step
             keep_hold(self._engine, plan_json, inputs, reasons)
         self._clear(plan)
-        record.job_state(self._engine, plan.id, "HELD", " ".join(held(self._engine, plan.id)["reasons"]))
+        reason = " ".join(held(self._engine, plan.id)["reasons"])
+        if not record.advance(self._engine, plan.id, "HELD", reason):
+            keep_for_again(self._engine, plan_json, inputs)
 
     def _freeze(self, study_uid: str, version: int) -> list[list[str]]:
         """What this version was decided on, as (SOP UID, sha256) pairs.
@@ -274,13 +313,17 @@ class StudyFlow(DBOSConfiguredInstance):
             return ""  # a workflow begun anew: what is published is not made a second time
         journal = DatabaseJournal(self._engine, plan.study_uid, plan.version)
         aside = record.set_aside(self._engine, plan.study_uid)
-        job = Job(plan, self._study_files(inputs), self._folder(plan), self._tools, journal, aside)
-        record.job_state(self._engine, plan.id, JOB_STATES[name])
+        watch = cancel_watch(self._engine, plan.id)
+        job = Job(plan, self._study_files(inputs), self._folder(plan), self._tools, journal, aside, watch)
+        if not record.advance(self._engine, plan.id, JOB_STATES[name]):
+            return CANCELLED
         try:
             with journal.step(name, plan.id) as step:
                 dict(STEPS)[name](job, step)
             if name == "run" and held_reasons(job.folder):
                 return HELD
+        except JobCancelled:
+            return CANCELLED
         except Exception as error:  # the boundary of the step: counted, logged by code, shown as a state
             if is_passing(error):
                 raise
@@ -288,16 +331,16 @@ class StudyFlow(DBOSConfiguredInstance):
             return reason_of(error)
         return ""
 
-    def _fail(self, plan_json: dict[str, Any], reason: str) -> None:
-        """End a job that could not be brought to its objects."""
+    def _fail(self, plan_json: dict[str, Any], inputs: list[list[str]], reason: str) -> None:
+        """End a job that could not be brought to its objects, or must not be."""
         plan = JobPlan.from_json(plan_json)
         self._clear(plan)
         if record.is_handed_over(self._engine, plan.id):
             return  # superseded with its own reason, or delivered by another workflow that had the same job
         if reason == "superseded":
             record.job_state(self._engine, plan.id, "SUPERSEDED", "A later version of the study replaces this one.")
-        else:
-            record.job_state(self._engine, plan.id, "FAILED", reason)
+        elif reason == CANCELLED or not record.advance(self._engine, plan.id, "FAILED", reason):
+            keep_for_again(self._engine, plan_json, inputs)
 
     def _deliver(self, plan_json: dict[str, Any]) -> str:
         """Put the objects into the store and the ledger; the sentence of a failure, or nothing."""
@@ -307,6 +350,8 @@ class StudyFlow(DBOSConfiguredInstance):
             return ""
         if self._is_superseded(plan) and not record.has_result(self._engine, plan.id):
             return "superseded"
+        if not record.advance(self._engine, plan.id, "STORING"):
+            return CANCELLED
         journal = DatabaseJournal(self._engine, plan.study_uid, plan.version)
         try:
             with journal.step("deliver", plan.id) as step:
@@ -330,7 +375,8 @@ class StudyFlow(DBOSConfiguredInstance):
     def _finish(self, study_uid: str, version: int, has_jobs: bool, inputs: list[list[str]]) -> str:
         """Settle the state and forget the scanned files."""
         if has_jobs:
-            record.supersede_before(self._engine, study_uid, version)
+            if not record.is_wholly_cancelled(self._engine, study_uid, version):
+                record.supersede_before(self._engine, study_uid, version)
             record.study_state(self._engine, study_uid, version, "DELIVERING")  # not before: then nobody looks after it
             record.settle_study(self._engine, study_uid)
         with self._lock:

@@ -7,9 +7,11 @@ from functools import cached_property
 from pathlib import Path
 
 from contouring.names import NameTable
+from dicom_gateway.errors import JobCancelled
 from dicom_gateway.flow.journal import Journal
 from dicom_gateway.flow.plan import JobPlan
 from dicom_gateway.flow.study_files import StudyFiles
+from imaging.cines import Cine, CineSeries
 from imaging.errors import ImagingError
 from imaging.pictures import Pictures, PictureSeries
 from imaging.series import Stack
@@ -63,7 +65,15 @@ class Tools:
 
 @dataclass(frozen=True)
 class Job:
-    """One job while it is worked on; `set_aside` objects of its study lie in quarantine."""
+    """One job while it is worked on.
+
+    Parameters
+    ----------
+    set_aside
+        Objects of its study that lie in quarantine.
+    is_cancelled
+        Whether a person has cancelled it; asked often.
+    """
 
     plan: JobPlan
     files: StudyFiles
@@ -71,9 +81,21 @@ class Job:
     tools: Tools
     journal: Journal
     set_aside: int = 0
+    is_cancelled: Callable[[], bool] = lambda: False
+
+    def require_wanted(self) -> None:
+        """Nothing, while the job is wanted.
+
+        Raises
+        ------
+        JobCancelled
+            A person has cancelled it.
+        """
+        if self.is_cancelled():
+            raise JobCancelled("The job was cancelled.")
 
     @cached_property
-    def stack(self) -> Stack | PictureSeries:
+    def stack(self) -> Stack | PictureSeries | CineSeries:
         """The planes and their headers."""
         return self.files.stack(self.plan.stack)
 
@@ -87,8 +109,8 @@ class Job:
         return None
 
     @property
-    def image(self) -> Volume | Pictures | None:
-        """Volume or pictures, or None where geometry or pixels were refused."""
+    def image(self) -> Volume | Pictures | Cine | None:
+        """Volume, pictures or phases, or None where geometry or pixels were refused."""
         return None if self.refusal else self.files.image(self.plan.stack)
 
     @property

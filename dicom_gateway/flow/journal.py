@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Engine, func, insert, select, update
 from sqlalchemy.exc import InterfaceError, OperationalError
 
+from dicom_gateway.errors import JobCancelled
 from dicom_gateway.store import tables
 from imaging.errors import RadgateError
 
@@ -69,6 +70,10 @@ class Journal:
 
         Raises
         ------
+        JobCancelled
+            The job is not wanted any more: its step ends as cancelled.
+        KeyboardInterrupt
+            So it does where a person presses Ctrl-C.
         RadgateError
             And anything else that the body raises.
         """
@@ -77,6 +82,12 @@ class Journal:
         self.begun(entry)
         try:
             yield entry
+        except JobCancelled as error:
+            entry.state, entry.message = "cancelled", error.message
+            raise
+        except KeyboardInterrupt:
+            entry.state, entry.message = "cancelled", "Stopped by a person (Ctrl-C)."
+            raise
         except RadgateError as error:
             entry.state, entry.message = "failed", error.message
             entry.detail = {**entry.detail, "code": error.code}
@@ -163,5 +174,7 @@ class DatabaseJournal(Journal):
         self._last_progress = now
         with suppress(OperationalError, InterfaceError), self._engine.begin() as connection:
             connection.execute(
-                update(tables.job).where(tables.job.c.id == job_id).values(progress=fraction, changed=time.time())
+                update(tables.job)
+                .where(tables.job.c.id == job_id, tables.job.c.state != "CANCELLED")
+                .values(progress=fraction, changed=time.time())
             )

@@ -28,6 +28,8 @@ __all__ = ["FolderOutcome", "JobOutcome", "process_folder"]
 
 SCHEMA = "radgate.run/1"
 
+STOPPED = "Stopped by a person (Ctrl-C) before its end; nothing of it was written. Run the command again."
+
 
 @dataclass
 class JobOutcome:
@@ -38,7 +40,7 @@ class JobOutcome:
     plan
         The job.
     status
-        Status of the result, or "failed" where a step broke.
+        Status of the result, "failed" where a step broke, or "cancelled" where a person stopped the run.
     reason
         Why it is no plain finding.
     warnings
@@ -124,6 +126,9 @@ def process_folder(
     planned
         Called once with all jobs before the first starts.
 
+    Stopped by Ctrl-C, the run ends with what is finished: `result.json` names the jobs that are not as cancelled, and
+    nothing of them lies in the folder.
+
     There is no durable record here as in the service: the objects state the newest time that their images state,
     so that the same files give the same objects, byte for byte, whenever and wherever they are processed.
 
@@ -166,10 +171,14 @@ def process_folder(
         explanations=tuple(explanations),
         jobs=[],
     )
-    for number, (plan, files) in enumerate(work, start=1):
-        outcome.jobs.append(_one_job(plan, files, out, tools, journal, "" if number == 1 else f"-{number}"))
+    outcome.jobs = [JobOutcome(plan, "cancelled", STOPPED) for plan, _ in work]
+    try:
+        for number, (job, (_, files)) in enumerate(zip(outcome.jobs, work, strict=True), start=1):
+            _one_job(job, files, out, tools, journal, "" if number == 1 else f"-{number}")
+            keep_json(out / "result.json", outcome.to_json())
+    finally:
+        _drop_unfinished(out, outcome.jobs)
         keep_json(out / "result.json", outcome.to_json())
-    keep_json(out / "result.json", outcome.to_json())
     return outcome
 
 
@@ -206,22 +215,22 @@ def _inputs(source: Path, out: Path) -> list[Path]:
     return [source]
 
 
-def _one_job(plan: JobPlan, files: StudyFiles, out: Path, tools: Tools, journal: Journal, suffix: str) -> JobOutcome:
-    """Run the steps of one job and copy what they made."""
-    outcome = JobOutcome(plan)
+def _one_job(outcome: JobOutcome, files: StudyFiles, out: Path, tools: Tools, journal: Journal, suffix: str) -> None:
+    """Run the steps of one job and copy what they made; its status is the last that is set."""
+    status, reason = "failed", ""
     with tempfile.TemporaryDirectory(prefix="radgate-") as folder:
-        job = Job(plan, files, Path(folder), tools, journal)
+        job = Job(outcome.plan, files, Path(folder), tools, journal)
         first = len(journal.steps)
         try:
             for name, function in STEPS:
-                with journal.step(name, plan.id) as step:
+                with journal.step(name, job.plan.id) as step:
                     function(job, step)
                 waiting = held_reasons(job.folder)
                 if waiting:
-                    outcome.status, outcome.reason = "held", " ".join(waiting)
+                    status, reason = "held", " ".join(waiting)
                     break
         except Exception as error:  # noqa: BLE001 - the boundary of a job: shown in the table, the next job goes on
-            outcome.reason = reason_of(error)
+            reason = reason_of(error)
         outcome.steps = [
             {"step": s.name, "state": s.state, "seconds": round(s.elapsed_s, 3), "message": s.message}
             for s in journal.steps[first:]
@@ -230,21 +239,36 @@ def _one_job(plan: JobPlan, files: StudyFiles, out: Path, tools: Tools, journal:
             outcome.result = kept_json(job.folder / "result.json")
         records = [kept_json(path) for path in sorted(job.folder.glob("run-*.json"))]
         outcome.shadows = [record["shadow"] for record in records if record.get("shadow")]
-        if not outcome.reason and outcome.result is not None:
-            outcome.status = outcome.result["status"]
-            outcome.reason = " ".join(dict.fromkeys(r["reason"] for r in outcome.result["runs"] if r.get("reason")))
+        if not reason and outcome.result is not None:
+            status = outcome.result["status"]
+            reason = " ".join(dict.fromkeys(r["reason"] for r in outcome.result["runs"] if r.get("reason")))
             outcome.warnings = list(dict.fromkeys(w for r in outcome.result["runs"] for w in r["warnings"]))
-        for item in kept_json(job.folder / "objects.json") if (job.folder / "objects.json").exists() else []:
-            on = "" if item["stack"] == job.plan.stack else f"_on_{item['modality'].lower()}"
-            name = f"{item['outlet']}{on}{suffix}.dcm"
-            if name in outcome.objects:  # two series of one modality
-                name = f"{item['outlet']}{on}_{len(outcome.objects)}{suffix}.dcm"
-            shutil.copyfile(job.folder / "objects" / item["file"], out / name)
-            outcome.objects.append(name)
-        if (job.folder / "report.pdf").exists():
-            outcome.report = f"report{suffix}.pdf"
-            keep_bytes(out / outcome.report, (job.folder / "report.pdf").read_bytes())
-    return outcome
+        _copy_out(job, outcome, out, suffix)
+    outcome.status, outcome.reason = status, reason
+
+
+def _copy_out(job: Job, outcome: JobOutcome, out: Path, suffix: str) -> None:
+    """Copy what a job made; each file is named in the outcome before it is there."""
+    for item in kept_json(job.folder / "objects.json") if (job.folder / "objects.json").exists() else []:
+        on = "" if item["stack"] == job.plan.stack else f"_on_{item['modality'].lower()}"
+        name = f"{item['outlet']}{on}{suffix}.dcm"
+        if name in outcome.objects:  # two series of one modality
+            name = f"{item['outlet']}{on}_{len(outcome.objects)}{suffix}.dcm"
+        outcome.objects.append(name)
+        shutil.copyfile(job.folder / "objects" / item["file"], out / name)
+    if (job.folder / "report.pdf").exists():
+        outcome.report = f"report{suffix}.pdf"
+        keep_bytes(out / outcome.report, (job.folder / "report.pdf").read_bytes())
+
+
+def _drop_unfinished(out: Path, jobs: Sequence[JobOutcome]) -> None:
+    """Take back what a job had begun to write when a person stopped it."""
+    for job in jobs:
+        if job.status == "cancelled":
+            for name in filter(None, (*job.objects, job.report)):
+                (out / name).unlink(missing_ok=True)
+            job.objects, job.report, job.result, job.reason = [], "", None, STOPPED
+            job.warnings, job.shadows = [], []
 
 
 def _by_study(scan: Scan) -> dict[str, Scan]:
@@ -255,6 +279,7 @@ def _by_study(scan: Scan) -> dict[str, Scan]:
             tuple(s for s in scan.stacks if s.study_instance_uid == uid),
             tuple(i for i in scan.leftovers if i.study_instance_uid == uid),
             tuple(s for s in scan.pictures if s.study_instance_uid == uid),
+            tuple(s for s in scan.cines if s.study_instance_uid == uid),
         )
         for uid in uids
     }

@@ -3,6 +3,7 @@
 from typing import Any
 
 from dicom_gateway.flow.job import Job
+from imaging.cines import Cine
 from imaging.pictures import Pictures, PictureSeries
 from imaging.volume import Volume
 from monai_bundles import BundleOutput
@@ -24,7 +25,7 @@ def graded_pictures(job: Job, series: PictureSeries) -> SeriesVerdict:
     return check_pictures(read_planar(files), job.plan.profile, profile_folders=job.tools.profiles)
 
 
-def volume_of(image: Volume | Pictures | None) -> Volume | None:
+def volume_of(image: Volume | Pictures | Cine | None) -> Volume | None:
     """The image where it is a volume."""
     return image if isinstance(image, Volume) else None
 

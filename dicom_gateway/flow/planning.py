@@ -7,6 +7,7 @@ from dicom_gateway.flow.study_files import image_series
 from dicom_gateway.route.explain import Decision, choose, explain_stack
 from dicom_gateway.route.facts import Facts
 from dicom_gateway.route.rules import Route
+from imaging.cines import CineSeries
 from imaging.pictures import PictureSeries
 from imaging.provenance import digest
 from imaging.series import Leftover, Scan, Stack
@@ -15,9 +16,9 @@ __all__ = ["decide", "plan_jobs"]
 
 
 def decide(scan: Scan, routes: Sequence[Route], facts: Facts) -> Decision:
-    """Every stack, series of pictures and leftover asked against every route."""
+    """Every stack, series of pictures, cine and leftover asked against every route."""
     series = (s.detached() for s in image_series(scan))
-    found: list[Stack | PictureSeries | Leftover] = [*series, *scan.leftovers]
+    found: list[Stack | PictureSeries | CineSeries | Leftover] = [*series, *scan.leftovers]
     return choose([explain_stack(item, facts, routes) for item in found])
 
 

@@ -12,19 +12,23 @@ from dicom_gateway.store import tables
 from dicom_gateway.store.quality_tables import hold
 
 __all__ = [
+    "advance",
     "delivering_studies",
     "earlier_result",
     "end_other_jobs",
     "has_result",
+    "is_cancelled",
     "is_handed_over",
     "is_held",
     "is_superseded",
+    "is_wholly_cancelled",
     "job_state",
     "keep_jobs",
     "keep_result",
     "note_event",
     "overall_state",
     "set_aside",
+    "settle",
     "settle_study",
     "study_state",
     "supersede_before",
@@ -32,8 +36,11 @@ __all__ = [
 ]
 
 OPEN_DELIVERIES = ("PENDING", "SENDING")
-AT_WORK = ("ROUTED", "QC", "RUN", "MEASURED", "ENCODED", "VALIDATED")
+AT_WORK = ("ROUTED", "QC", "RUN", "MEASURED", "ENCODED", "VALIDATED", "STORING")
 """States of a job between its plan and its delivery."""
+
+ENDS = ("DELIVERING", "FAILED", "HELD")
+"""States of a job that nobody works on any more."""
 
 REPLACED = "The routes have changed since this job began; the other jobs of the study replace it."
 """Why a job is superseded within its own version."""
@@ -139,6 +146,25 @@ def job_state(engine: Engine, job_id: str, state: str, reason: str | None = None
         )
 
 
+def advance(engine: Engine, job_id: str, state: str, reason: str | None = None) -> bool:
+    """Set the state of a job that is worked on, unless a person has cancelled it; whether it is still wanted.
+
+    A job whose objects are being stored stays so, also where a crash lets its steps run once more: from then on it
+    cannot be cancelled, and its end alone sets another state.
+    """
+    row = tables.job.c
+    stays = ("CANCELLED",) if state in ENDS else ("CANCELLED", "STORING")
+    with engine.begin() as connection:
+        done = connection.execute(
+            update(tables.job)
+            .where(row.id == job_id, row.state.not_in(stays))
+            .values(state=state, reason=reason, progress=None, changed=time.time())
+        )
+        if done.rowcount:
+            return True
+        return connection.execute(select(row.state).where(row.id == job_id)).scalar() != "CANCELLED"
+
+
 def keep_result(
     engine: Engine,
     plan: JobPlan,
@@ -192,6 +218,21 @@ def is_held(engine: Engine, job_id: str) -> bool:
         return connection.execute(query).scalar() == "HELD"
 
 
+def is_cancelled(engine: Engine, job_id: str) -> bool:
+    """Whether a person has cancelled a job."""
+    query = select(tables.job.c.state).where(tables.job.c.id == job_id)
+    with engine.connect() as connection:
+        return connection.execute(query).scalar() == "CANCELLED"
+
+
+def is_wholly_cancelled(engine: Engine, study_uid: str, version: int) -> bool:
+    """Whether every job of a study version was cancelled: then it replaces nothing that was delivered before."""
+    job = tables.job.c
+    query = select(job.state).where(job.study_uid == study_uid, job.version == version)
+    with engine.connect() as connection:
+        return set(connection.execute(query).scalars()) == {"CANCELLED"}
+
+
 def is_superseded(engine: Engine, job_id: str) -> bool:
     """Whether a job was ended because another does its work."""
     query = select(tables.job.c.state).where(tables.job.c.id == job_id)
@@ -208,43 +249,46 @@ def is_handed_over(engine: Engine, job_id: str) -> bool:
 
 def settle_study(engine: Engine, study_uid: str) -> None:
     """Derive the states of a study's jobs and of its newest version from the delivery ledger."""
-    delivery, job, version_ = tables.delivery, tables.job, tables.study_version
     with engine.begin() as connection:
-        rows = connection.execute(select(job).where(job.c.study_uid == study_uid)).mappings().all()
-        for row in rows:
-            if row["state"] not in {"DELIVERING", "DELIVERED", "PARTLY"}:
-                continue
-            states = [
-                r.state for r in connection.execute(select(delivery.c.state).where(delivery.c.result_id == row["id"]))
-            ]
-            if any(s in OPEN_DELIVERIES for s in states):
-                new, reason = "DELIVERING", None
-            elif all(s in GOOD_DELIVERIES for s in states):
-                new, reason = "DELIVERED", None
-            else:
-                bad = sum(s not in GOOD_DELIVERIES for s in states)
-                new, reason = "PARTLY", f"{bad} of {len(states)} deliveries failed; see the destinations below."
-            if new != row["state"]:
-                connection.execute(
-                    update(job).where(job.c.id == row["id"]).values(state=new, reason=reason, changed=time.time())
-                )
-        versions = connection.execute(select(version_).where(version_.c.study_uid == study_uid)).mappings().all()
-        for version in versions:
-            if version["state"] not in {"RUNNING", "DELIVERING", "PARTLY", "FAILED", "REFUSED", "HELD"}:
-                continue
-            mine = connection.execute(
-                select(job.c.state, job.c.reason).where(
-                    job.c.study_uid == study_uid, job.c.version == version["version"]
-                )
-            ).all()
-            # What changed routes have replaced is not missing; what a new version has, is.
-            states = [row.state for row in mine if row.reason != REPLACED] or [row.state for row in mine]
-            overall = overall_state(states)
-            if overall and overall != version["state"]:
-                connection.execute(
-                    update(version_).where(version_.c.id == version["id"]).values(state=overall, changed=time.time())
-                )
-                note_event(connection, "study", study_uid, {"version": version["version"], "state": overall})
+        settle(connection, study_uid)
+
+
+def settle(connection: Connection, study_uid: str) -> None:
+    """The same within a transaction."""
+    delivery, job, version_ = tables.delivery, tables.job, tables.study_version
+    rows = connection.execute(select(job).where(job.c.study_uid == study_uid)).mappings().all()
+    for row in rows:
+        if row["state"] not in {"DELIVERING", "DELIVERED", "PARTLY"}:
+            continue
+        states = [
+            r.state for r in connection.execute(select(delivery.c.state).where(delivery.c.result_id == row["id"]))
+        ]
+        if any(s in OPEN_DELIVERIES for s in states):
+            new, reason = "DELIVERING", None
+        elif all(s in GOOD_DELIVERIES for s in states):
+            new, reason = "DELIVERED", None
+        else:
+            bad = sum(s not in GOOD_DELIVERIES for s in states)
+            new, reason = "PARTLY", f"{bad} of {len(states)} deliveries failed; see the destinations below."
+        if new != row["state"]:
+            connection.execute(
+                update(job).where(job.c.id == row["id"]).values(state=new, reason=reason, changed=time.time())
+            )
+    versions = connection.execute(select(version_).where(version_.c.study_uid == study_uid)).mappings().all()
+    for version in versions:
+        if version["state"] not in {"RUNNING", "DELIVERING", "PARTLY", "FAILED", "REFUSED", "HELD", "CANCELLED"}:
+            continue
+        mine = connection.execute(
+            select(job.c.state, job.c.reason).where(job.c.study_uid == study_uid, job.c.version == version["version"])
+        ).all()
+        # What changed routes have replaced is not missing; what a new version has, is.
+        states = [row.state for row in mine if row.reason != REPLACED] or [row.state for row in mine]
+        overall = overall_state(states)
+        if overall and overall != version["state"]:
+            connection.execute(
+                update(version_).where(version_.c.id == version["id"]).values(state=overall, changed=time.time())
+            )
+            note_event(connection, "study", study_uid, {"version": version["version"], "state": overall})
 
 
 def overall_state(job_states: Sequence[str]) -> str | None:
@@ -254,9 +298,11 @@ def overall_state(job_states: Sequence[str]) -> str | None:
     for state in ("DELIVERING", "HELD"):
         if state in job_states:
             return state
-    for state in ("DELIVERED", "SUPERSEDED", "REFUSED", "FAILED"):
+    for state in ("DELIVERED", "SUPERSEDED", "CANCELLED", "REFUSED", "FAILED"):
         if set(job_states) <= {state}:
             return state
+    if set(job_states) <= {"FAILED", "CANCELLED"}:
+        return "FAILED"
     return "PARTLY"
 
 

@@ -6,7 +6,9 @@ from typing import Any
 import numpy as np
 
 from contouring.overlap import dice
+from dicom_gateway.errors import JobCancelled
 from dicom_gateway.flow.passing import is_passing
+from imaging.cines import Cine
 from imaging.pictures import Pictures
 from imaging.volume import Volume
 from monai_bundles import Box, Bundle, BundleOutput, Finding, Score
@@ -15,18 +17,19 @@ __all__ = ["run_shadow"]
 
 
 def run_shadow(
-    bundle: Bundle, output: BundleOutput, run: Callable[[Bundle], BundleOutput], image: Volume | Pictures
+    bundle: Bundle, output: BundleOutput, run: Callable[[Bundle], BundleOutput], image: Volume | Pictures | Cine
 ) -> dict[str, Any]:
     """Run the version in a bundle's shadow and compare it with what was delivered; nothing of it goes on.
 
-    Whatever goes wrong in the shadow is recorded and stops nothing; what passes by itself (`is_passing`) is raised.
+    Whatever goes wrong in the shadow is recorded and stops nothing; what passes by itself (`is_passing`) is raised,
+    and so is a person's word that the job is not wanted.
 
     Returns
     -------
     dict
         Version and digest of the shadow; voxels, and Dice with the delivered structure of the same name; how many
-        findings of either lie in one of the other; the scores of each class, delivered and shadow. Empty where there
-        is no shadow.
+        findings of either lie in one of the other; the scores of each class, delivered and shadow; how far landmarks of
+        the same name and picture lie apart. Empty where there is no shadow.
     """
     shadow = bundle.shadow
     if shadow is None:
@@ -41,7 +44,7 @@ def run_shadow(
     try:
         other = run(shadow)
     except Exception as error:  # the boundary of the shadow: recorded, the delivered run goes on
-        if is_passing(error):
+        if is_passing(error) or isinstance(error, JobCancelled):
             raise
         return {**record, "status": "failed", "reason": getattr(error, "message", type(error).__name__)}
     mine: Mapping[str, Any] = {s.name: s.region for s in output.structures}
@@ -58,6 +61,7 @@ def run_shadow(
         "volume_shape": list(image.array.shape),
         **_findings(output.findings, other.findings),
         **_scores(output, other),
+        **_landmarks(output, other),
     }
 
 
@@ -96,6 +100,22 @@ def _scores(output: BundleOutput, other: BundleOutput) -> dict[str, Any]:
         return {}
     mine, theirs = _by_label(output.scores), _by_label(other.scores)
     return {"scores": {label: [mine.get(label), theirs.get(label)] for label in dict.fromkeys([*mine, *theirs])}}
+
+
+def _landmarks(output: BundleOutput, other: BundleOutput) -> dict[str, Any]:
+    """How many there are, and how far those of both lie apart at most, mm."""
+    if not output.landmarks and not other.landmarks:
+        return {}
+    mine, theirs = ({(p.label, p.plane): p.position_lps for p in o.landmarks} for o in (output, other))
+    apart = [float(np.linalg.norm(np.subtract(mine[key], theirs[key]))) for key in mine if key in theirs]
+    return {
+        "landmarks": {
+            "delivered": len(mine),
+            "shadow": len(theirs),
+            "in_both": len(apart),
+            "most_apart_mm": round(max(apart), 2) if apart else None,
+        }
+    }
 
 
 def _by_label(scores: Sequence[Score]) -> dict[str, float]:

@@ -22,7 +22,7 @@ def stated_time(scan: Scan) -> float:
 
     Results write it as it was read, so it stands beside the images' own times in their own time zone.
     """
-    headers = [header for stack in (*scan.stacks, *scan.pictures) for header in stack.headers]
+    headers = [header for stack in (*scan.stacks, *scan.pictures, *scan.cines) for header in stack.headers]
     return max((_of(header, name) for header in headers for name in STATED), default=UNSTATED)
 
 

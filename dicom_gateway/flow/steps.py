@@ -18,6 +18,7 @@ from dicom_gateway.flow.gating import holding, stopped, word_for
 from dicom_gateway.flow.job import Job
 from dicom_gateway.flow.journal import Step, places
 from dicom_gateway.flow.kept import keep_bytes, keep_json, keep_regions, kept_json, kept_regions
+from dicom_gateway.flow.on_cines import graded_cine
 from dicom_gateway.flow.on_pictures import graded_pictures, on_pictures, scores_of_pictures, volume_of
 from dicom_gateway.flow.other_series import carried, on_other_series
 from dicom_gateway.flow.passing import is_passing
@@ -30,6 +31,7 @@ from dicom_gateway.flow.study_inputs import (
     missing_channels,
     structure_name,
 )
+from imaging.cines import CineSeries
 from imaging.errors import RadgateError, TruncatedFile
 from imaging.pictures import PictureSeries
 from imaging.planes import PlaneSeries
@@ -57,6 +59,7 @@ from reports import (
 )
 from reports.errors import InvalidObject
 from reports.findings import ClassScore, Finding, finding_of, picture_scores
+from reports.landmarks import Landmark, landmark_of
 from reports.parts import ObjectRef
 from reports.pictures import Picture
 from reports.study import decoded_or_empty, undecodable_sentences
@@ -80,6 +83,8 @@ def grade(job: Job, step: Step) -> None:
 def _verdict(job: Job) -> SeriesVerdict:
     if isinstance(job.stack, PictureSeries):
         return graded_pictures(job, job.stack)
+    if isinstance(job.stack, CineSeries):
+        return graded_cine(job, job.stack)
     return qc.image.check_series(
         job.stack.detached(),
         volume_of(job.image),
@@ -103,7 +108,8 @@ def segment(job: Job, step: Step) -> None:
     Raises
     ------
     Exception
-        One that passes by itself (`is_passing`): the step is tried again, instead of a result that lacks a bundle.
+        One that passes by itself (`is_passing`): the step is tried again, instead of a result that lacks a bundle;
+        or `JobCancelled`.
     """
     verdict = kept_json(job.folder / "qc.json")
     waiting = [] if job.refusal else holding(job.tools.bundles, job.plan.bundles, verdict, job.folder)
@@ -112,10 +118,12 @@ def segment(job: Job, step: Step) -> None:
         return
     unread = undecodable_sentences(study_ref(job.stack.header).undecodable)
     for number, name in enumerate(job.plan.bundles):
+        job.require_wanted()
         bundle = job.tools.bundles.get(name.partition("@")[0])
         try:
             outcome = _one_bundle(job, number, name, bundle, verdict)
         except Exception as error:  # the boundary of a bundle
+            job.require_wanted()
             if is_passing(error):
                 raise
             outcome = _broken_off(name, error)
@@ -158,6 +166,7 @@ def _one_bundle(job: Job, number: int, name: str, bundle: Bundle | None, verdict
     verify(bundle)
 
     def progress(fraction: float, what: str) -> None:
+        job.require_wanted()
         job.journal.progress(job.plan.id, (number + fraction) / len(job.plan.bundles), f"{bundle.name}: {what}")
 
     companions = {}
@@ -191,6 +200,7 @@ def _one_bundle(job: Job, number: int, name: str, bundle: Bundle | None, verdict
         **({"series": series} if series else {}),
         **({"scores": [[s.label, round(s.value, 4)] for s in output.scores]} if output.scores else {}),
         **scores_of_pictures(output),
+        **({"landmarks": [asdict(item) for item in output.landmarks]} if output.landmarks else {}),
         **({"shadow": shadow} if shadow else {}),
     }
 
@@ -220,6 +230,7 @@ def measure(job: Job, step: Step) -> None:
     structures: list[Structure] = []
     scores: list[ClassScore] = []
     told: list[Finding] = []
+    landmarks: list[Landmark] = []
     for number, name in enumerate(job.plan.bundles):
         kept = kept_json(job.folder / f"run-{number}.json")
         run = Run(
@@ -241,6 +252,7 @@ def measure(job: Job, step: Step) -> None:
             scores += picture_scores(run.id, kept["plane_scores"], kept["plane"])
         else:
             scores += [ClassScore(run.id, label, value) for label, value in kept.get("scores", ())]
+        landmarks += [landmark_of(run.id, entry) for entry in kept.get("landmarks", ())]
         told += [finding_of(run.id, entry) for entry in kept.get("findings", ())]
         if run.status == "ok":
             taken = {s.name.tg263 for s in structures}
@@ -259,12 +271,13 @@ def measure(job: Job, step: Step) -> None:
             ],
         ),
         runs=tuple(runs),
-        status=outcome(runs, (*structures, *findings, *scores)),
+        status=outcome(runs, (*structures, *findings, *scores, *landmarks)),
         created_at=job.created_at,
         qc=(verdict,),
         structures=tuple(structures),
         findings=findings,
         scores=tuple(scores),
+        landmarks=tuple(landmarks),
         supersedes=job.plan.supersedes or None,
         predecessors=tuple(ObjectRef(*reference) for reference in job.plan.predecessors),
     )
@@ -281,14 +294,22 @@ def measure(job: Job, step: Step) -> None:
 
 
 def _structure(job: Job, run: Run, name: str, region: Region, number: int) -> Structure:
-    """What a bundle outlined, measured in the patient, or counted in pixels."""
+    """What a bundle outlined, measured in the patient, or counted in pixels.
+
+    Raises
+    ------
+    InvalidObject
+        On a cine, where no structure can lie.
+    """
+    if isinstance(job.stack, CineSeries):
+        raise InvalidObject("A structure cannot lie on the phases of a cine; report it.")
     told: dict[str, Any] = {"run": run, "study_uid": job.plan.study_uid, "number": number}
     if isinstance(job.stack, PictureSeries):
         return pictured_structure(structure_name(name), region, job.stack, **told)
     return measured_structure(structure_name(name), region, job.stack.grid, **told)
 
 
-def _stacks(job: Job) -> list[Stack | PictureSeries]:
+def _stacks(job: Job) -> list[Stack | PictureSeries | CineSeries]:
     """The series of the route, and those that its bundles were given beside it."""
     ids = {job.plan.stack}
     for number in range(len(job.plan.bundles)):
@@ -324,7 +345,7 @@ def encode(job: Job, step: Step) -> None:
     try:
         _write_objects(job, result)
     except RadgateError as error:
-        if not result.structures:
+        if not (result.structures or result.landmarks):
             raise
         _write_failure(job, result, f"The result could not be encoded: {error.message}")
         step.state, step.message = "failed", error.message
@@ -345,7 +366,7 @@ def validate(job: Job, step: Step) -> None:
     try:
         _check_objects(job, result)
     except InvalidObject as error:
-        if not result.structures:
+        if not (result.structures or result.landmarks):
             raise
         failure = _write_failure(job, result, f"The result did not pass validation: {error.message}")
         _check_objects(job, failure)
@@ -409,7 +430,7 @@ def _write_failure(job: Job, result: Result, reason: str) -> Result:
     runs = tuple(
         replace(run, status="failed", reason=reason, gate="RUN") if run.status == "ok" else run for run in result.runs
     )
-    failure = replace(result, runs=runs, structures=(), findings=(), scores=(), status=outcome(runs))
+    failure = replace(result, runs=runs, structures=(), findings=(), scores=(), landmarks=(), status=outcome(runs))
     keep_json(job.folder / "result.json", failure.to_json())
     keep_json(job.folder / "pictures.json", [])
     _write_objects(job, failure)

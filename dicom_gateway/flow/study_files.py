@@ -7,6 +7,8 @@ from functools import cached_property
 from pathlib import Path
 
 from dicom_gateway.flow.plan import InputFile
+from imaging.cine_scan import load_cine, with_cines
+from imaging.cines import Cine, CineSeries
 from imaging.colours import load_pictures
 from imaging.errors import ImagingError
 from imaging.headers import read_header, text
@@ -19,7 +21,7 @@ __all__ = ["StudyFiles", "hashed_inputs", "image_series"]
 
 
 class StudyFiles:
-    """Stacks, series of pictures, leftovers and images of a set of files.
+    """Stacks, series of pictures, cines, leftovers and images of a set of files.
 
     Parameters
     ----------
@@ -46,21 +48,21 @@ class StudyFiles:
         self._paths = tuple(paths)
         self._inputs = inputs
         self._progress = progress
-        self._image: tuple[str, Volume | Pictures] | None = None
+        self._image: tuple[str, Volume | Pictures | Cine] | None = None
         self.asked: dict[str, Future[tuple[str, ...] | None]] = {}
 
     @cached_property
     def scan(self) -> Scan:
-        """All stacks, series of pictures and leftovers; read at the first use."""
-        return with_pictures(scan(self._paths, self._progress))
+        """All stacks, series of pictures, cines and leftovers; read at the first use."""
+        return with_cines(with_pictures(scan(self._paths, self._progress)))
 
     @cached_property
     def inputs(self) -> tuple[InputFile, ...]:
         """UID and hash of every DICOM object among the files."""
         return tuple(hashed_inputs(self.scan) if self._inputs is None else self._inputs)
 
-    def stack(self, stack_id: str) -> Stack | PictureSeries:
-        """The stack, or the series of pictures, with this id.
+    def stack(self, stack_id: str) -> Stack | PictureSeries | CineSeries:
+        """The stack, the series of pictures or the cine with this id.
 
         Raises
         ------
@@ -76,8 +78,8 @@ class StudyFiles:
         """Leftovers of one study."""
         return tuple(item for item in self.scan.leftovers if item.study_instance_uid == study_uid)
 
-    def image(self, stack_id: str) -> Volume | Pictures:
-        """Volume or pictures of a series; the last one asked for is kept, so that a study needs the memory of one.
+    def image(self, stack_id: str) -> Volume | Pictures | Cine:
+        """Volume, pictures or phases of a series; the last one is kept, so that a study needs the memory of one.
 
         Raises
         ------
@@ -89,14 +91,20 @@ class StudyFiles:
         if self._image is None or self._image[0] != stack_id:
             self._image = None
             stack = self.stack(stack_id)
-            image = load_pictures(stack) if isinstance(stack, PictureSeries) else load_volume(stack)
-            self._image = (stack_id, image)
+            self._image = (stack_id, _loaded(stack))
         return self._image[1]
 
 
-def image_series(found: Scan) -> tuple[Stack | PictureSeries, ...]:
-    """Everything in a scan that a route can choose: stacks, then series of pictures."""
-    return (*found.stacks, *found.pictures)
+def _loaded(series: Stack | PictureSeries | CineSeries) -> Volume | Pictures | Cine:
+    """The pixels of a series."""
+    if isinstance(series, PictureSeries):
+        return load_pictures(series)
+    return load_cine(series) if isinstance(series, CineSeries) else load_volume(series)
+
+
+def image_series(found: Scan) -> tuple[Stack | PictureSeries | CineSeries, ...]:
+    """Everything in a scan that a route can choose: stacks, then series of pictures, then cines."""
+    return (*found.stacks, *found.pictures, *found.cines)
 
 
 def hashed_inputs(found: Scan) -> list[InputFile]:

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from dicom_gateway.flow.study_files import image_series
+from imaging.cines import CineSeries
 from imaging.errors import RadgateError
 from imaging.pictures import PictureSeries
 from imaging.series import Leftover, Scan, Stack
@@ -15,10 +16,10 @@ MOST_NAMES = 5
 """File names that stand for a group of leftovers."""
 
 
-def stack_summary(stack: Stack | PictureSeries) -> dict[str, Any]:
+def stack_summary(stack: Stack | PictureSeries | CineSeries) -> dict[str, Any]:
     """Id, series, modality, shape and spacing of a stack, and why it is no even volume, if it is none.
 
-    Pictures have no spacing, and are no volume for no fault.
+    Pictures have no spacing, the phases of a cine none between them, and neither are a volume for no fault.
     """
     refusal, spacing = "", None
     try:

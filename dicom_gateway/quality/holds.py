@@ -10,12 +10,12 @@ from dicom_gateway.quality.record import note_event
 from dicom_gateway.store.quality_tables import hold
 from dicom_gateway.store.tables import job, study_version
 
-__all__ = ["DECISIONS", "decide_hold", "held", "keep_hold", "undone"]
+__all__ = ["DECISIONS", "decide_hold", "decided", "held", "keep_hold", "undone"]
 
 DECISIONS = ("released", "refused")
 """States of a hold on which a person has decided."""
 
-UNENDED = ("HELD", "QC", "RUN", "MEASURED", "ENCODED", "VALIDATED")
+UNENDED = ("HELD", "QC", "RUN", "MEASURED", "ENCODED", "VALIDATED", "STORING")
 """States of a job between the decision and its delivery."""
 
 
@@ -82,6 +82,15 @@ def held(engine: Engine, job_id: str) -> dict[str, Any]:
         raise KeyError(job_id)
     decision = {"decision": row.state, "role": row.role, "reason": row.reason, "of": row.reasons}
     return {"plan": row.plan, "inputs": row.inputs, "reasons": row.reasons, "decision": decision}
+
+
+def decided(engine: Engine, job_id: str) -> dict[str, Any]:
+    """What a person decided on a hold of this job; nothing where there was none, or nobody has."""
+    try:
+        decision = held(engine, job_id)["decision"]
+    except KeyError:
+        return {}
+    return dict(decision) if decision["decision"] in DECISIONS else {}
 
 
 def undone(engine: Engine) -> list[str]:

@@ -27,6 +27,7 @@ FACTS: dict[str, dict[str, str]] = {
         "regular": "flag",
         "irregular": "flag",
         "planes": "number",
+        "phases": "number",
         "rows": "number",
         "columns": "number",
         "slice_spacing_mm": "number",

@@ -14,6 +14,7 @@ from typing import Any
 from dicom_gateway.route.clauses import Clause, Outcome
 from dicom_gateway.route.facts import Facts, actual_text, actual_values, is_regular
 from dicom_gateway.route.rules import Route
+from imaging.cines import CineSeries
 from imaging.labels import label_of
 from imaging.pictures import PictureSeries
 from imaging.planes import PlaneSeries
@@ -174,7 +175,9 @@ class Decision:
         }
 
 
-def explain_stack(item: Stack | PictureSeries | Leftover, facts: Facts, routes: Sequence[Route]) -> StackExplanation:
+def explain_stack(
+    item: Stack | PictureSeries | CineSeries | Leftover, facts: Facts, routes: Sequence[Route]
+) -> StackExplanation:
     """Every clause of every route, answered for one stack; a leftover is explained by its own refusal."""
     if isinstance(item, Leftover):
         return _explain_leftover(item)
@@ -191,7 +194,7 @@ def explain_stack(item: Stack | PictureSeries | Leftover, facts: Facts, routes: 
         modality=item.modality,
         description=label_of(item.header, "SeriesDescription"),
         shape=item.shape,
-        regular=is_regular(item.grid) if isinstance(item, Stack) else None,
+        regular=None if isinstance(item, PictureSeries) else is_regular(item.grid),
         routes=answers,
         nearest=nearest.route if nearest else None,
     )
@@ -278,6 +281,11 @@ def _explain_route(stack: PlaneSeries, facts: Facts, route: Route) -> RouteExpla
             outcome = _outcome(clause, stack, facts)
             holds = {"all": outcome is Outcome.TRUE, "any": any_holds, "none": outcome is not Outcome.TRUE}[group]
             clauses.append(_answer(len(clauses) + 1, group, clause, outcome, holds, stack, facts))
+    if isinstance(stack, CineSeries) and not _asks_for_phases(route):
+        phases = f"{stack.shape[0]}"
+        clauses.append(
+            ClauseAnswer(len(clauses) + 1, "all", "stack phases", "asked for", phases, Outcome.FALSE, holds=False)
+        )
     if not route.active.always or not route.enabled:
         clauses.append(_active_answer(len(clauses) + 1, route, facts.now))
     failing = [c for c in clauses if not c.holds]
@@ -293,6 +301,11 @@ def _explain_route(stack: PlaneSeries, facts: Facts, route: Route) -> RouteExpla
         clauses_away=away,
         first_failing=failing[0].number if failing else None,
     )
+
+
+def _asks_for_phases(route: Route) -> bool:
+    """Whether a route is meant for cines: what was written for volumes does not get one unasked."""
+    return any((c.source, c.subject) == ("stack", "phases") for c in (*route.when_all, *route.when_any))
 
 
 def _outcome(clause: Clause, stack: PlaneSeries, facts: Facts) -> Outcome:

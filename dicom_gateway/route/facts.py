@@ -9,6 +9,7 @@ from pydicom.datadict import tag_for_keyword
 
 from dicom_gateway.route.clauses import Clause
 from dicom_gateway.route.values import header_values
+from imaging.cines import CineSeries
 from imaging.geometry import UNIFORM_TOLERANCE_MM, Grid
 from imaging.planes import PlaneSeries
 from imaging.series import Stack
@@ -113,11 +114,15 @@ def _shape_of_steps(grid: Grid) -> str:
 
 
 def _geometry(name: str, stack: PlaneSeries) -> Any:
-    """A fact of the geometry; of pictures only their number and size are known."""
-    sizes = dict(zip(("planes", "rows", "columns"), stack.shape, strict=True))
+    """A fact of the geometry; of pictures only their number and size are known, and only a cine has phases."""
+    sizes: dict[str, int | None] = dict(zip(("planes", "rows", "columns"), stack.shape, strict=True))
+    sizes["phases"] = None
+    if isinstance(stack, CineSeries):
+        sizes |= {"planes": 1, "phases": stack.shape[0]}
     if name in sizes:
-        return float(sizes[name])
-    return _in_patient(name, stack.grid) if isinstance(stack, Stack) else None
+        size = sizes[name]
+        return None if size is None else float(size)
+    return _in_patient(name, stack.grid) if isinstance(stack, Stack | CineSeries) else None
 
 
 def _in_patient(name: str, grid: Grid) -> Any:

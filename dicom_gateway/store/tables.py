@@ -20,6 +20,7 @@ from sqlalchemy import (
 )
 
 __all__ = [
+    "cancellation",
     "delivery",
     "dose_sum",
     "encoded_object",
@@ -156,6 +157,22 @@ job = Table(
     Column("changed", Float, nullable=False),
 )
 
+cancellation = Table(
+    "cancellation",
+    metadata,
+    Column("job_id", String, primary_key=True),
+    Column("study_uid", String, nullable=False, index=True),
+    Column("version", Integer, nullable=False),
+    Column("state", String, nullable=False),  # cancelled, or begun_again
+    Column("by", String, nullable=False),
+    Column("reason", Text, nullable=False),  # what the person wrote, perhaps nothing; no patient data
+    Column("requested", Float, nullable=False),
+    Column("plan", JSON),  # flow.plan.JobPlan and its inputs, once nobody works on the job any more
+    Column("inputs", JSON),
+    Column("begun_again", Float),
+    Column("begun_again_by", String),
+)
+
 step_log = Table(
     "step_log",
     metadata,
@@ -164,7 +181,7 @@ step_log = Table(
     Column("version", Integer, nullable=False),
     Column("job_id", String, index=True),  # empty for steps of the whole study
     Column("step", String, nullable=False),
-    Column("state", String, nullable=False),  # running, done, failed, refused, skipped
+    Column("state", String, nullable=False),  # running, done, failed, refused, skipped, cancelled
     Column("attempt", Integer, nullable=False, default=1),
     Column("started", Float, nullable=False),
     Column("ended", Float),

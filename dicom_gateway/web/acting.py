@@ -1,4 +1,4 @@
-"""What people do: sign in and out, choose the language, send again, settle a quarantined object.
+"""What people do: sign in and out, choose the language, send again, cancel a job, settle a quarantined object.
 
 Every form brings back the proof that the page gave it; a request without it changes nothing.
 """
@@ -11,7 +11,9 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import RedirectResponse, Response
 from sqlalchemy import insert, select
 
-from dicom_gateway.store.tables import delivery, event, quarantine
+from dicom_gateway.errors import JobRefused
+from dicom_gateway.flow.cancelling import cancel_job
+from dicom_gateway.store.tables import delivery, event, job, quarantine
 from dicom_gateway.web.site import LANGUAGE_COOKIE, Site
 from dicom_gateway.web.texts import LANGUAGES, translator
 
@@ -23,6 +25,7 @@ YEAR_S = 365 * 24 * 3600
 FAILURE_DELAY_S = 0.5
 
 Proof = Annotated[str, Form(max_length=100)]
+Name = Annotated[str, Form(max_length=64)]
 
 
 def acting_routes(site: Site) -> APIRouter:
@@ -75,6 +78,37 @@ def acting_routes(site: Site) -> APIRouter:
         _note(site, "resend", row.study_uid, {"destination": row.destination, "sop_uid": row.sop_uid})
         return RedirectResponse(f"/study/{row.study_uid}#section-objects", status_code=303)
 
+    @api.post("/jobs/{job_id}/cancel")
+    def cancel(
+        request: Request,
+        job_id: str,
+        who: Name,
+        reason: Annotated[str, Form(max_length=200)] = "",
+        sure: Annotated[str, Form(max_length=8)] = "",
+        proof: Proof = "",
+    ) -> Response:
+        check_form(site, request, proof)
+        place = _place_of(site, request, job_id)
+        if not who.strip() or sure != "yes":
+            raise HTTPException(422, translator(site.language(request))("cancel.unsure"))
+        try:
+            cancel_job(site.engine, job_id, who=who, reason=reason)
+        except JobRefused as error:
+            raise _refused(site, request, error) from None
+        return RedirectResponse(place, status_code=303)
+
+    @api.post("/jobs/{job_id}/again")
+    def again(request: Request, job_id: str, who: Name, proof: Proof = "") -> Response:
+        check_form(site, request, proof)
+        place = _place_of(site, request, job_id)
+        if site.begin_again is None or not who.strip():
+            raise HTTPException(404, translator(site.language(request))("cancel.not_cancelled"))
+        try:
+            site.begin_again(job_id, who)
+        except JobRefused as error:
+            raise _refused(site, request, error) from None
+        return RedirectResponse(place, status_code=303)
+
     @api.post("/quarantine/{row_id}/settle")
     def settle(request: Request, row_id: int, proof: Proof = "") -> Response:
         check_form(site, request, proof)
@@ -99,6 +133,26 @@ def check_form(site: Site, request: Request, proof: str) -> None:
     """
     if not site.access.is_own_form(request, proof):
         raise HTTPException(403, translator(site.language(request))("error.stale_form"))
+
+
+def _place_of(site: Site, request: Request, job_id: str) -> str:
+    """Where the page of a study shows this job.
+
+    Raises
+    ------
+    HTTPException
+        404: there is no such job.
+    """
+    with site.engine.connect() as connection:
+        row = connection.execute(select(job.c.study_uid, job.c.version).where(job.c.id == job_id)).first()
+    if row is None:
+        raise HTTPException(404, translator(site.language(request))("cancel.unknown"))
+    return f"/study/{row.study_uid}?version={row.version}#section-jobs"
+
+
+def _refused(site: Site, request: Request, error: JobRefused) -> HTTPException:
+    """409, with the sentence of the refusal in the reader's language."""
+    return HTTPException(409, translator(site.language(request))("cancel", error.fields["why"]))
 
 
 def _own_address(address: str) -> str:

@@ -39,6 +39,7 @@ def create_app(
     reject: Callable[[str, str, str], bool] | None = None,
     decide: Callable[[int, str, str, str, str], bool] | None = None,
     start_dose: Callable[[str], None] | None = None,
+    begin_again: Callable[[str, str], None] | None = None,
 ) -> FastAPI:
     """The application of one service.
 
@@ -51,9 +52,10 @@ def create_app(
         not shown.
     reject, decide
         What people do on the board of image quality, as in `Site`.
-
     start_dose
         Called with the id of a sum of doses that a person asked for; without it none can be asked for.
+    begin_again
+        Called with a cancelled job that a person wants after all, and the name; without it the button is not shown.
 
     Raises
     ------
@@ -61,7 +63,7 @@ def create_app(
         The token file cannot be read, or its first line is too short to be a secret.
     """
     token = None if settings.web.token_file is None else _token(settings.web.token_file)
-    site = Site(settings, engine, store, new_access(token), Watch(), resend, reject, decide, start_dose)
+    site = Site(settings, engine, store, new_access(token), Watch(), resend, reject, decide, start_dose, begin_again)
     app = FastAPI(title="radgate", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(dicomweb.router(store, engine, token=token, let_in=site.access.is_in))
     app.include_router(reading_routes(site))

@@ -5,9 +5,9 @@ from numbers import Real
 from typing import Any
 
 from reports.findings import MEASURED
-from reports.numbers import format_significant
+from reports.numbers import format_number, format_significant
 
-__all__ = ["MOST_PICTURES", "finding_rows", "score_rows"]
+__all__ = ["MOST_PICTURES", "finding_rows", "landmark_rows", "score_rows"]
 
 MOST_PICTURES = 40
 """Pictures in the table, as many as in the PDF; a film has thousands."""
@@ -52,6 +52,27 @@ def score_rows(document: Mapping[str, Any]) -> tuple[list[Row], int]:
         for (run, picture), classes in pictures.items()
     ]
     return rows[:MOST_PICTURES], max(len(rows) - MOST_PICTURES, 0)
+
+
+def landmark_rows(document: Mapping[str, Any]) -> list[Row]:
+    """Of each landmark its place on the first picture that shows it, and on how many pictures it is seen."""
+    algorithms = _algorithms(document)
+    groups: dict[tuple[Any, Any], list[Mapping[str, Any]]] = {}
+    for entry in _entries(document, "landmarks"):
+        position = _listed(entry, "position_lps")
+        if isinstance(entry.get("picture"), int) and len(position) == 3 and all(isinstance(v, Real) for v in position):
+            groups.setdefault((entry.get("run"), entry.get("label")), []).append(entry)
+    rows = []
+    for (run, label), entries in groups.items():
+        first = min(entries, key=lambda e: e["picture"])
+        rows.append({
+            "label": label or "",
+            "picture": first["picture"],
+            "position": ", ".join(format_number(float(v), 1) for v in first["position_lps"]),
+            "seen": len(entries),
+            "algorithm": algorithms.get(run, ""),
+        })
+    return rows
 
 
 def _measurement(key: str, value: Any) -> tuple[str, str, str] | None:

@@ -37,12 +37,15 @@ class Watch:
     _cache: dict[str, tuple[float, Pieces]] = field(default_factory=dict)
     _locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
-    async def pieces(self, key: str, read: Callable[[], Pieces]) -> Pieces:
-        """The pieces of a page, read at most once in a second however many are watching."""
+    async def pieces(self, key: str, read: Callable[[], Pieces], since: float) -> Pieces:
+        """The pieces of a page, read at most once in a second however many are watching, and not before `since`.
+
+        What was read before a stream began may be older than its page, which shows what its reader has just done.
+        """
         lock = self._locks.setdefault(key, asyncio.Lock())
         async with lock:
             when, kept = self._cache.get(key, (0.0, {}))
-            if time.monotonic() - when < POLL_S * 0.8:
+            if when >= since and time.monotonic() - when < POLL_S * 0.8:
                 return kept
             pieces = await run_sync(read)
             self._cache[key] = (time.monotonic(), pieces)
@@ -84,7 +87,7 @@ async def _events(
     try:
         yield "retry: 1000\nevent: hello\ndata: {}\n\n"
         while time.monotonic() - begun < LONGEST_S and not await request.is_disconnected():
-            pieces = await watch.pieces(key, read)
+            pieces = await watch.pieces(key, read, begun)
             mark = mark_of(pieces)
             if before is None and mark != seen:
                 before = {}

@@ -18,7 +18,7 @@ from dicom_gateway.web.worklist import PAGE_ROWS, WAITING, Filter, Worklist, inc
 __all__ = ["assets_digest", "mark_of", "render", "study_sections", "worklist_pieces"]
 
 SECTIONS = ("head", "results", "objects", "jobs", "quality", "input", "routing", "events")
-BAD_JOBS = ("FAILED", "REFUSED", "HELD", "PARTLY")
+BAD_JOBS = ("FAILED", "REFUSED", "HELD", "PARTLY", "CANCELLED")
 
 
 @cache
@@ -92,11 +92,19 @@ def worklist_page(found: Worklist, wanted: Filter, language: str, **frame: Any) 
     )
 
 
-def study_sections(view: StudyView, language: str, *, proof: str, can_resend: bool) -> dict[str, Markup]:
+def study_sections(
+    view: StudyView, language: str, *, proof: str, can_resend: bool, can_begin_again: bool
+) -> dict[str, Markup]:
     """HTML of each section of a study's page, by name."""
+    values: dict[str, Any] = {
+        "view": view,
+        "proof": proof,
+        "can_resend": can_resend,
+        "can_begin_again": can_begin_again,
+    }
     return {
         # The templates have escaped every value; the markup is joined as it is.
-        name: Markup(render(f"study_{name}.html", language, view=view, proof=proof, can_resend=can_resend).strip())  # noqa: S704
+        name: Markup(render(f"study_{name}.html", language, **values).strip())  # noqa: S704
         for name in SECTIONS
     }
 

@@ -48,7 +48,7 @@ def reading_routes(site: Site) -> APIRouter:
     def study_page(request: Request, study_uid: str, version: int | None = None) -> HTMLResponse:
         language, proof = site.language(request), site.access.form_proof(request)
         view = _view(site, request, study_uid, version)
-        sections = study_sections(view, language, proof=proof, can_resend=site.resend is not None)
+        sections = study_sections(view, language, proof=proof, **_abilities(site))
         mark = mark_of(_prefixed(sections))
         return site.page(request, "study.html", here="study", view=view, sections=sections, mark=mark)
 
@@ -133,7 +133,12 @@ def _study_pieces(
     site: Site, request: Request, study_uid: str, version: int | None, language: str, proof: str
 ) -> dict[str, str]:
     view = _view(site, request, study_uid, version)
-    return _prefixed(study_sections(view, language, proof=proof, can_resend=site.resend is not None))
+    return _prefixed(study_sections(view, language, proof=proof, **_abilities(site)))
+
+
+def _abilities(site: Site) -> dict[str, bool]:
+    """Which buttons there are."""
+    return {"can_resend": site.resend is not None, "can_begin_again": site.begin_again is not None}
 
 
 def _prefixed(sections: Mapping[str, str]) -> dict[str, str]:

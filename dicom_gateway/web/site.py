@@ -40,6 +40,8 @@ class Site:
         Called with hold, decision, name, role and reason when a person decides on a held run; whether it was possible.
     start_dose
         Called with the id of a sum of doses that a person asked for; None where nothing works on it.
+    begin_again
+        Called with job and name when a person wants a cancelled job after all; None where nothing works on it.
     """
 
     settings: Settings
@@ -51,6 +53,7 @@ class Site:
     reject: Callable[[str, str, str], bool] | None = None
     decide: Callable[[int, str, str, str, str], bool] | None = None
     start_dose: Callable[[str], None] | None = None
+    begin_again: Callable[[str, str], None] | None = None
 
     def language(self, request: Request) -> str:
         """Language of the reader: as chosen on the page, else as the settings say."""

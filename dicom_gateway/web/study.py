@@ -10,7 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection, func, select
 
+from dicom_gateway.flow.cancelling import CANCELLABLE
 from dicom_gateway.store.tables import (
+    cancellation,
     delivery,
     encoded_object,
     event,
@@ -23,7 +25,7 @@ from dicom_gateway.store.tables import (
     study,
     study_version,
 )
-from dicom_gateway.web.found import finding_rows, score_rows
+from dicom_gateway.web.found import finding_rows, landmark_rows, score_rows
 from dicom_gateway.web.worklist import incomplete_reason, unreached
 
 __all__ = ["JOB_STEPS", "StudyView", "read_study"]
@@ -142,7 +144,14 @@ def _jobs(connection: Connection, study_uid: str, version: int, steps: list[dict
         connection,
         select(job).where(job.c.study_uid == study_uid, job.c.version == version).order_by(job.c.created, job.c.id),
     )
+    words = _all(
+        connection,
+        select(cancellation).where(cancellation.c.study_uid == study_uid, cancellation.c.version == version),
+    )
+    cancelled = {word["job_id"]: word for word in words}
     for row in rows:
+        row["can_cancel"] = row["state"] in CANCELLABLE
+        row["cancelled"] = cancelled.get(row["id"]) if row["state"] == "CANCELLED" else None
         row["steps"] = [s for s in steps if s["job_id"] == row["id"]]
         row["verdict"] = _detail(row["steps"], "qc")
         row["bundles"] = _list(_detail(row["steps"], "run"), "bundles")
@@ -161,6 +170,7 @@ def _results(connection: Connection, study_uid: str, version: int) -> list[dict[
         row["structures"] = _list(document, "structures")
         row["findings"] = finding_rows(document)
         row["scores"], row["scores_left_out"] = score_rows(document)
+        row["landmarks"] = landmark_rows(document)
         row["runs"] = {r.get("id"): r for r in _list(document, "runs")}
         row["pictures"] = [p for p in row["pictures"] or [] if isinstance(p, Mapping) and p.get("sha256")]
         row["objects"] = _all(
@@ -201,5 +211,5 @@ def _path(version: Row, steps: list[dict[str, Any]], results: list[dict[str, Any
 def _worst(steps: list[dict[str, Any]]) -> str:
     """State of one step over all jobs: of each job its last attempt, and of those the one that needs most attention."""
     last: dict[str, str] = {str(s["job_id"]): s["state"] for s in steps}
-    order = ("failed", "refused", "running", "skipped", "done")
+    order = ("failed", "refused", "running", "cancelled", "skipped", "done")
     return min(last.values(), key=lambda s: order.index(s) if s in order else len(order), default="waiting")

@@ -331,6 +331,7 @@ def known_states(states: Sequence[str]) -> list[str]:
         "REFUSED",
         "FAILED",
         "HELD",
+        "CANCELLED",
         "SUPERSEDED",
     )
     return sorted(states, key=lambda s: (order.index(s) if s in order else len(order), s))

@@ -17,6 +17,7 @@ from monai_bundles.adding.guesses import (
     unnamed_types,
 )
 from monai_bundles.adding.labels import Resolver, is_background, named
+from monai_bundles.adding.points import absence_px, point_input, point_names
 from monai_bundles.bundle import OutputForm
 from monai_bundles.checkpoint import weights_files
 from monai_bundles.config import part_names, read_inference
@@ -83,7 +84,7 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
     """
     metadata = read_metadata(root)
     config = read_inference(root)
-    require_study_only(config, metadata)
+    require_study_only(config)
     part_names(config)
     network_dimensions(config, metadata)
     form = output_form(config, metadata)
@@ -92,6 +93,11 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
     structures, more = _structures(metadata, form, resolve)
     inputs, on_inputs = guessed_inputs(config, metadata, modalities)
     colours = any(entry.colours for entry in inputs)
+    output: dict[str, Any] = {"form": form}
+    if form == "points":
+        inputs = [point_input(entry, config) for entry in inputs]
+        output["absent_within_px"], on_points = absence_px(config)
+        on_inputs = [*on_inputs, on_points]
     licence = _licence(root)
     notes += [*more, *on_inputs, *unnamed_types(config, len(structures))]
     if licence == "LicenseRef-unknown":
@@ -108,19 +114,19 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
             "units": UNITS.get(modalities[0], []) if len(modalities) == 1 else [],
         },
         "inputs": [_input_json(entry) for entry in inputs],
-        "output": {"form": form},
+        "output": output,
         **_empty_windows(modalities, form),
         "structures": structures,
-        "required_checks": _checks(modalities, colours=colours),
+        "required_checks": _checks(modalities, is_stacked=not colours and form != "points"),
         "weights_sha256": {name: file_sha256(root / name) for name in weights_files(root, config)},
         "not_guessed": notes,
     }
     return Description(content, tuple(notes))
 
 
-def _checks(modalities: list[str], *, colours: bool) -> list[str]:
-    """Image quality that must not fail; pictures have no geometry that could."""
-    if colours:
+def _checks(modalities: list[str], *, is_stacked: bool) -> list[str]:
+    """Image quality that must not fail; pictures, and planes by themselves, have no stack that could."""
+    if not is_stacked:
         return []
     return CHECKS.get(modalities[0], CHECKS_ELSE) if modalities else CHECKS_ELSE
 
@@ -140,6 +146,8 @@ def _structures(
     UnlabelledOutput
         The metadata name no output, or one in words without meaning.
     """
+    if form == "points":
+        return point_names(metadata), []
     outputs = metadata["network_data_format"].get("outputs", {})
     words: dict[int, str] = {}
     for output in outputs.values():

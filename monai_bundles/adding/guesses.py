@@ -100,13 +100,13 @@ def network_dimensions(config: Mapping[str, Any], metadata: Mapping[str, Any]) -
     return min(declared or shapes or {3})
 
 
-def require_study_only(config: dict[str, Any], metadata: Mapping[str, Any]) -> None:
-    """Refuse a bundle that a study alone cannot feed, or whose answer is no structure, box or score.
+def require_study_only(config: dict[str, Any]) -> None:
+    """Refuse a bundle that a study alone cannot feed.
 
     Raises
     ------
     NeedsMore
-        It needs clicks or whole slides, or gives points.
+        It needs clicks or whole slides.
     """
     names = [entry["_target_"].rpartition(".")[2] for _, entry in targets(config)]
     if any("ClickSignal" in name for name in names):
@@ -118,12 +118,6 @@ def require_study_only(config: dict[str, Any], metadata: Mapping[str, Any]) -> N
         raise NeedsMore(
             "The bundle reads whole slides of pathology, which radgate does not; run it where the slides are kept.",
         )
-    outputs = metadata["network_data_format"].get("outputs", {}).values()
-    if any(isinstance(o, dict) and str(o.get("format", "")).lower() in POINTS for o in outputs):
-        raise NeedsMore(
-            "The bundle gives points (landmarks), and radgate reads structures, boxes and scores; its result could not "
-            "be delivered.",
-        )
 
 
 def output_form(config: dict[str, Any], metadata: Mapping[str, Any]) -> OutputForm:
@@ -131,8 +125,10 @@ def output_form(config: dict[str, Any], metadata: Mapping[str, Any]) -> OutputFo
     names = [entry["_target_"].rpartition(".")[2] for _, entry in targets(config)]
     if any("RetinaNet" in n or "BoxToWorld" in n or n == "DetectionEvaluator" for n in names):
         return "boxes"
-    words = f"{metadata.get('task', '')} {metadata.get('name', '')}".lower()
     outputs = metadata["network_data_format"].get("outputs", {})
+    if any(isinstance(o, dict) and str(o.get("format", "")).lower() in POINTS for o in outputs.values()):
+        return "points"
+    words = f"{metadata.get('task', '')} {metadata.get('name', '')}".lower()
     formats = " ".join(
         str(o.get("format", "")) + str(o.get("type", "")) for o in outputs.values() if isinstance(o, dict)
     )

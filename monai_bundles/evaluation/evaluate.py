@@ -1,5 +1,8 @@
 """Scores a bundle on patients with a reference: every figure of its card, in one value."""
 
+import re
+import resource
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -10,6 +13,7 @@ from numpy.typing import NDArray
 
 from imaging.geometry import Grid
 from imaging.volume import Region, Volume
+from monai_bundles.anatomy import shows_head_and_neck
 from monai_bundles.bundle import Bundle, BundleOutput
 from monai_bundles.errors import NothingToEvaluate
 from monai_bundles.evaluation.cases import Case
@@ -55,6 +59,11 @@ class Evaluation:
         middle of the image.
     pictures
         Files of the worst cases, where they were asked for.
+    found
+        In how many patients each structure was found, and "patients" in all; where the bundle asks for what the image
+        shows, also in how many it does ("in range").
+    memory_mib
+        The highest that this process had in memory, with torch and MONAI where the bundle needs them.
     differences
         How much higher the Dice is than that of each variant and method, patient by patient.
     held
@@ -74,6 +83,8 @@ class Evaluation:
     pictures: tuple[str, ...] = ()
     held: dict[str, Share] = field(default_factory=dict)
     differences: dict[str, dict[str, Difference]] = field(default_factory=dict)
+    found: dict[str, int] = field(default_factory=dict)
+    memory_mib: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Plain values."""
@@ -114,7 +125,7 @@ def evaluate(
     split
         Named in the result.
     pictures
-        Folder for a picture of the worst patient of each structure; None makes none.
+        Folder for a picture of the worst patient of each structure, or of each share (`held`); None makes none.
     told
         Called with each patient's scores.
     surface
@@ -129,16 +140,26 @@ def evaluate(
     methods: dict[str, Table] = {}
     seconds: list[float] = []
     worst: dict[str, tuple[float, str, bytes]] = {}
-    holding: dict[str, dict[str, float]] = {}
+    held_by: dict[str, dict[str, float]] = {}
+    counts: Counter[str] = Counter()
     for case in cases:
         unseen = _unseen(bundle, case.name)
         output = run_bundle(unseen, case.volume, companions=_wanted(bundle, case))
         seconds.append(output.elapsed_s)
         found = _found(bundle, output, case)
         own = _score(tables[""], case, found, surface)
-        shares = held(found, case)
+        counts.update(["patients", *(s.name for s in output.structures if s.region.voxel_count)])
+        if bundle.accepts.shows == "head_neck":
+            counts["in range"] += shows_head_and_neck(case.volume)
+        holdings = held(found, case)
+        shares = {sentence: holding.share for sentence, holding in holdings.items()}
         if shares:
-            holding[case.name] = shares
+            held_by[case.name] = shares
+        for sentence, holding in holdings.items() if pictures is not None else ():
+            if sentence not in worst or holding.share < worst[sentence][0]:
+                caption = f"{case.name} {sentence} {holding.share:.3f}"
+                picture = case_picture(case.volume, holding.part, holding.holder, caption)
+                worst[sentence] = (holding.share, case.name, picture)
         if own or shares:
             told(case.name, own | shares)
         if not own:
@@ -151,7 +172,7 @@ def evaluate(
             if pictures is not None and (name not in worst or value < worst[name][0]):
                 png = case_picture(case.volume, case.truth[name], found[name], f"{case.name} {name} Dice {value:.3f}")
                 worst[name] = (value, case.name, png)
-    if not tables[""].dice and not holding:
+    if not tables[""].dice and not held_by:
         raise NothingToEvaluate(f"No patient of these data has a structure that bundle {bundle.name} finds.")
     rows = tables[""].rows()
     return Evaluation(
@@ -166,7 +187,9 @@ def evaluate(
         methods={method: table.rows() for method, table in methods.items()},
         variants={name: table.rows() for name, table in tables.items() if name},
         pictures=_written(worst, pictures),
-        held=shares_of(holding),
+        held=shares_of(held_by),
+        found=dict(counts),
+        memory_mib=round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 0),
         differences=_differences(tables[""], {name: t for name, t in tables.items() if name} | methods),
     )
 
@@ -275,7 +298,7 @@ def _written(worst: dict[str, tuple[float, str, bytes]], folder: Path | None) ->
     folder.mkdir(parents=True, exist_ok=True)
     names = []
     for name, (_, case, png) in sorted(worst.items()):
-        file = f"worst-{name}-{case}.png"
+        file = f"worst-{re.sub(r'[^A-Za-z0-9_]+', '_', name)}-{case}.png"
         (folder / file).write_bytes(png)
         names.append(file)
     return tuple(names)

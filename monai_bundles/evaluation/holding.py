@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from monai_bundles.evaluation.cases import Case
 from monai_bundles.evaluation.summary import interval_of
 
-__all__ = ["Share", "held", "shares_of"]
+__all__ = ["Holding", "Share", "held", "shares_of"]
 
 BoolArray = NDArray[np.bool_]
 
@@ -40,26 +40,39 @@ class Share:
     worst_share: float
 
 
-def held(found: Mapping[str, BoolArray], case: Case) -> dict[str, float]:
-    """Shares of one patient's reference masks, by a sentence.
+@dataclass(frozen=True, eq=False)
+class Holding:
+    """What was drawn, what must hold it, and the share of the first in the second."""
+
+    part: BoolArray
+    holder: BoolArray
+    share: float
+
+
+def held(found: Mapping[str, BoolArray], case: Case) -> dict[str, Holding]:
+    """How one patient's reference masks are held, by a sentence.
 
     The cord is asked for within the canal on those slices (of axis 0) on which a canal was found, and how many of its
     slices these are.
     """
     counted = np.ones(case.volume.array.shape, dtype=bool) if case.counted is None else case.counted
     truth = {name: mask & counted for name, mask in case.truth.items() if (mask & counted).any()}
-    shares = {}
+    holdings = {}
     if "Body" in found and truth:
-        shares["organs in Body"] = _share(np.logical_or.reduce(list(truth.values())), found["Body"])
+        organs = np.logical_or.reduce(list(truth.values()))
+        holdings["organs in Body"] = Holding(organs, found["Body"], _share(organs, found["Body"]))
     if "Bone" in found and "Bone_Mandible" in truth:
-        shares["Bone_Mandible in Bone"] = _share(truth["Bone_Mandible"], found["Bone"])
+        jaw = truth["Bone_Mandible"]
+        holdings["Bone_Mandible in Bone"] = Holding(jaw, found["Bone"], _share(jaw, found["Bone"]))
     if "SpinalCanal" in found and "SpinalCord" in truth:
         cord, canal = truth["SpinalCord"], found["SpinalCanal"]
         seen = np.asarray(canal.any(axis=(1, 2)))
-        shares["slices of SpinalCord with SpinalCanal"] = _share(np.asarray(cord.any(axis=(1, 2))), seen)
+        slices = _share(np.asarray(cord.any(axis=(1, 2))), seen)
+        holdings["slices of SpinalCord with SpinalCanal"] = Holding(cord, canal, slices)
         if cord[seen].any():
-            shares["SpinalCord in SpinalCanal, on these"] = _share(cord[seen], canal[seen])
-    return shares
+            inside = Holding(cord, canal, _share(cord[seen], canal[seen]))
+            holdings["SpinalCord in SpinalCanal, on these"] = inside
+    return holdings
 
 
 def shares_of(patients: Mapping[str, Mapping[str, float]]) -> dict[str, Share]:

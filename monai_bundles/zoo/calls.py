@@ -11,7 +11,7 @@ from monai.data import MetaTensor
 from torch.nn import Module
 
 from imaging.volume import Region
-from monai_bundles.bundle import Finding, Score
+from monai_bundles.bundle import Finding, Landmark, Score
 from monai_bundles.zoo.workflow import Workflow
 
 __all__ = ["Progress", "WorkflowRun", "counted", "image_key", "preprocessed", "window_count"]
@@ -30,7 +30,7 @@ class WorkflowRun:
     ----------
     regions
         By the structure's name.
-    findings, scores, heat_map, plane_scores, plane
+    findings, scores, heat_map, plane_scores, plane, landmarks
         See `BundleOutput`.
     device, forward_s
         Where it ran, and the seconds inside the network.
@@ -44,6 +44,7 @@ class WorkflowRun:
     heat_map: Region | None = None
     plane_scores: tuple[tuple[Score, ...], ...] = ()
     plane: int | None = None
+    landmarks: tuple[Landmark, ...] = ()
     device: str = "cpu"
     forward_s: float = 0.0
     notes: tuple[str, ...] = ()

@@ -1,5 +1,6 @@
 """Runs a classifier: scores of its classes, and a map of where in the image they come from."""
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,9 +14,13 @@ from monai_bundles.errors import WrongOutput
 from monai_bundles.zoo.attention import attention_map
 from monai_bundles.zoo.calls import Progress, WorkflowRun, counted, image_key, preprocessed
 from monai_bundles.zoo.heat import heat_region
+from monai_bundles.zoo.room import Room
 from monai_bundles.zoo.workflow import Workflow
 
 __all__ = ["classify"]
+
+HEAT_BYTES = 9
+"""Of the heat map, a voxel of the source: two values and a mask."""
 
 
 def classify(
@@ -26,6 +31,7 @@ def classify(
     shape: tuple[int, int, int],
     tell: Progress,
     run: WorkflowRun,
+    room: Room,
     device: str,
 ) -> None:
     """Scores of the classes, of the most certain plane where the network takes planes, and where they come from.
@@ -39,6 +45,8 @@ def classify(
 
     Raises
     ------
+    NotEnoughMemory
+        There is less than the network needs; where only the map would need more, a note says so.
     WrongOutput
         There are other scores than classes, or no plane.
     """
@@ -50,6 +58,7 @@ def classify(
         source = given(plane)
         data = preprocessed(workflow, source, key)
         image = data[image_key(data, key)]
+        room.require(image, math.prod(shape) * HEAT_BYTES)
         batch = torch.as_tensor(image.as_tensor() if isinstance(image, MetaTensor) else image)[None]
         batch = batch.to(device, torch.float32)
         with torch.inference_mode(), counted(workflow.network, run, lambda share: None, 1):
@@ -72,6 +81,9 @@ def classify(
     if in_planes:
         run.plane_scores, run.plane = tuple(scored), plane
     tell(0.9, "heat map")
+    if not room.has_gradients(batch[0]):
+        run.notes = (*run.notes, "Memory did not do for the map of where the scores come from; it is left out.")
+        return
     attention = attention_map(workflow.network, batch, int(np.argmax(values)))
     if attention is not None:
         run.heat_map = heat_region(attention, image, own, shape, plane if in_planes else None)

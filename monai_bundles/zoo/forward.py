@@ -15,7 +15,7 @@ from monai_bundles.zoo.computing import Computing
 from monai_bundles.zoo.prompts import PROMPT_KEY, asked_for, prompt_arguments, takes_prompts
 from monai_bundles.zoo.workflow import Workflow
 
-__all__ = ["segmented"]
+__all__ = ["segmented", "works_by_key"]
 
 TYPES, INSTANCES = "type_map", "instance_map"
 """What kind each object is, and which voxels are one object; where nobody named the kinds, all objects are one."""
@@ -100,7 +100,7 @@ def _finished(workflow: Workflow, data: dict[str, Any], prediction: Any, *, kind
     """
     if workflow.postprocessing is None:
         return next(iter(prediction.values())) if isinstance(prediction, dict) else prediction
-    if not workflow.by_key and not _works_by_key(workflow.postprocessing):
+    if not workflow.by_key and not works_by_key(workflow.postprocessing):
         return workflow.postprocessing(prediction)
     # A copy of preprocessing inverts too: steps are then known by their class, not by their identity.
     kept = {name: reset_ops_id(value) if isinstance(value, MetaTensor) else value for name, value in data.items()}
@@ -114,7 +114,8 @@ def _finished(workflow: Workflow, data: dict[str, Any], prediction: Any, *, kind
     raise WrongOutput(f"The bundle's postprocessing leaves none of {', '.join(OUTPUT_KEYS)}; it cannot be read.")
 
 
-def _works_by_key(postprocessing: Any) -> bool:
+def works_by_key(postprocessing: Any) -> bool:
+    """Whether postprocessing takes a dictionary."""
     from monai.transforms import MapTransform
 
     return any(isinstance(step, MapTransform) for step in getattr(postprocessing, "transforms", (postprocessing,)))

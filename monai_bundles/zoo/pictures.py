@@ -4,6 +4,7 @@ A picture goes in as MONAI's own reader gives one: axes X, Y, red first, values 
 preprocessing does to it stands in the affine afterwards, and is undone by it.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,7 @@ from monai_bundles.zoo.classification import classify
 from monai_bundles.zoo.computing import Computing
 from monai_bundles.zoo.forward import segmented
 from monai_bundles.zoo.outputs import regions_of
+from monai_bundles.zoo.room import Room, masks_bytes
 from monai_bundles.zoo.workflow import Workflow
 
 __all__ = ["on_picture", "picture_tensors", "run_on_pictures"]
@@ -33,7 +35,7 @@ REACH_PX = 0.75
 
 
 def run_on_pictures(
-    bundle: Bundle, workflow: Workflow, pictures: Pictures, tell: Progress, run: WorkflowRun, device: str
+    bundle: Bundle, workflow: Workflow, pictures: Pictures, tell: Progress, run: WorkflowRun, room: Room, device: str
 ) -> None:
     """Scores of every picture, or the structures in every picture.
 
@@ -41,6 +43,8 @@ def run_on_pictures(
     ------
     WrongDimensions
         The network takes volumes.
+    NotEnoughMemory
+        It, or the masks of all pictures, need more memory than there is.
     WrongOutput
         The output is not what was declared, or does not say how it lies on the picture.
     """
@@ -55,13 +59,14 @@ def run_on_pictures(
         return picture_tensors(bundle, pictures.array[plane], channel_first=workflow.channel_first)
 
     if bundle.output == "scores":
-        classify(bundle, workflow, given, key, pictures.shape, tell, run, device)
+        classify(bundle, workflow, given, key, pictures.shape, tell, run, room, device)
         return
     count = len(pictures.array)
     masks: dict[str, NDArray[np.bool_]] = {}
     for plane in range(count):
         data = preprocessed(workflow, given(plane), key)
         own = image_key(data, key)
+        room.require(data[own], masks_bytes(bundle, math.prod(pictures.shape)))
         output = segmented(bundle, workflow, data, own, device, run, Computing(workflow.network))
         values = on_picture(output, data[own], pictures.shape[1:])
         for name, region in regions_of(bundle, values[:, None]).items():

@@ -8,11 +8,13 @@ import numpy as np
 import torch
 from monai.data import MetaTensor
 
+from imaging.cines import Cine
 from imaging.pictures import Pictures
 from imaging.volume import Volume
 from monai_bundles.bundle import Bundle
-from monai_bundles.errors import NotEnoughMemory
-from monai_bundles.memory import available_bytes, is_out_of_memory, run_bytes, smaller_windows
+from monai_bundles.errors import NotEnoughMemory, VolumeOutsideRange
+from monai_bundles.fit import ONLY_POINTS
+from monai_bundles.memory import is_out_of_memory, smaller_windows
 from monai_bundles.zoo.calls import Progress, WorkflowRun, counted, image_key, preprocessed, window_count
 from monai_bundles.zoo.classification import classify
 from monai_bundles.zoo.computing import computing_of
@@ -21,15 +23,21 @@ from monai_bundles.zoo.forward import segmented
 from monai_bundles.zoo.inputs import slices_of, source_tensors
 from monai_bundles.zoo.outputs import on_source, regions_of
 from monai_bundles.zoo.pictures import run_on_pictures
+from monai_bundles.zoo.points import find_points
+from monai_bundles.zoo.room import Room, planes_bytes, volume_bytes
 from monai_bundles.zoo.workflow import Workflow, forget_workflows, load_workflow
 
 __all__ = ["run_workflow"]
 
 
 def run_workflow(
-    bundle: Bundle, volume: Volume | Pictures, companions: Mapping[str, Volume], tell: Progress, device: str
+    bundle: Bundle,
+    volume: Volume | Pictures | Cine,
+    companions: Mapping[str, Volume],
+    tell: Progress,
+    device: str,
 ) -> WorkflowRun:
-    """Everything the bundle finds in the volume, or in the pictures.
+    """Everything the bundle finds in the volume, in the pictures or in the phases of a cine.
 
     Parameters
     ----------
@@ -125,21 +133,33 @@ def _window(workflow: Workflow, window: tuple[int, ...], batch: int) -> Iterator
 def _attempt(
     bundle: Bundle,
     workflow: Workflow,
-    volume: Volume | Pictures,
+    volume: Volume | Pictures | Cine,
     companions: Mapping[str, Volume],
     tell: Progress,
     device: str,
     *,
     has_engine: bool,
 ) -> WorkflowRun:
-    """One run with these windows on this device; where memory is short no engine is looked for."""
+    """One run with these windows on this device; where memory is short no engine is looked for.
+
+    Raises
+    ------
+    VolumeOutsideRange
+        A cine, for an output that is no points.
+    """
     tell(0.05, "preprocessing")
     run = WorkflowRun(
         notes=tuple(f"Repaired to run here: {', '.join(workflow.repairs)}." for _ in workflow.repairs[:1])
     )
+    room = Room(bundle, workflow, device)
     if isinstance(volume, Pictures):
-        run_on_pictures(bundle, workflow, volume, tell, run, device)
+        run_on_pictures(bundle, workflow, volume, tell, run, room, device)
         return run
+    if bundle.output == "points":
+        find_points(bundle, workflow, volume, tell, run, room, device)
+        return run
+    if isinstance(volume, Cine):
+        raise VolumeOutsideRange(ONLY_POINTS)
     source = source_tensors(bundle, volume, companions, channel_first=workflow.channel_first)
     key = bundle.inputs[0].key
     in_planes = workflow.spatial_dims == 2 and type(workflow.inferer).__name__ != "SliceInferer"
@@ -148,16 +168,18 @@ def _attempt(
         def given(plane: int) -> Mapping[str, MetaTensor]:
             return slices_of(source, plane, list(source)) if workflow.spatial_dims == 2 else source
 
-        classify(bundle, workflow, given, key, volume.grid.shape, tell, run, device)
+        classify(bundle, workflow, given, key, volume.grid.shape, tell, run, room, device)
         return run
     if in_planes:
         outputs = []
         planes = volume.array.shape[0]
         fullest = max(range(planes), key=lambda plane: float(source[key].as_tensor()[..., plane].std()))
         data = preprocessed(workflow, slices_of(source, fullest, list(source)), key)
+        room.require(data[image_key(data, key)], planes_bytes(bundle, volume.array.size))
         computing = computing_of(bundle, workflow, data[image_key(data, key)], device, has_engine=has_engine)
         for plane in range(planes):
             data = preprocessed(workflow, slices_of(source, plane, list(source)), key)
+            room.require(data[image_key(data, key)], planes_bytes(bundle, volume.array.size))
             outputs.append(segmented(bundle, workflow, data, image_key(data, key), device, run, computing))
             tell(0.1 + 0.75 * (plane + 1) / planes, "network")
         stacked = torch.stack([torch.as_tensor(np.asarray(o.cpu())) for o in outputs], dim=-1)
@@ -167,7 +189,7 @@ def _attempt(
     data = preprocessed(workflow, source, key)
     key = image_key(data, key)
     image = data[key]
-    _check_memory(bundle, workflow, image, volume, device)
+    room.require(image, volume_bytes(bundle, volume.array.size))
     tell(0.1, "network")
 
     def told(share: float) -> None:
@@ -183,26 +205,3 @@ def _attempt(
     affine = np.asarray(result.affine if isinstance(result, MetaTensor) else image.affine, dtype=np.float64)
     run.regions = regions_of(bundle, on_source(result, affine, volume))
     return run
-
-
-def _check_memory(bundle: Bundle, workflow: Workflow, image: MetaTensor, volume: Volume, device: str) -> None:
-    """Compare what the run needs with what there is.
-
-    Raises
-    ------
-    NotEnoughMemory
-        It needs more.
-    """
-    roi = getattr(workflow.inferer, "roi_size", None) or tuple(image.shape[1:])
-    roi = [roi] * (image.ndim - 1) if isinstance(roi, int) else list(roi)
-    batch = int(getattr(workflow.inferer, "sw_batch_size", 1) or 1)
-    window = (batch, int(image.shape[0]), *(int(n) for n in roi))
-    channels = len(bundle.structures) + 1
-    needed = run_bytes(workflow.network, tuple(image.shape), window, channels, volume.array.size)
-    there = available_bytes(device)
-    if needed > there:
-        raise NotEnoughMemory(
-            f"The run needs about {needed / 2**30:.1f} GiB and there are {there / 2**30:.1f}",
-            needed_bytes=needed,
-            available_bytes=there,
-        )

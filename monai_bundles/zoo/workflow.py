@@ -42,6 +42,8 @@ class Workflow:
         Of the network: 2 or 3.
     repairs
         Ids of the repairs that were needed.
+    decollates
+        Whether postprocessing takes each image of a batch by itself; else the batch as a whole.
     offered
         Labels that the bundle itself asks its network for, where the network takes prompts.
     """
@@ -55,6 +57,7 @@ class Workflow:
     spatial_dims: int
     repairs: tuple[str, ...]
     offered: tuple[int, ...] = ()
+    decollates: bool = True
 
 
 def load_workflow(bundle: Bundle, device: str) -> Workflow:
@@ -133,6 +136,7 @@ def _built(bundle: Bundle, device: str) -> Workflow:
         spatial_dims=_dimensions(network, prepared),
         repairs=repairs,
         offered=offered,
+        decollates=looked_up(prepared.config, f"{prepared.parts.get('evaluator', '')}::decollate") is not False,
     )
 
 

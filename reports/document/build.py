@@ -7,6 +7,7 @@ from reportlab import rl_config
 from reportlab.pdfgen.canvas import Canvas
 
 from reports.document.findings import finding_section
+from reports.document.landmarks import landmark_section
 from reports.document.palette import INK, MUTED, RULE
 from reports.document.record import record_section
 from reports.document.sections import (
@@ -32,6 +33,7 @@ def report_pdf(result: Result, pictures: Sequence[Picture] = ()) -> bytes:
     study_section(sheets, result)
     structure_section(sheets, result)
     finding_section(sheets, result)
+    landmark_section(sheets, result)
     quality_section(sheets, result)
     algorithm_section(sheets, result)
     picture_pages(sheets, pictures, result.structures)

@@ -8,6 +8,7 @@ from PIL import Image
 
 from qc.image.result import CheckResult, SeriesVerdict
 from reports.document.findings import scores_line
+from reports.document.landmarks import landmarks_line
 from reports.document.palette import GRADE_INK, INK, MUTED, STATUS_COLOURS
 from reports.document.sheets import BODY_PT, MARGIN_PT, SMALL_PT, Cell, Sheets
 from reports.document.typeset import lines_of, width_pt
@@ -209,6 +210,8 @@ def _banner(sheets: Sheets, result: Result) -> None:
         lines.append((f"发现 {len(result.findings)} 处 / {len(result.findings)} finding(s)", BODY_PT))
     if result.scores:
         lines.append((scores_line(result), BODY_PT))
+    if result.landmarks:
+        lines.append((landmarks_line(result), BODY_PT))
     if result.structures:
         lines.append((f"勾画 {len(result.structures)} 个结构 / {len(result.structures)} structures contoured", BODY_PT))
     if result.status == "none_found":

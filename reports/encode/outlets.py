@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
+from imaging.cines import Cine, CineSeries
 from imaging.pictures import Pictures, PictureSeries
 from imaging.volume import Region, Volume
 from reports.colour_pictures import colour_heat, colour_pictures
@@ -11,7 +12,8 @@ from reports.encode.pdf import encode_pdf
 from reports.encode.rtstruct import encode_rtstruct
 from reports.encode.seg import encode_seg
 from reports.encode.sr import encode_sr
-from reports.errors import NotForSending
+from reports.errors import EncodingError, NotForSending
+from reports.landmark_pictures import landmark_pictures
 from reports.model import Result
 from reports.pictures import Picture, heat_pictures, key_pictures
 
@@ -22,26 +24,32 @@ __all__ = ["encode_all", "key_images"]
 
 
 def key_images(
-    image: Volume | Pictures, result: Result, heats: Sequence[tuple[str, Region]] = ()
+    image: Volume | Pictures | Cine, result: Result, heats: Sequence[tuple[str, Region]] = ()
 ) -> tuple[Picture, ...]:
-    """The key images of a result: planes of its volume, or the pictures that say most.
+    """The key images of a result: planes of its volume or phases of its cine, or the pictures that say most.
 
     Parameters
     ----------
     heats
         Where classes come from: the label of each, and its map on the image's voxels. They come first.
     """
+    if isinstance(image, Cine):
+        return landmark_pictures(image, result.landmarks)
     if isinstance(image, Pictures):
         maps = [picture for label, heat in heats for picture in colour_heat(image, heat, label, result)]
         return (*maps, *colour_pictures(image, result))
     maps = [picture for label, heat in heats for picture in heat_pictures(image, heat, label)]
+    if result.landmarks:
+        maps += landmark_pictures(image, result.landmarks)
+        if not result.structures:
+            return tuple(maps)
     return (*maps, *key_pictures(image, result.structures))
 
 
 def encode_all(
     result: Result,
-    stack: "Stack | PictureSeries",
-    volume: Volume | Pictures | None = None,
+    stack: "Stack | PictureSeries | CineSeries",
+    volume: Volume | Pictures | Cine | None = None,
     *,
     capability: Capability | None = None,
     pictures: Sequence[Picture] | None = None,
@@ -71,15 +79,17 @@ def encode_all(
     """
     if result.status == "held":
         raise NotForSending("The result waits for a person and is not sent; release or refuse it first.")
+    if isinstance(stack, CineSeries) and result.structures:
+        raise EncodingError("A structure cannot lie on the phases of a cine; report it.", what="cine")
     capability = capability or Capability()
     wanted = capability.outlets
     objects: list[EncodedObject] = []
     seg = None
-    if result.structures and "seg" in wanted:
+    if result.structures and "seg" in wanted and not isinstance(stack, CineSeries):
         seg = encode_seg(result, stack, capability=capability)
         objects.append(seg)
         made(seg)
-    if result.structures and "rtstruct" in wanted and not isinstance(stack, PictureSeries):
+    if result.structures and "rtstruct" in wanted and not isinstance(stack, PictureSeries | CineSeries):
         objects.append(encode_rtstruct(result, stack, seg=seg, capability=capability))
         made(objects[-1])
     if "sr" in wanted:

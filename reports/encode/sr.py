@@ -98,6 +98,7 @@ def _content(result: Result, stack: "PlaneSeries", seg: EncodedObject | None, ca
 
     from reports.encode.sr_findings import finding_groups
     from reports.encode.sr_groups import quality_groups, status_groups, structure_group
+    from reports.encode.sr_landmarks import landmark_groups
     from reports.encode.sr_pictures import pictured_group
 
     observer = DeviceObserverIdentifyingAttributes(
@@ -113,6 +114,7 @@ def _content(result: Result, stack: "PlaneSeries", seg: EncodedObject | None, ca
         for s in result.structures
     ]
     groups += finding_groups(result, stack.sources)
+    groups += landmark_groups(result, stack.sources)
     groups += status_groups(result, stack.sources[0])
     for verdict in result.qc:
         groups += quality_groups(SeriesVerdict.from_json(verdict), stack.sources)

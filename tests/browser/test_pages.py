@@ -202,6 +202,24 @@ def test_an_object_is_downloaded_byte_for_byte_under_a_name_without_patient_data
     assert Path(download.value.path()).read_bytes() == visit.site.store.path(row.sha256).read_bytes()
 
 
+def test_a_job_is_cancelled_by_name_and_confirmation_while_its_page_goes_on_living(visit: Visit) -> None:
+    page = visit.study("running")
+    form = page.locator("#cancel-job-2")
+    expect(form.get_by_role("button")).not_to_be_visible()
+    form.locator("summary").click()
+    form.get_by_label("Name").fill("王医生")
+    form.get_by_label("Why").fill("wrong route")
+    visit.site.change(tables.job, tables.job.c.id == "job-2", progress=0.5)  # what the reader typed stays
+    expect(page.locator("#section-jobs")).to_contain_text("50 %", timeout=LIVE_MS)
+
+    form.get_by_role("button", name="Yes, cancel this job").click()
+
+    expect(page.locator("#section-jobs .reason")).to_contain_text("Cancelled by 王医生", timeout=LIVE_MS)
+    expect(page.locator("#section-jobs")).to_contain_text("wrong route")
+    expect(page.locator("#section-jobs form")).to_have_count(0)
+    expect(page.locator("#section-jobs h3 .badge").first).to_have_text("Cancelled")
+
+
 def test_resend_asks_for_the_one_delivery_that_failed(visit: Visit) -> None:
     page = visit.study("finished")
 

@@ -154,7 +154,7 @@ def test_what_another_workflow_delivered_is_not_called_failed(
     waiting = hold_one(flow, settings, engine, tmp_path)
     record.job_state(engine, waiting["job_id"], "DELIVERING")
 
-    flow._fail(waiting["plan"], "Internal error (FileNotFoundError); see the log.")
+    flow._fail(waiting["plan"], waiting["inputs"], "Internal error (FileNotFoundError); see the log.")
 
     assert job_states(engine) == {waiting["job_id"]: "DELIVERING"}
 

@@ -15,7 +15,8 @@ from sqlalchemy import Engine, select
 
 from dicom_gateway.complete import Watcher, force_complete
 from dicom_gateway.deliver import Pace, Parcel, classify_status, enqueue, ledger, resend, rows
-from dicom_gateway.errors import StoreInUse
+from dicom_gateway.errors import JobRefused, StoreInUse
+from dicom_gateway.flow.cancelling import begun_again, cancel_job, job_rows, keep_for_again, start_again
 from dicom_gateway.flow.plan import JobPlan
 from dicom_gateway.flow.record import keep_jobs
 from dicom_gateway.settings import Destination, Settings
@@ -24,6 +25,7 @@ from dicom_gateway.store.lock import database_lock
 from dicom_gateway.store.tables import study_version
 from tests.conftest import require_program
 from tests.dicom_gateway.making import STUDY, ct_slice, file_of, gateway_settings, uid
+from tests.dicom_gateway.racing import plan, race
 from tests.e2e.peers import free_port, wait_for
 
 pytestmark = pytest.mark.interop
@@ -68,6 +70,25 @@ def engine(settings: Settings) -> Iterator[Engine]:
     yield engine
     metadata.drop_all(engine)
     engine.dispose()
+
+
+def test_a_job_is_either_cancelled_or_stored(engine: Engine) -> None:
+    assert {(True, False, "CANCELLED"), (False, True, "STORING")} >= set(race(engine, 60))
+
+
+def test_a_cancelled_job_is_started_again_there_too(engine: Engine) -> None:
+    job = plan("abc0" * 16, "1.2.3")
+    keep_jobs(engine, [job])
+    cancel_job(engine, job.id, who="王医生", reason="wrong route")
+    with pytest.raises(JobRefused, match="still ending"):
+        start_again(engine, job.id, who="王医生")
+    keep_for_again(engine, job.to_json(), [["1.2", "00"]])
+
+    start_again(engine, job.id, who="李医生")
+
+    assert begun_again(engine) == [job.id]
+    cancel_job(engine, job.id, who="王医生")
+    assert [(row.state, row.by, row.why) for row in job_rows(engine)] == [("CANCELLED", "王医生", "")]
 
 
 def test_objects_are_stored_once_whoever_sends_them(store: Store) -> None:

@@ -327,9 +327,15 @@ def test_findings_with_their_measurements_and_scores_of_pictures_are_listed(
         for n in pictures
         for label, value in (("inbody", 0.9), ("outbody", 0.1))
     ]
+    document["landmarks"] = [
+        {"run": "r1", "label": "mitral <septal>", "picture": n, "position_lps": [-12.34, 5.0, 100.06 + n]}
+        for n in (3, 2)
+    ]
     site.change(tables.result, tables.result.c.id == "job-1", document=document)
 
     page = client.get(f"/study/{site.studies['finished']}", headers={"Cookie": "radgate_language=en"}).text
+    points = page[page.index('<table class="landmarks">') :]
+    points = points[points.index("<tbody>") : points.index("</table>")]
     found = page[page.index('<table class="found">') : page.index("</table>", page.index('<table class="found">'))]
     scores = page[page.index('<table class="scores">') :]
     first = scores[scores.index("<tbody>") : scores.index("</tr>", scores.index("<tbody>"))]
@@ -339,6 +345,8 @@ def test_findings_with_their_measurements_and_scores_of_pictures_are_listed(
     assert all(part in first for part in (">7 ", "most certain", "<b>inbody</b>", ">0.900<", "outbody 0.100"))
     assert scores[: scores.index("</table>")].count("<tr>") == 1 + 40
     assert "More pictures, in the structured report: 4" in scores
+    assert points.count("<tr>") == 1
+    assert all(text in points for text in ("mitral &lt;septal&gt;", ">2<", "-12.3, 5.0, 102.1"))
 
 
 def test_the_page_compares_a_shadow_with_what_was_delivered(site: FilledSite, client: httpx.Client) -> None:
@@ -394,6 +402,7 @@ def test_a_page_survives_details_that_another_version_wrote(
             "runs": [{}, {"id": "r1", "algorithm": "plain"}],
             "findings": [{}, {"measured": 3, "size_mm": "x"}, {"measured": [[], ["new_mm", 1.0], ["mean_hu", None]]}],
             "scores": [{}, {"label": None, "value": 0.5}, "text"],
+            "landmarks": [{}, "text", {"picture": 1, "position_lps": ["x"]}, {"picture": 1, "position_lps": [1, 2, 3]}],
         },
         pictures=[{}, {"sha256": "00"}],
         created=site.now,

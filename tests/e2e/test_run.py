@@ -3,6 +3,10 @@
 import hashlib
 import json
 import shutil
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -31,6 +35,7 @@ from imaging.testing.phantom import Phantom, make_phantom, write_phantom
 from imaging.volume import Volume
 from monai_bundles import Bundle, BundleError, BundleOutput, discover, run_bundle
 from reports import encode_all
+from tests.monai_bundles.making import make_bundle
 from tests.reports.making import set_raw
 from tests.synthetic.series import SeriesDescription, series_datasets, write_datasets, write_series
 
@@ -320,6 +325,79 @@ def test_a_second_run_into_the_same_folder_leaves_nothing_of_the_first(tmp_path:
 
     assert again == before
     assert [f.name for f in (tmp_path / "out").iterdir()] == ["result.json"]
+
+
+def test_ctrl_c_leaves_what_is_finished_and_says_what_is_not(tmp_path: Path, phantom: Phantom) -> None:
+    write_phantom(tmp_path / "ct" / "first", phantom)
+    write_phantom(tmp_path / "ct" / "second", make_phantom(shape=(96, 120, 112)))
+    asked: list[str] = []
+
+    def stopped(bundle: Bundle, volume: Volume, progress: Callable[[float, str], None]) -> BundleOutput:
+        asked.append(bundle.name)
+        if len(asked) == 2:
+            raise KeyboardInterrupt
+        return run_bundle(bundle, volume, progress)
+
+    with pytest.raises(KeyboardInterrupt):
+        process(tmp_path / "ct", tmp_path / "out", stopped)
+
+    first, second = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))["jobs"]
+    assert first["status"] == "findings" and len(first["objects"]) == 4
+    assert (second["status"], second["objects"], second["result"]) == ("cancelled", [], None)
+    assert "Ctrl-C" in second["reason"]
+    found = {f.name for f in (tmp_path / "out").iterdir()}
+    assert found == {*first["objects"], "report.pdf", "result.json"}
+
+
+def test_ctrl_c_while_objects_are_copied_takes_them_back(
+    tmp_path: Path, phantom: Phantom, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_phantom(tmp_path / "ct", phantom)
+    copy = shutil.copyfile
+
+    def copied(source: Path, target: Path) -> None:
+        copy(source, target)
+        if target.name.startswith("rtstruct"):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "copyfile", copied)
+
+    with pytest.raises(KeyboardInterrupt):
+        process(tmp_path / "ct", tmp_path / "out")
+
+    [job] = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))["jobs"]
+    assert (job["status"], job["objects"], job["report"]) == ("cancelled", [], "")
+    assert [f.name for f in (tmp_path / "out").iterdir()] == ["result.json"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_ends_the_command_within_seconds_with_the_shells_code(tmp_path: Path) -> None:
+    one_voxel = {"_target_": "SlidingWindowInferer", "roi_size": [1, 1, 1], "sw_batch_size": 1, "overlap": 0.0}
+    make_bundle(tmp_path / "bundles", name="slow", inferer=one_voxel)  # minutes of small windows
+    write_phantom(tmp_path / "ct", make_phantom(shape=(40, 64, 60)))
+    config = tmp_path / "radgate.toml"
+    config.write_text(
+        "[bundles]\nfolders = ['bundles']\n[[route]]\nname = 'slow'\nbundle = 'slow'\n"
+        "when.all = [{ tag = 'Modality', equals = 'CT' }]\n",
+        encoding="utf-8",
+    )
+    command = [sys.executable, "-m", "dicom_gateway.cli", "run", str(tmp_path / "ct"), "--out", str(tmp_path / "out")]
+    with subprocess.Popen([*command, "--config", str(config)], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if "qc: " in line:
+                break
+        time.sleep(5.0)  # the libraries are loaded, and the windows have begun
+
+        asked = time.monotonic()
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+
+        assert process.wait(20) == 130
+        assert time.monotonic() - asked < 4.0
+    assert "run: cancelled" in said and "Stopped. The folder holds what was finished" in said
+    [job] = json.loads((tmp_path / "out" / "result.json").read_text(encoding="utf-8"))["jobs"]
+    assert job["status"] == "cancelled"
 
 
 def test_an_output_folder_inside_the_study_is_not_read(tmp_path: Path, phantom: Phantom) -> None:

@@ -93,7 +93,8 @@ def test_what_lies_in_a_structure_is_counted_where_nobody_drew_the_structure() -
     body[:, :, 1:] = True
     case = Case("first", volume, {"SpinalCord": cord, "Bone_Mandible": jaw})
 
-    shares = held({"Body": body, "SpinalCanal": canal, "Bone": empty}, case)
+    holdings = held({"Body": body, "SpinalCanal": canal, "Bone": empty}, case)
+    shares = {sentence: holding.share for sentence, holding in holdings.items()}
     rows = shares_of({"first": shares, "second": {"organs in Body": 1.0}})
 
     assert shares == pytest.approx({
@@ -103,7 +104,31 @@ def test_what_lies_in_a_structure_is_counted_where_nobody_drew_the_structure() -
         "SpinalCord in SpinalCanal, on these": 6 / 8,
     })
     assert (rows["organs in Body"].worst, rows["organs in Body"].whole) == ("first", 1)
+    assert np.array_equal(holdings["organs in Body"].part, cord | jaw)
     assert not held({"Lung_L": body}, case)
+
+
+def test_where_nobody_drew_a_structure_the_worst_share_is_pictured_and_what_is_found_counted(
+    tmp_path: Path,
+) -> None:
+    grid = GRIDS["axial"]()
+    volume = make_volume(grid)
+    bone = volume.array > ABOVE_HU
+    jaw = bone.copy()
+    jaw[:, :3] = True
+
+    result = evaluate(
+        load_bundle(make_bundle(tmp_path)), [Case("a", volume, {"Bone_Mandible": jaw})], "all", tmp_path / "pictures"
+    )
+
+    assert result.held["Bone_Mandible in Bone"].worst_share == pytest.approx(
+        np.count_nonzero(jaw & bone) / np.count_nonzero(jaw), abs=1e-4
+    )
+    assert result.found == {"patients": 1, "Bone": 1, "Lung_L": 1}
+    assert result.memory_mib > 50
+    [picture] = result.pictures
+    assert picture == "worst-Bone_Mandible_in_Bone-a.png"
+    assert (tmp_path / "pictures" / picture).stat().st_size > 1000
 
 
 def test_a_bundle_is_scored_on_every_case_and_the_worst_is_pictured(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import errno
 import os
 import signal
 import threading
+import time
 from collections.abc import Iterator
 from io import StringIO
 from pathlib import Path
@@ -17,6 +18,7 @@ from imaging.volume import Volume
 from monai_bundles import errors, wire, worker_process
 from monai_bundles.engines import selection
 from monai_bundles.registry import load_bundle
+from monai_bundles.worker import TELL_S
 from monai_bundles.worker_process import told_of
 from tests.monai_bundles.making import GRIDS, make_bundle, make_volume
 
@@ -161,6 +163,40 @@ def test_a_listener_that_raises_ends_the_run_and_the_next_works(
     with pytest.raises(KeyError):
         worker.run(bundle, volume, progress=listener)
 
+    assert worker.run(bundle, volume).structures
+
+
+def test_a_listener_that_raises_ends_the_run_although_nothing_moves(worker: mb.Worker, tmp_path: Path) -> None:
+    worker.warm()
+    told: list[float] = []
+
+    def unwanted(_share: float, _step: str) -> None:
+        if not told and worker.pid is not None:
+            os.kill(worker.pid, signal.SIGSTOP)  # as in one long window: nothing is heard of it any more
+        told.append(time.monotonic())
+        if len(told) == 4:
+            raise LookupError("unwanted")
+
+    with pytest.raises(LookupError):
+        worker.run(slow_bundle(tmp_path), large_volume(), progress=unwanted)
+
+    assert worker.pid is None
+    assert max(np.diff(told)) < 4 * TELL_S
+
+
+def test_a_listener_that_raises_ends_the_waiting_for_another_run_and_not_that_run(
+    worker: mb.Worker, bundle: mb.Bundle, volume: Volume
+) -> None:
+    steps: list[str] = []
+
+    def unwanted(_share: float, step: str) -> None:
+        steps.append(step)
+        raise LookupError(step)
+
+    with worker._my_turn(None), pytest.raises(LookupError):
+        worker.run(bundle, volume, progress=unwanted)
+
+    assert steps == ["waiting"]
     assert worker.run(bundle, volume).structures
 
 

@@ -27,7 +27,7 @@ def test_windows_become_smaller_before_memory_runs_out(
     bundle = added(tmp_path, config=config)
     needed = [memory.network_bytes(_network(), (1, 1, n, n, n)) for n in (64, 32)]
     monkeypatch.setattr(
-        "monai_bundles.zoo.run.available_bytes", lambda _device: memory.WORKSPACE_BYTES + int(needed[0] * 0.9)
+        "monai_bundles.memory.available_bytes", lambda _device: memory.WORKSPACE_BYTES + int(needed[0] * 0.9)
     )
 
     output = mb.run_bundle(bundle, volume, device="cpu")
@@ -46,7 +46,7 @@ def _network() -> Any:
 def test_memory_that_does_not_do_is_an_honest_failure(
     tmp_path: Path, volume: Volume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("monai_bundles.zoo.run.available_bytes", lambda _device: 1000)
+    monkeypatch.setattr("monai_bundles.memory.available_bytes", lambda _device: 1000)
 
     with pytest.raises(errors.NotEnoughMemory, match="smallest windows"):
         mb.run_bundle(added(tmp_path), volume, device="cpu")

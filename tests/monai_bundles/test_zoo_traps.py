@@ -138,7 +138,7 @@ def test_fewer_windows_at_once_come_before_smaller_ones(
     network = torch.nn.Conv3d(1, 3, 1)
     one, four = (memory.network_bytes(network, (n, 1, 64, 64, 64)) for n in (1, 4))
     limit = memory.WORKSPACE_BYTES + (one + four) // 2
-    monkeypatch.setattr("monai_bundles.zoo.run.available_bytes", lambda _device: limit)
+    monkeypatch.setattr("monai_bundles.memory.available_bytes", lambda _device: limit)
 
     output = mb.run_bundle(bundle, volume, device="cpu")
 
@@ -250,7 +250,6 @@ CLICKS = {"_target_": "AddClickSignalsd", "image": "image", "foreground": "foreg
             "segmentation",
             "whole slides",
         ),
-        ({}, "points", "landmarks"),
     ],
 )
 def test_what_a_study_cannot_feed_or_nobody_could_deliver_is_refused_at_describe(
