@@ -17,6 +17,9 @@ __all__ = ["PartNames", "inference_file", "looked_up", "part_names", "read_infer
 FILE_NAMES = ("inference.json", "inference.yaml", "inference.yml", "evaluate.json", "evaluate.yaml")
 """Where the configuration stands, most usual first."""
 
+MOST_DEPTH, MOST_ENTRIES = 60, 200_000
+"""No configuration of the Model Zoo comes near."""
+
 REFERENCE = re.compile(r"@(\w+(?:(?:::|#)\w+)*)")
 
 NETWORK_NAMES = ("network", "net", "model", "network_def", "detector")
@@ -55,7 +58,7 @@ def read_inference(root: Path) -> dict[str, Any]:
     """
     path = inference_file(root)
     if path.suffix == ".json":
-        return read_json(path)
+        return _bounded(path, read_json(path))
     try:
         import yaml
     except ImportError as error:
@@ -68,6 +71,28 @@ def read_inference(root: Path) -> dict[str, Any]:
         raise BadMetadata(f"configs/{path.name} is no YAML; correct it.", kind=type(error).__name__) from error
     if not isinstance(content, dict):
         raise BadMetadata(f"configs/{path.name} holds no mapping; correct it.")
+    return _bounded(path, content)
+
+
+def _bounded(path: Path, content: dict[str, Any]) -> dict[str, Any]:
+    """A configuration of a size that can be gone through: YAML can refer to itself, or to the same list many times.
+
+    Raises
+    ------
+    BadMetadata
+        It is too deep or too large.
+    """
+    waiting: list[tuple[Any, int]] = [(content, 0)]
+    seen = 0
+    while waiting:
+        value, depth = waiting.pop()
+        inner = list(value.values()) if isinstance(value, dict) else value if isinstance(value, list) else []
+        seen += len(inner)
+        if depth > MOST_DEPTH or seen > MOST_ENTRIES:
+            raise BadMetadata(
+                f"configs/{path.name} is nested too deeply, refers to itself or is too large; correct it."
+            )
+        waiting += [(v, depth + 1) for v in inner]
     return content
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
+from monai_bundles.adding.judging import foreign_entries
 from monai_bundles.bundle import Bundle
 from monai_bundles.errors import NetworkSupportMissing, UnknownNetwork, WeightsDoNotFit
 from monai_bundles.hot import HotModels
@@ -193,7 +194,7 @@ def _refuse_code(name: str, config: dict[str, Any]) -> None:
     Raises
     ------
     UnknownNetwork
-        An expression, a reference or a foreign target is there.
+        An expression, a reference, a foreign target or an argument that loads code is there.
     """
     for key, text in _strings(config):
         foreign = key == "_target_" and "." in text and not text.startswith(ALLOWED_PREFIXES)
@@ -203,6 +204,12 @@ def _refuse_code(name: str, config: dict[str, Any]) -> None:
                 "it with MONAI's classes and plain values.",
                 entry=key,
             )
+    for where, what in foreign_entries(config):
+        raise UnknownNetwork(
+            f"Bundle {name} describes its network or preprocessing with {what}, which radgate does not know; write it "
+            "with MONAI's classes and plain values.",
+            entry=where,
+        )
 
 
 def _image_key(steps: list[Any]) -> str:

@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from imaging.provenance import Algorithm, digest
+from monai_bundles.adding.concerns import require_accepted
+from monai_bundles.adding.judging import foreign_target
 from monai_bundles.adding.record import Record, read_record
 from monai_bundles.bundle import Bundle
 from monai_bundles.config import read_inference
+from monai_bundles.contents import files_of, licence_of, refuse_links_outside
 from monai_bundles.errors import (
     BadMetadata,
     BundleError,
@@ -26,6 +29,7 @@ from monai_bundles.metadata import (
     accepted_range,
     empty_windows_of,
     inputs_of,
+    instances_of,
     left_out_of,
     output_of,
     read_metadata,
@@ -75,7 +79,7 @@ def survey(*folders: Path) -> Survey:
     for folder in (SHIPPED, *folders):
         for root in _bundle_roots(folder):
             try:
-                bundles[root.name] = load_bundle(root)
+                bundles[root.name] = _never_added(root)
             except BundleError as error:
                 log.warning("bundle refused code=%s", error.code)
                 refused.append(RefusedBundle(root.name, error))
@@ -110,6 +114,21 @@ def _bundle_roots(folder: Path) -> list[Path]:
         ) from None
 
 
+def _never_added(root: Path) -> Bundle:
+    """A bundle that lies in a folder, if it could not run foreign code; those that are shipped are no exception.
+
+    Raises
+    ------
+    CodeNotTrusted
+        It could, and nobody has accepted that.
+    BundleError
+        See `load_bundle`.
+    """
+    bundle = load_bundle(root)
+    require_accepted(bundle)
+    return bundle
+
+
 def _from_library(library: Path, record: Record, name: str) -> Bundle:
     """The version of a bundle that runs, with the one in its shadow; a shadow that is broken stops nothing."""
     entry = record.entry(name)
@@ -130,6 +149,8 @@ def load_version(library: Path, record: Record, name: str, version: str) -> Bund
     ------
     WrongHash
         They are others.
+    CodeNotTrusted
+        It could run foreign code, and was added without accepting that.
     BundleError
         See `load_bundle`.
     """
@@ -141,7 +162,9 @@ def load_version(library: Path, record: Record, name: str, version: str) -> Bund
             expected=added.digest,
             got=bundle.algorithm.bundle_digest,
         )
-    return replace(bundle, trusted=added.trusted)
+    bundle = replace(bundle, trusted=added.trusted)
+    require_accepted(bundle)
+    return bundle
 
 
 def discover(*folders: Path) -> tuple[Bundle, ...]:
@@ -176,16 +199,17 @@ def load_bundle(root: Path) -> Bundle:
     Raises
     ------
     BadMetadata
-        A file in `configs/` or the licence is missing or wrong.
+        A file in `configs/` or the licence is missing or wrong, or a link leads out of the folder.
     UnlabelledOutput
         An output has no meaning.
     UnknownNetwork
         The configuration names no network, or a segmenter from elsewhere.
     """
+    refuse_links_outside(root)
     metadata = read_metadata(root)
     radgate = read_radgate(root)
     inference = read_inference(root)
-    if not (root / "LICENSE").is_file():
+    if licence_of(root) is None:
         raise BadMetadata("The bundle has no LICENSE; add the text of its licence.")
     weights = {str(path): str(value) for path, value in radgate["weights_sha256"].items()}
     escaping = [path for path in weights if not (root / path).resolve().is_relative_to(root.resolve())]
@@ -193,7 +217,7 @@ def load_bundle(root: Path) -> Bundle:
         raise BadMetadata("A weights file in configs/radgate.json lies outside the bundle; move it inside.")
     gates, left_out = gates_of(radgate), left_out_of(radgate)
     needs_network = _needs_network(inference)
-    hashes = {str(p.relative_to(root)): file_sha256(p) for p in _files(root)}
+    hashes = {str(p.relative_to(root)): file_sha256(p) for p in files_of(root)}
     if not needs_network:
         hashes |= {f"code/{p.name}": file_sha256(p) for p in _own_code(inference)}
     name = root.name.partition("@")[0]
@@ -224,6 +248,7 @@ def load_bundle(root: Path) -> Bundle:
         left_out=left_out,
         empty_windows=empty_windows_of(radgate),
         absent_within_px=absent_within_px_of(radgate),
+        instances=instances_of(radgate),
     )
 
 
@@ -317,7 +342,7 @@ def _needs_network(inference: dict[str, Any]) -> bool:
     if any(isinstance(inference.get(entry), dict | str) for entry in NETWORK_ENTRIES):
         return True
     target = inference.get("segmenter", {}).get("_target_", "") if isinstance(inference.get("segmenter"), dict) else ""
-    if not str(target).startswith(tuple(OWN_CODE)):
+    if not str(target).startswith(tuple(OWN_CODE)) or foreign_target(target):
         raise UnknownNetwork(
             "configs/inference.json defines no network and no segmenter of this package; add `network_def`.",
             target=json.dumps(target),
@@ -330,8 +355,3 @@ def _own_code(inference: dict[str, Any]) -> list[Path]:
     target = str(inference["segmenter"]["_target_"])
     folder = next(name for prefix, name in OWN_CODE.items() if target.startswith(prefix))
     return sorted((Path(__file__).parent / folder).glob("*.py"))
-
-
-def _files(root: Path) -> list[Path]:
-    """All files of a bundle except those that Python writes by itself."""
-    return sorted(p for p in root.rglob("*") if p.is_file() and "__pycache__" not in p.parts)

@@ -79,7 +79,9 @@ def stopping(console: "Console", out: Path) -> Iterator[None]:
         yield
     except KeyboardInterrupt:
         if (out / "result.json").exists():
-            console.print("Stopped. The folder holds what was finished; its result.json names what was cancelled.")
+            console.print(
+                "Stopped. The folder holds what was finished; its result.json names what was cancelled.", soft_wrap=True
+            )
         else:
             console.print("Stopped before anything was written.")
         raise typer.Exit(STOPPED_BY_KEYBOARD) from None

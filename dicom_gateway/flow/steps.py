@@ -217,7 +217,7 @@ def _doubts(job: Job) -> list[str]:
         doubts.append(f"{cut} cut file(s) of this series were left out; send them again, it may be incomplete.")
     if job.set_aside:
         doubts.append(
-            f"{job.set_aside} object(s) of this study contradict others and lie in quarantine; this series may be "
+            f"{job.set_aside} object(s) of this study lie in quarantine, cut or in contradiction; this series may be "
             "incomplete, see the page of the quarantine."
         )
     return doubts

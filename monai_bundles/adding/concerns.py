@@ -4,12 +4,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from monai_bundles.adding.expressions import foreign_expression, foreign_target
-from monai_bundles.adding.pickles import foreign_globals
-from monai_bundles.config import inference_file, read_inference, walk
+from monai_bundles.adding.judging import foreign_entries
+from monai_bundles.adding.pickles import UNREADABLE, foreign_globals
+from monai_bundles.bundle import Bundle
+from monai_bundles.config import read_inference
+from monai_bundles.contents import code_of
 from monai_bundles.errors import CodeNotTrusted
+from monai_bundles.zoo.preparing import without_files
 
-__all__ = ["WEIGHTS_SUFFIXES", "Concern", "concerns_of", "require_trust"]
+__all__ = ["WEIGHTS_SUFFIXES", "Concern", "concerns_of", "require_accepted", "require_harmless", "require_trust"]
 
 WEIGHTS_SUFFIXES = (".pt", ".pth", ".ckpt", ".pkl", ".bin", ".tar")
 """Files that torch unpickles. TorchScript (.ts) carries its own interpreter and is not loaded."""
@@ -41,17 +44,9 @@ def concerns_of(root: Path) -> tuple[Concern, ...]:
     BadMetadata
         Its inference configuration is missing or unreadable.
     """
-    found = [Concern("code", item, item) for item in _own_code(root)]
-    config = read_inference(root)
-    name = inference_file(root).name
-    for where, key, value in walk(config):
-        if isinstance(value, str) and value.startswith("$"):
-            what = foreign_expression(value)
-            if what:
-                found.append(Concern("expression", where, what))
-        elif key == "_target_" and isinstance(value, str):
-            found += _concern_of_target(where, value)
-    found += [Concern("expression", name, what) for what in _macros_outside(config)]
+    found = [Concern("code", item, item) for item in code_of(root)]
+    config, *_ = without_files(read_inference(root))
+    found += [Concern("expression", where, what) for where, what in foreign_entries(config)]
     for path in sorted(root.rglob("*")):
         if path.suffix in WEIGHTS_SUFFIXES and path.is_file():
             names = foreign_globals(path)
@@ -71,29 +66,57 @@ def require_trust(root: Path, *, trusted: bool) -> None:
     """
     found = concerns_of(root)
     if found and not trusted:
-        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
         raise CodeNotTrusted(
-            f"The bundle could run code of its own and is not added unasked: {found[0].sentence[:-1]}{more}; read it, "
-            "and add it with --trust if you accept that.",
+            f"The bundle could run code of its own and is not added unasked: {_first(found)}; read it, and add it with "
+            "--trust if you accept that.",
             concerns=[concern.sentence for concern in found],
         )
 
 
-def _own_code(root: Path) -> list[str]:
-    """Packages and modules of the bundle, the top folder of each once."""
-    tops = {p.relative_to(root).parts[0] for p in root.rglob("*.py") if "__pycache__" not in p.parts}
-    return sorted(tops)
+_judged: dict[str, tuple[Concern, ...]] = {}
+"""By the digest over a bundle's files, so that a library is judged once."""
 
 
-def _concern_of_target(where: str, target: str) -> list[Concern]:
-    """A target outside MONAI, torch and numpy; this package's own image processing is no foreign code."""
-    if target.startswith(("monai_bundles.body.", "monai_bundles.pet.")):
-        return []
-    what = foreign_target(target)
-    return [Concern("expression", where, what)] if what else []
+def require_accepted(bundle: Bundle) -> None:
+    """Refuse a bundle that is in use, could run foreign code and was not added with that accepted.
+
+    Raises
+    ------
+    CodeNotTrusted
+        It is one.
+    """
+    if bundle.trusted:
+        return
+    digest = bundle.algorithm.bundle_digest
+    if digest not in _judged:
+        # Damaged weights run nothing, and are told by their hash.
+        found = tuple(c for c in concerns_of(bundle.root) if c.what != UNREADABLE)
+        _judged[digest] = found
+    if found := _judged[digest]:
+        raise CodeNotTrusted(
+            f"The bundle {bundle.name} could run code of its own, and nobody has accepted that: {_first(found)}; read "
+            "it, and take it in by `radgate bundles add --trust` if you accept that.",
+            concerns=[concern.sentence for concern in found],
+        )
 
 
-def _macros_outside(config: dict[str, Any]) -> list[str]:
-    """Macros (`%file#id`) that read a file outside the bundle."""
-    texts = [v for _, _, v in walk(config) if isinstance(v, str) and v.startswith("%")]
-    return [f"the content of {t[1:]}" for t in texts if t[1:].startswith(("/", "..")) or ":/" in t]
+def require_harmless(name: str, config: dict[str, Any]) -> None:
+    """Refuse to build a configuration, as it is given to MONAI, that would run foreign code.
+
+    Raises
+    ------
+    CodeNotTrusted
+        It would.
+    """
+    found = tuple(Concern("expression", where, what) for where, what in foreign_entries(config))
+    if found:
+        raise CodeNotTrusted(
+            f"The bundle {name} would run code of its own and is not built: {_first(found)}; add it with --trust if "
+            "you accept that.",
+            concerns=[concern.sentence for concern in found],
+        )
+
+
+def _first(found: tuple[Concern, ...]) -> str:
+    """The first concern, and how many more there are."""
+    return found[0].sentence[:-1] + (f" (and {len(found) - 1} more)" if len(found) > 1 else "")

@@ -3,9 +3,13 @@
 import io
 import pickletools
 import zipfile
+import zlib
 from pathlib import Path
 
-__all__ = ["foreign_globals"]
+__all__ = ["UNREADABLE", "foreign_globals"]
+
+UNREADABLE = "unreadable"
+"""Instead of a name: the file is damaged, or no pickle."""
 
 HARMLESS_PREFIXES = (
     "collections OrderedDict",
@@ -38,8 +42,11 @@ def foreign_globals(path: Path) -> tuple[str, ...]:
     A file that is no pickle at all gives "unreadable".
     """
     if zipfile.is_zipfile(path):
-        with zipfile.ZipFile(path) as archive:
-            streams = [archive.read(name) for name in archive.namelist() if name.endswith(".pkl")]
+        try:
+            with zipfile.ZipFile(path) as archive:
+                streams = [archive.read(name) for name in archive.namelist() if name.endswith(".pkl")]
+        except (zipfile.BadZipFile, zlib.error, RuntimeError, NotImplementedError, EOFError):
+            return (UNREADABLE,)
     else:
         streams = [path.read_bytes()]
     names: set[str] = set()
@@ -61,7 +68,7 @@ def _globals(data: bytes) -> set[str]:
                 if opcode.name in {"GLOBAL", "INST"}:
                     names.add(str(argument))
                 elif opcode.name == "STACK_GLOBAL":
-                    names.add(" ".join(strings[-2:]) if len(strings) > 1 else "unreadable")
+                    names.add(" ".join(strings[-2:]) if len(strings) > 1 else UNREADABLE)
                 elif opcode.name in {"MEMOIZE", "BINPUT", "LONG_BINPUT"} and strings:
                     memo[len(memo) if argument is None else int(str(argument))] = strings[-1]
                 elif opcode.name in {"BINGET", "LONG_BINGET"} and int(str(argument)) in memo:
@@ -70,6 +77,6 @@ def _globals(data: bytes) -> set[str]:
                     strings.append(argument)
         except (ValueError, EOFError, IndexError, UnicodeDecodeError):
             # After the pickles of an old file come the bare numbers of its tensors.
-            return names if pickles else names | {"unreadable"}
+            return names if pickles else names | {UNREADABLE}
         pickles += 1
     return names

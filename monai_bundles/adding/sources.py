@@ -4,6 +4,7 @@ import shutil
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from monai_bundles.contents import refuse_links_outside
 from monai_bundles.errors import BadMetadata, NetworkSupportMissing, UnknownBundle, ZooUnreachable
 
 __all__ = ["source_folder"]
@@ -43,15 +44,15 @@ def _inside(folder: Path) -> Path:
     Raises
     ------
     BadMetadata
-        There is none.
+        There is none, or it has links that lead out of it.
     """
     folder = folder.resolve()
-    if (folder / "configs").is_dir():
-        return folder
-    inner = [p for p in sorted(folder.iterdir()) if (p / "configs").is_dir()]
-    if len(inner) != 1:
+    found = [folder] if (folder / "configs").is_dir() else []
+    found = found or [p for p in sorted(folder.iterdir()) if (p / "configs").is_dir()]
+    if len(found) != 1:
         raise BadMetadata("The folder holds no bundle: there is no configs/ in it; name the bundle's own folder.")
-    return inner[0]
+    refuse_links_outside(found[0])
+    return found[0]
 
 
 def _unpacked(path: Path, scratch: Path) -> Path:

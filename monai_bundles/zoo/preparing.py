@@ -14,9 +14,12 @@ from typing import Any
 from monai_bundles.config import PartNames, part_names, targets, walk
 from monai_bundles.repairs import repair_config
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["Prepared", "prepare", "without_files"]
 
 LOADERS = ("LoadImage", "EnsureChannelFirst")
+OWN_LOADER = re.compile(r"scripts\.(\w+\.)*Load\w*d")
+"""A loader in the bundle's own code: it puts channels in front, for what follows it takes images so."""
+
 SAVERS = re.compile(r"(Save\w*|\w*Saver)d?$")
 BOX_CONVERSIONS = frozenset({
     "AffineBoxToWorldCoordinated",
@@ -83,17 +86,13 @@ def prepare(config: dict[str, Any], root: Path, device: str, *, keep_channels_ap
     UnknownNetwork
         It defines no network.
     """
-    config = copy.deepcopy(config)
     parts = part_names(config)
-    repairs = list(repair_config(config))
-    channel_first, by_key = _without_loaders(config)
-    _without_savers(config)
+    config, repairs, channel_first, by_key = without_files(config)
     if _resample_raw_images(config):
         repairs.append("spacing-of-raw-images")
     if _invert_discrete_by_nearest(config):
         repairs.append("nearest-inverse-of-labels")
-    if _own_components(config):
-        repairs.append("components-without-scikit-image")
+    _own_components(config)  # no repair that a reader must know of: it keeps the same voxels
     if keep_channels_apart and _without_merging(config):
         repairs.append("overlapping-channels-kept-apart")
     config["bundle_root"] = str(root)
@@ -103,16 +102,29 @@ def prepare(config: dict[str, Any], root: Path, device: str, *, keep_channels_ap
     return Prepared(config, parts, tuple(repairs), channel_first, by_key)
 
 
+def without_files(config: dict[str, Any]) -> tuple[dict[str, Any], list[str], bool, bool]:
+    """A copy of a configuration, repaired, without the steps that read or write files: they are never built here.
+
+    Beside it the ids of the repairs, and of the loaders whether they put the channel in front and worked by key.
+    """
+    config = copy.deepcopy(config)
+    repairs = list(repair_config(config))
+    channel_first, by_key = _without_loaders(config)
+    _without_savers(config)
+    return config, repairs, channel_first, by_key
+
+
 def _without_loaders(config: dict[str, Any]) -> tuple[bool, bool]:
     """Turn what reads files into nothing; whether it put the channel in front, and whether it worked by key."""
     channel_first, by_key = False, True
     for _, entry in targets(config):
         name = entry["_target_"].rpartition(".")[2]
-        if not name.startswith(LOADERS):
+        own = OWN_LOADER.fullmatch(entry["_target_"]) is not None
+        if not name.startswith(LOADERS) and not own:
             continue
         dictionary = name.endswith(("d", "D", "Dict"))
         by_key = by_key and dictionary
-        channel_first |= name.startswith("EnsureChannelFirst") or bool(entry.get("ensure_channel_first"))
+        channel_first |= own or name.startswith("EnsureChannelFirst") or bool(entry.get("ensure_channel_first"))
         keys = entry.get("keys")
         entry.clear()
         entry["_target_"] = "Identityd" if dictionary else "Identity"
@@ -171,14 +183,13 @@ def _invert_discrete_by_nearest(config: dict[str, Any]) -> bool:
     return done
 
 
-def _own_components(config: dict[str, Any]) -> bool:
+def _own_components(config: dict[str, Any]) -> None:
     """Use this package's search for components where MONAI's library for it is not installed."""
     if importlib.util.find_spec("skimage") is not None:
-        return False
+        return
     found = [e for _, e in targets(config) if e["_target_"].rpartition(".")[2] == "KeepLargestConnectedComponentd"]
     for entry in found:
         entry["_target_"] = "monai_bundles.zoo.components.KeepLargest"
-    return bool(found)
 
 
 def _without_merging(config: dict[str, Any]) -> bool:

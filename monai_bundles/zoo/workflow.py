@@ -11,6 +11,7 @@ from monai.bundle import ConfigParser
 from monai.inferers import SimpleInferer
 
 from imaging.errors import RadgateError
+from monai_bundles.adding.concerns import require_harmless
 from monai_bundles.bundle import Bundle
 from monai_bundles.checkpoint import state_of
 from monai_bundles.config import looked_up, read_inference, targets
@@ -102,6 +103,9 @@ def _built(bundle: Bundle, device: str) -> Workflow:
     prepared = prepare(
         read_inference(bundle.root), bundle.root, device, keep_channels_apart=bundle.output == "channels"
     )
+    if not bundle.trusted:
+        # What was judged when it was added is judged as it is built: this is the very configuration that runs.
+        require_harmless(bundle.name, prepared.config)
     repairs = prepared.repairs + (repair_modules(own_code(bundle.root)) if bundle.trusted else ())
     if bundle.output == "boxes" and stand_in_for_torchvision():
         repairs += ("layers-without-torchvision",)
