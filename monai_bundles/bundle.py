@@ -151,6 +151,8 @@ class BundleInput:
     size_px
         Size (along a row, along a column) of each plane that the network takes; a smaller one is filled up with zeros
         about its middle. Empty where the network takes any.
+    rows_first
+        A picture comes with its rows along the first axis, as arrays of pictures have them; else with its columns.
     """
 
     key: str
@@ -160,6 +162,7 @@ class BundleInput:
     colours: bool = False
     phases: bool = False
     size_px: tuple[int, ...] = ()
+    rows_first: bool = False
 
 
 @dataclass(frozen=True)
@@ -208,6 +211,8 @@ class Bundle:
     absent_within_px
         A network that always gives every point puts those that a plane does not show onto its first pixel: points
         within this distance of it are not there. 0 where every point is always there.
+    instances
+        The label map numbers single objects instead of kinds of structures; all of them are the one structure.
     """
 
     name: str
@@ -230,6 +235,7 @@ class Bundle:
     broken_shadow: tuple[str, str] = ("", "")
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     absent_within_px: float = 0.0
+    instances: bool = False
 
     @property
     def is_for_colours(self) -> bool:

@@ -19,6 +19,7 @@ __all__ = [
     "absent_within_px_of",
     "accepted_range",
     "inputs_of",
+    "instances_of",
     "left_out_of",
     "output_of",
     "read_json",
@@ -165,7 +166,8 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
             repeat, colours = int(entry.get("repeat", 1)), bool(entry.get("colours", False))
             size_px = tuple(int(n) for n in entry.get("size_px", ()))
             zeros, phases = bool(entry.get("zeros", False)), bool(entry.get("phases", False))
-            inputs.append(BundleInput(str(entry["key"]), channels, zeros, repeat, colours, phases, size_px))
+            rows_first = bool(entry.get("rows_first", False))
+            inputs.append(BundleInput(str(entry["key"]), channels, zeros, repeat, colours, phases, size_px, rows_first))
     except (TypeError, ValueError, KeyError, AttributeError, re.error) as error:
         raise BadMetadata(
             "`inputs` in configs/radgate.json needs a key and channels with name and modality; correct it.",
@@ -200,6 +202,25 @@ def absent_within_px_of(radgate: Mapping[str, Any]) -> float:
     if isinstance(distance, bool) or not isinstance(distance, int | float) or not 0 <= distance < math.inf:
         raise BadMetadata("`output.absent_within_px` in configs/radgate.json is a distance in pixels; correct it.")
     return float(distance)
+
+
+def instances_of(radgate: Mapping[str, Any]) -> bool:
+    """The entry `output.instances`: whether the label map numbers single objects; not so without it.
+
+    Raises
+    ------
+    BadMetadata
+        It is neither true nor false, stands beside another form than labels, or there are several structures.
+    """
+    entry = radgate.get("output", {})
+    numbered = entry.get("instances", False) if isinstance(entry, dict) else False
+    fits = not numbered or (output_of(radgate) == "labels" and len(radgate["structures"]) == 1)
+    if not isinstance(numbered, bool) or not fits:
+        raise BadMetadata(
+            "`output.instances` in configs/radgate.json is true or false, and true only for labels of one structure; "
+            "correct it."
+        )
+    return numbered
 
 
 def left_out_of(radgate: Mapping[str, Any]) -> dict[str, tuple[str, ...]]:

@@ -28,6 +28,7 @@ from monai_bundles.metadata import (
     absent_within_px_of,
     accepted_range,
     inputs_of,
+    instances_of,
     left_out_of,
     output_of,
     read_metadata,
@@ -245,6 +246,7 @@ def load_bundle(root: Path) -> Bundle:
         inputs=inputs_of(radgate),
         left_out=left_out,
         absent_within_px=absent_within_px_of(radgate),
+        instances=instances_of(radgate),
     )
 
 

@@ -68,6 +68,11 @@ def _repair_entry(entry: dict[str, Any], repair: Repair) -> bool:
         return True
     if name != repair.get("target"):
         return False
+    if kind == "set_value":
+        if argument in entry and entry[argument] == repair["to"]:
+            return False
+        entry[argument] = repair["to"]
+        return True
     if kind == "rename_target":
         entry["_target_"] = repair["to"]
         return True

@@ -21,6 +21,8 @@ class Allowed:
         Dotted names, as Python finds them.
     short
         Names without a module, as MONAI finds them in its own modules.
+    networks
+        Those of them that build networks.
     modules
         Modules that hold one of them, and the packages above those.
     importable
@@ -33,6 +35,7 @@ class Allowed:
 
     full: frozenset[str]
     short: frozenset[str]
+    networks: frozenset[str]
     modules: frozenset[str]
     importable: frozenset[str]
     builtins: frozenset[str]
@@ -45,6 +48,7 @@ def allowed() -> Allowed:
     content = json.loads(Path(__file__).with_name("allowed_names.json").read_text(encoding="utf-8"))
     full: set[str] = set()
     short: set[str] = set()
+    networks: set[str] = set()
     modules: set[str] = set()
     for module, lines in content["exact"].items():
         full |= {f"{module}.{name}" for name in _words(lines)}
@@ -52,11 +56,13 @@ def allowed() -> Allowed:
     for module, lines in content["monai"].items():
         names = {spelled for name in _words(lines) for spelled in _spellings(module, name)}
         short |= names
+        networks |= names if module.startswith(NETWORKS) else set()
         modules |= _packages(module)
         full |= {f"{package}.{name}" for package in _packages(module) - {"monai"} for name in names}
     return Allowed(
         frozenset(full),
         frozenset(short),
+        frozenset(networks),
         frozenset(modules),
         *(frozenset(_words(content[key])) for key in ("importable", "builtins", "members")),
     )

@@ -17,6 +17,7 @@ from monai_bundles.adding.guesses import (
     unnamed_types,
 )
 from monai_bundles.adding.labels import Resolver, is_background, named
+from monai_bundles.adding.objects import object_input, object_name
 from monai_bundles.adding.points import absence_px, point_input, point_names
 from monai_bundles.bundle import OutputForm
 from monai_bundles.checkpoint import weights_files
@@ -36,6 +37,11 @@ LICENCES = (
     (r"attribution-noncommercial", "CC-BY-NC-4.0"),
     (r"attribution 4\.0", "CC-BY-4.0"),
     (r"gnu general public license", "GPL-3.0-only"),
+)
+
+OBJECTS = (
+    "The outputs have no names, and the metadata speak of single objects: each number of the label map is taken as one "
+    "of them, and all become one structure; check that with its card."
 )
 
 CHECKS = {"CT": ["gen.geometry.missing", "gen.geometry.tilt", "gen.pixel.rescale"]}
@@ -92,10 +98,15 @@ def describe(root: Path, resolve: Resolver | None = None) -> Description:
     form = output_form(config, metadata)
     modalities = guessed_modalities(metadata)
     notes = [] if modalities else ["The modality cannot be guessed; write it under `accepts`."]
-    structures, more = _structures(metadata, form, resolve)
+    objects = object_name(metadata) if form in {"labels", "channels"} else ""
+    form = "labels" if objects else form
+    structures, more = ([{"label": 1, "name": objects}], [OBJECTS]) if objects else _structures(metadata, form, resolve)
     inputs, on_inputs = guessed_inputs(config, metadata, modalities)
     colours = any(entry.colours for entry in inputs)
     output: dict[str, Any] = {"form": form}
+    if objects:
+        inputs = [object_input(entry, config) for entry in inputs]
+        output["instances"] = True
     if form == "points":
         inputs = [point_input(entry, config) for entry in inputs]
         output["absent_within_px"], on_points = absence_px(config)

@@ -200,15 +200,16 @@ def guessed_inputs(
     notes: list[str] = []
     inputs: list[BundleInput] = []
     channels_in = _in_channels(config, images)
+    colours = _takes_pictures(modalities, channel_names, images, channels_in if not stacked else 0)
     for key in wanted:
+        if len(wanted) == 1 and colours:
+            inputs.append(BundleInput(key, (_channel(key, modality, several=False),), colours=True))
+            notes.append("It is taken to be made for colour pictures, red first; check that with its card.")
+            continue
         names = channel_names if len(wanted) == 1 and stacked and channels_in > 1 else [key]
         if len(names) != channels_in and len(wanted) == 1 and stacked and channels_in > 1:
             names = [f"channel {n + 1}" for n in range(channels_in)]
             notes.append(f"Which {channels_in} series become the channels cannot be told; name them under `inputs`.")
-        if len(wanted) == 1 and _takes_pictures(modalities, channel_names, images, channels_in if not stacked else 0):
-            inputs.append(BundleInput(key, (_channel(key, modality, several=False),), colours=True))
-            notes.append("It is taken to be made for colour pictures, red first; check that with its card.")
-            continue
         several = len(names) > 1 or len(wanted) > 1
         coloured = channels_in == COLOURS or set(channel_names) >= RGB
         repeat = COLOURS if not stacked and not several and coloured else 1

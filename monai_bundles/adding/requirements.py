@@ -17,6 +17,7 @@ NOT_NEEDED = frozenset({"ignite", "glob", "pandas"})
 TARGET_NEEDS = {
     "TorchVisionFCModel": "torchvision",
     "CuCIM": "cucim",
+    "CellSamWrapper": "segment_anything",
     **dict.fromkeys(("SwinUNETR", "UNETR", "ViT", "ViTAutoEnc", "MILModel", "VISTA3D"), "einops"),
 }
 """What networks and readers of MONAI need beside MONAI itself."""

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 import torch
 from monai.data import MetaTensor
 from monai.transforms.utils import reset_ops_id
@@ -38,7 +39,7 @@ def segmented(bundle: Bundle, workflow: Workflow, data: dict[str, Any], key: str
         if isinstance(output, dict)
         else _placed(output, image)
     )
-    return _finished(workflow, data, placed, kinds=len(bundle.structures))
+    return _finished(workflow, data, placed, kinds=len(bundle.structures), instances=bundle.instances)
 
 
 def _placed(output: Any, image: Any) -> Any:
@@ -55,8 +56,8 @@ def _placed(output: Any, image: Any) -> Any:
     return MetaTensor(prediction, affine=image.affine.clone()) if isinstance(image, MetaTensor) else prediction
 
 
-def _finished(workflow: Workflow, data: dict[str, Any], prediction: Any, *, kinds: int) -> Any:
-    """The prediction after the bundle's postprocessing, for a bundle that names so many kinds of structures.
+def _finished(workflow: Workflow, data: dict[str, Any], prediction: Any, *, kinds: int, instances: bool) -> Any:
+    """The prediction after the bundle's postprocessing, for a bundle that names so many kinds, or numbers objects.
 
     Raises
     ------
@@ -75,8 +76,15 @@ def _finished(workflow: Workflow, data: dict[str, Any], prediction: Any, *, kind
             continue
         if name in done:
             # An instance has a number, which is no label.
-            return (done[name] > 0).float() if name == INSTANCES else done[name]
+            return _outlined(done[name]) if name == INSTANCES or instances else done[name]
     raise WrongOutput(f"The bundle's postprocessing leaves none of {', '.join(OUTPUT_KEYS)}; it cannot be read.")
+
+
+def _outlined(numbered: Any) -> Any:
+    """Where there is any object, of a tensor or an array that numbers them."""
+    if isinstance(numbered, torch.Tensor):
+        return (numbered > 0).float()
+    return torch.from_numpy(np.asarray(numbered) > 0).float()
 
 
 def works_by_key(postprocessing: Any) -> bool:

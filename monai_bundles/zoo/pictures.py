@@ -68,7 +68,7 @@ def run_on_pictures(
         room.require(data[own], masks_bytes(bundle, math.prod(pictures.shape)))
         with counted(workflow, run, lambda share: None, 1):
             output = segmented(bundle, workflow, data, own, device)
-        values = on_picture(output, data[own], pictures.shape[1:])
+        values = on_picture(output, data[own], pictures.shape[1:], rows_first=bundle.inputs[0].rows_first)
         for name, region in regions_of(bundle, values[:, None]).items():
             full = masks.setdefault(name, np.zeros(pictures.shape, dtype=np.bool_))
             full[plane] = region.mask()[0]
@@ -84,9 +84,9 @@ def picture_tensors(bundle: Bundle, picture: NDArray[np.uint8], *, channel_first
     channel_first
         Whether the channels come first; else last, as in a file.
     """
-    across = picture.transpose(1, 0, 2)
     result = {}
     for entry in bundle.inputs:
+        across = picture if entry.rows_first else picture.transpose(1, 0, 2)
         values = across if entry.colours else np.zeros((*across.shape[:2], 1), dtype=np.uint8)
         turned = values.transpose(2, 0, 1) if channel_first else values
         meta = {
@@ -100,7 +100,7 @@ def picture_tensors(bundle: Bundle, picture: NDArray[np.uint8], *, channel_first
     return result
 
 
-def on_picture(output: Any, image: Any, size: tuple[int, int]) -> NDArray[np.float32]:
+def on_picture(output: Any, image: Any, size: tuple[int, int], *, rows_first: bool = False) -> NDArray[np.float32]:
     """An output (C, X, Y) on the picture's pixels (C, rows, columns), by nearest neighbour where it has others.
 
     Parameters
@@ -111,6 +111,8 @@ def on_picture(output: Any, image: Any, size: tuple[int, int]) -> NDArray[np.flo
         What the network was given: its affine counts where the output has none.
     size
         (rows, columns) of the picture.
+    rows_first
+        Its rows lie along the first axis: (C, Y, X).
 
     Raises
     ------
@@ -125,8 +127,10 @@ def on_picture(output: Any, image: Any, size: tuple[int, int]) -> NDArray[np.flo
             "configuration and weights.",
             shape=list(array.shape),
         )
-    turned = array.transpose(0, 2, 1).astype(np.float32)
+    turned = (array if rows_first else array.transpose(0, 2, 1)).astype(np.float32)
     matrix, offset = _to_picture(output if isinstance(output, MetaTensor) else image)
+    if rows_first:
+        matrix, offset = matrix[::-1, ::-1], offset[::-1]
     if max(float(np.abs(matrix - np.eye(2)).max()), float(np.abs(offset).max())) < SAME_PX:
         if turned.shape[1:] != size:
             raise WrongOutput(

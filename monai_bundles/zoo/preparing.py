@@ -17,6 +17,9 @@ from monai_bundles.repairs import repair_config
 __all__ = ["Prepared", "prepare", "without_files"]
 
 LOADERS = ("LoadImage", "EnsureChannelFirst")
+OWN_LOADER = re.compile(r"scripts\.(\w+\.)*Load\w*d")
+"""A loader in the bundle's own code: it puts channels in front, for what follows it takes images so."""
+
 SAVERS = re.compile(r"(Save\w*|\w*Saver)d?$")
 BOX_CONVERSIONS = frozenset({
     "AffineBoxToWorldCoordinated",
@@ -116,11 +119,12 @@ def _without_loaders(config: dict[str, Any]) -> tuple[bool, bool]:
     channel_first, by_key = False, True
     for _, entry in targets(config):
         name = entry["_target_"].rpartition(".")[2]
-        if not name.startswith(LOADERS):
+        own = OWN_LOADER.fullmatch(entry["_target_"]) is not None
+        if not name.startswith(LOADERS) and not own:
             continue
         dictionary = name.endswith(("d", "D", "Dict"))
         by_key = by_key and dictionary
-        channel_first |= name.startswith("EnsureChannelFirst") or bool(entry.get("ensure_channel_first"))
+        channel_first |= own or name.startswith("EnsureChannelFirst") or bool(entry.get("ensure_channel_first"))
         keys = entry.get("keys")
         entry.clear()
         entry["_target_"] = "Identityd" if dictionary else "Identity"

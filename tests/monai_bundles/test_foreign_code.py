@@ -130,6 +130,9 @@ MORE: dict[str, Entries] = {
     "a description": {"network_def": {**threshold_network(), "_desc_": f"$__import__('os').system('{TOUCH}')"}},
     "a switch": {"network_def": {**threshold_network(), "_disabled_": f"$__import__('os').system('{TOUCH}')"}},
     "a debugger": {"network_def": {**threshold_network(), "_mode_": "debug"}},
+    "a network that is named here and built there": net(
+        "$1 + 0*len([@x('fast', 3, 5, 'https://example.invalid/')])", x={"_target_": "HoVerNet", "_mode_": "callable"}
+    ),
     "a debugger by an argument": {"network_def": {**threshold_network(), "_debug_": True}},
     "an import of what is not there yet": net("$1 + 0*x", imports=["$from os import popen as x"]),
     "an import with more behind it": net("$1", imports=[f"$import os; os.system('{TOUCH}')"]),
