@@ -13,7 +13,7 @@ import torch
 import monai_bundles as mb
 from imaging.pictures import Pictures
 from imaging.volume import Volume
-from monai_bundles import errors, inference, memory
+from monai_bundles import errors, memory
 from monai_bundles.registry import load_bundle
 from tests.monai_bundles.colour_making import classifier_folder, is_red, segmenter_folder
 from tests.monai_bundles.making import GRIDS, make_bundle, make_volume
@@ -44,8 +44,7 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> Limit:
     """Plants how many bytes there are beside a network's workspace."""
 
     def plant(size_bytes: int) -> None:
-        for place in (inference, memory):  # imported before: a module that is loaded meanwhile would keep the plant
-            monkeypatch.setattr(place, "available_bytes", lambda _device: memory.WORKSPACE_BYTES + size_bytes)
+        monkeypatch.setattr(memory, "available_bytes", lambda _device: memory.WORKSPACE_BYTES + size_bytes)
 
     return plant
 
