@@ -12,6 +12,7 @@ from monai.data import MetaTensor
 from numpy.typing import NDArray
 
 from imaging.volume import Region, Volume
+from monai_bundles import memory
 from monai_bundles.body.coarse import block_means
 from monai_bundles.body.outline import body_outline
 from monai_bundles.bundle import Bundle, BundleStructure
@@ -19,7 +20,6 @@ from monai_bundles.cleanup import CleanupRules, clean, cleanup_rules
 from monai_bundles.engines.selection import identity_of, selected_engine
 from monai_bundles.errors import NotEnoughMemory, WrongOutput
 from monai_bundles.memory import (
-    available_bytes,
     is_out_of_memory,
     memory_text,
     run_bytes,
@@ -127,7 +127,7 @@ def _with_windows_that_fit(
     own = window_of(roi, image.shape[1:])
     windows = smaller_windows(own) if roi else [own]
     at_once = int(getattr(parts.inferer, "sw_batch_size", 1) or 1)
-    there = available_bytes(device)
+    there = memory.available_bytes(device)
     needed = 0
     for number, window in enumerate(windows):
         batch = (at_once, int(image.shape[0]), *window)

@@ -130,7 +130,7 @@ def test_an_odd_resize_comes_back_within_a_pixel(tmp_path: Path) -> None:
 
 def test_an_output_that_does_not_say_where_it_lies_is_refused(tmp_path: Path) -> None:
     forget = {"_target_": "Lambdad", "keys": "image", "func": "$lambda x: x.as_tensor()[:, ::2, ::2]"}
-    bundle = replace(taken_in(segmenter_folder(tmp_path, forget, inverts=False), tmp_path), trusted=False)
+    bundle = taken_in(segmenter_folder(tmp_path, forget, inverts=False), tmp_path)
 
     with pytest.raises(errors.WrongOutput, match="how it lies"):
         mb.run_bundle(bundle, Pictures(coloured()), device="cpu")
