@@ -21,12 +21,10 @@ RELATIVE = re.compile(r"(?:@|%)(?:::)+")
 FILE = re.compile(r".*\.(json|yaml|yml)(?=(?:::.*)|$)", re.IGNORECASE)
 
 
+ELSEWHERE = "A macro of the configuration names a file, or an entry that is not there; write the value out."
+
 MOST_COPIED = 20_000
 """Values that a macro may copy: macros of macros double what they copy each time."""
-
-
-def _file_macro(where: str, text: str) -> FileMacro:
-    return FileMacro("A macro names no entry of the configuration; write its value out.", where=where, text=text)
 
 
 def expanded(config: dict[str, Any]) -> dict[str, Any]:
@@ -82,10 +80,10 @@ def _expand(value: Any, where: str, root: dict[str, Any]) -> Any:
     name = text[1:].replace("#", SEPARATOR)
     # Anywhere in it: a line of its own is a file's name to MONAI too.
     if FILE.search(name):
-        raise _file_macro(where, name)
+        raise FileMacro(ELSEWHERE, where=where, text=name)
     entry = _entry(root, name, where)
     if _size(entry) > MOST_COPIED:
-        raise _file_macro(where, name)
+        raise FileMacro(ELSEWHERE, where=where, text=name)
     return copy.deepcopy(entry)
 
 
@@ -102,7 +100,7 @@ def _absolute(text: str, where: str) -> str:
     for prefix in sorted(set(RELATIVE.findall(text)), reverse=True):
         levels = prefix.count(SEPARATOR)
         if levels > len(parts):
-            raise _file_macro(where, text)
+            raise FileMacro(ELSEWHERE, where=where, text=text)
         above = "" if levels == len(parts) else SEPARATOR.join(parts[:-levels]) + SEPARATOR
         text = text.replace(prefix, prefix[0] + above)
     return text
@@ -121,5 +119,5 @@ def _entry(root: dict[str, Any], name: str, where: str) -> Any:
         try:
             entry = entry[part] if isinstance(entry, dict) else entry[int(part)]
         except (KeyError, ValueError, IndexError, TypeError):
-            raise _file_macro(where, name) from None
+            raise FileMacro(ELSEWHERE, where=where, text=name) from None
     return entry
