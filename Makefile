@@ -18,7 +18,7 @@ $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt "torch==2.13.0"
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[ai,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[ai,engines,dev]"
 	@touch $(READY)
 
 demo: $(READY)   ## start the service, send a study through it and show what came back (STUDY=folder, KEEP=0 to end by itself)

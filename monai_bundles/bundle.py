@@ -205,6 +205,9 @@ class Bundle:
         Another version that runs beside this one, is recorded and delivers nothing.
     broken_shadow
         Version of a shadow that cannot run, and why; nothing where it can, or where there is none.
+    empty_windows
+        Whether windows of a CT that hold nothing of the body are left out and count as background ("skip"), or are
+        computed like all others.
     left_out
         For a network that was cross-validated: which patients each further weights file has never seen. `evaluate`
         scores a patient with the weights that have not seen it; no study runs with them.
@@ -234,6 +237,7 @@ class Bundle:
     shadow: Optional["Bundle"] = None
     broken_shadow: tuple[str, str] = ("", "")
     left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    empty_windows: Literal["skip", "compute"] = "compute"
     absent_within_px: float = 0.0
     instances: bool = False
 

@@ -11,6 +11,7 @@
         ├── MissingBundleFolder
         ├── ZooUnreachable
         ├── CodeNotTrusted
+        ├── FileMacro
         ├── MissingPackages
         ├── NeedsMore
         ├── UnlabelledOutput
@@ -43,6 +44,7 @@ __all__ = [
     "BundleError",
     "BundleFailed",
     "CodeNotTrusted",
+    "FileMacro",
     "MissingBundleFolder",
     "MissingPackages",
     "MissingSeries",
@@ -97,6 +99,10 @@ class ZooUnreachable(BundleError):
 
 class CodeNotTrusted(BundleError):
     """A bundle could run code that is not MONAI's, and nobody has said that it may."""
+
+
+class FileMacro(BundleError):
+    """A macro (`%...`) of a configuration takes its content from a file, or from nowhere."""
 
 
 class MissingPackages(BundleError):

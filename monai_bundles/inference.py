@@ -9,18 +9,17 @@ from typing import Any
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.inferers import SlidingWindowInferer
 from numpy.typing import NDArray
 
 from imaging.volume import Region, Volume
+from monai_bundles import memory
 from monai_bundles.body.coarse import block_means
 from monai_bundles.body.outline import body_outline
 from monai_bundles.bundle import Bundle, BundleStructure
 from monai_bundles.cleanup import CleanupRules, clean, cleanup_rules
-from monai_bundles.engines.selection import selected_engine
+from monai_bundles.engines.selection import identity_of, selected_engine
 from monai_bundles.errors import NotEnoughMemory, WrongOutput
 from monai_bundles.memory import (
-    available_bytes,
     is_out_of_memory,
     memory_text,
     run_bytes,
@@ -30,7 +29,7 @@ from monai_bundles.memory import (
 from monai_bundles.network import NetworkParts, load_network
 from monai_bundles.orientation import anatomical_axes
 from monai_bundles.restore import grid_map, restore
-from monai_bundles.windows import slide, window_count
+from monai_bundles.windows import slide
 
 __all__ = ["segment_with_network"]
 
@@ -108,7 +107,7 @@ def _segment(bundle: Bundle, volume: Volume, rules: CleanupRules, tell: Progress
     inside = _looked_up(prepared.body, prepared.body_affine_lps, affine, shape) if rules.within_body else None
     parts, notes = _with_windows_that_fit(bundle, parts, image, volume, device)
     tell(0.1, "network")
-    probabilities, forward_s = _infer(bundle, image, parts, inside, tell, device)
+    probabilities, forward_s = _infer(bundle, image, parts, inside, tell, device, has_engine=not notes)
     tell(0.85, "source grid")
     regions = _to_source(bundle, volume, prepared, probabilities, affine, inside, rules)
     return NetworkRun(regions, device, forward_s, notes)
@@ -128,7 +127,7 @@ def _with_windows_that_fit(
     own = window_of(roi, image.shape[1:])
     windows = smaller_windows(own) if roi else [own]
     at_once = int(getattr(parts.inferer, "sw_batch_size", 1) or 1)
-    there = available_bytes(device)
+    there = memory.available_bytes(device)
     needed = 0
     for number, window in enumerate(windows):
         batch = (at_once, int(image.shape[0]), *window)
@@ -235,8 +234,12 @@ def _infer(
     inside: NDArray[np.bool_] | None,
     tell: Progress,
     device: str,
+    *,
+    has_engine: bool,
 ) -> tuple[NDArray[np.float32], float]:
     """Probabilities, shape (structures, z, y, x), on the preprocessed grid, and the seconds of the forward passes.
+
+    Where memory is short (`has_engine` is false) no engine is looked for.
 
     Raises
     ------
@@ -246,9 +249,8 @@ def _infer(
     batch = image.as_tensor()[None].to(device=device, dtype=torch.float32)
     with torch.inference_mode():
         network = parts.network
-        if device == "cpu" and isinstance(parts.inferer, SlidingWindowInferer):
-            count = window_count(parts.inferer, batch)
-            network = selected_engine(bundle.algorithm.bundle_digest, network, parts.inferer, batch, count, inside)
+        if device == "cpu" and has_engine:
+            network = selected_engine(identity_of(bundle), network, parts.inferer, batch, inside)
         done = slide(
             parts.inferer,
             network,

@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from monai_bundles.adding.labels import is_background
 from monai_bundles.bundle import Accepts, BundleInput, BundleStructure, Channel, OutputForm
@@ -20,6 +20,7 @@ __all__ = [
     "absent_within_px_of",
     "accepted_range",
     "declared_images",
+    "empty_windows_of",
     "inputs_of",
     "instances_of",
     "left_out_of",
@@ -184,6 +185,26 @@ def inputs_of(radgate: Mapping[str, Any]) -> tuple[BundleInput, ...]:
             "correct `inputs`."
         )
     return inputs
+
+
+def empty_windows_of(radgate: Mapping[str, Any]) -> Literal["skip", "compute"]:
+    """The entry `empty_windows`; without one every window is computed.
+
+    Raises
+    ------
+    BadMetadata
+        It is another word, or "skip" where no CT gives labels.
+    """
+    word = radgate.get("empty_windows", "compute")
+    if word == "compute":
+        return "compute"
+    is_ct = set(radgate["accepts"].get("modalities", ())) == {"CT"}
+    if word != "skip" or not is_ct or output_of(radgate) not in {"labels", "channels"}:
+        raise BadMetadata(
+            "`empty_windows` in configs/radgate.json is 'compute', or 'skip' where the output is labels or channels "
+            "and CT the only modality, on which a body can be told from air; correct it."
+        )
+    return "skip"
 
 
 def absent_within_px_of(radgate: Mapping[str, Any]) -> float:

@@ -136,6 +136,7 @@ RADGATE = Table(
             needed={"form": Choice(OUTPUT_FORMS)}, free={"absent_within_px": Number(0, 10_000), "instances": Flag()}
         ),
         "postprocessing": CLEANUP,
+        "empty_windows": Choice(("skip", "compute")),
         "left_out": Anything(),
         "not_guessed": Listed(Text()),
     },

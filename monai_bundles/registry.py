@@ -28,6 +28,7 @@ from monai_bundles.gates import gates_of
 from monai_bundles.metadata import (
     absent_within_px_of,
     accepted_range,
+    empty_windows_of,
     inputs_of,
     instances_of,
     left_out_of,
@@ -269,6 +270,7 @@ def _loaded(root: Path) -> Bundle:
         output=output_of(radgate),
         inputs=inputs_of(radgate),
         left_out=left_out,
+        empty_windows=empty_windows_of(radgate),
         absent_within_px=absent_within_px_of(radgate),
         instances=instances_of(radgate),
     )

@@ -15,7 +15,7 @@ from monai_bundles.fit import ON_PICTURES, ONLY_POINTS, colour_misfit
 from monai_bundles.registry import check_weights
 from monai_bundles.segmenter import load_finder, load_segmenter
 
-__all__ = ["Progress", "run_bundle", "run_here"]
+__all__ = ["SEGMENTING", "Progress", "run_bundle", "run_here"]
 
 Progress = Callable[[float, str], None]
 """Called with the share done (0 to 1) and a word on the step."""

@@ -1,7 +1,7 @@
 """A network over an image in overlapping windows: MONAI's sliding window, without the windows that hold no patient.
 
-A window without a voxel of the body is not computed. That changes no label where everything outside the body is set to
-zero afterwards, which is the only case in which a body mask is given.
+A window without a voxel of the body is not computed, which changes no label inside the body. On the CPU the windows are
+joined by `monai_bundles.blending`; on other devices, and for an inferer with settings of its own, by MONAI.
 """
 
 import copy
@@ -14,6 +14,8 @@ import numpy as np
 from monai.inferers import SlidingWindowInferer
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+from monai_bundles.blending import is_plain, joined, padding_of
 
 __all__ = ["Slide", "fullest_windows", "slide", "window_count"]
 
@@ -65,6 +67,10 @@ def slide(
     told
         Called with the share done.
     """
+    if batch.device.type == "cpu" and is_plain(inferer):
+        done_here = joined(inferer, network, batch, inside, told=told)
+        if done_here is not None:
+            return Slide(done_here.output, done_here.forward_s, done_here.computed, done_here.windows)
     if not isinstance(inferer, SlidingWindowInferer):
         began = time.monotonic()
         output = inferer(batch, network)
@@ -129,11 +135,7 @@ def _roi(inferer: SlidingWindowInferer, batch: Tensor) -> tuple[int, ...]:
 
 def _padded(inside: BoolArray, roi: Sequence[int]) -> BoolArray:
     """The mask with the margin that MONAI adds where an image is smaller than a window."""
-    margins = []
-    for size, window in zip(inside.shape, roi, strict=True):
-        missing = max(window - size, 0)
-        margins.append((missing // 2, missing - missing // 2))
-    return np.pad(inside, margins)
+    return np.pad(inside, padding_of(inside.shape, roi))
 
 
 def window_count(inferer: SlidingWindowInferer, batch: Tensor) -> int:

@@ -19,7 +19,7 @@ from monai_bundles.bundle import Bundle
 from monai_bundles.dry_run import dry_run_here
 from monai_bundles.errors import BundleError, BundleFailed, WrongHash
 from monai_bundles.registry import check_weights, load_bundle, verify
-from monai_bundles.runner import run_here
+from monai_bundles.runner import SEGMENTING, run_here
 from monai_bundles.wire import image_from_wire, output_to_wire, raised_to_wire, volume_from_wire
 
 __all__ = ["main", "told_of"]
@@ -104,7 +104,7 @@ def _serve(request: dict[str, Any], answers: Answers) -> dict[str, Any]:
             load_workflow(bundle, "cpu")
         else:
             verify(bundle, build=True)
-            _warm_engine(bundle)
+        _warm_engine(bundle)
         return {}
     if request["kind"] == "dry run":
         check_weights(bundle)
@@ -124,13 +124,20 @@ def _warm_engine(bundle: Bundle) -> None:
     """Compile the network where an engine was chosen for it; on a GPU, and for a bundle without network, nothing."""
     import torch
 
-    if not bundle.needs_network or torch.cuda.is_available():
+    if not bundle.needs_network or bundle.output not in SEGMENTING or torch.cuda.is_available():
         return
-    from monai_bundles.engines.selection import warm_engine
-    from monai_bundles.network import load_network
+    from monai_bundles.engines.selection import identity_of, warm_engine
 
-    parts = load_network(bundle, "cpu")
-    warm_engine(bundle.algorithm.bundle_digest, parts.network, parts.inferer)
+    if bundle.output == "structures":
+        from monai_bundles.network import load_network
+
+        parts = load_network(bundle, "cpu")
+        warm_engine(identity_of(bundle), parts.network, parts.inferer)
+    else:
+        from monai_bundles.zoo.workflow import load_workflow
+
+        workflow = load_workflow(bundle, "cpu")
+        warm_engine(identity_of(bundle), workflow.network, workflow.inferer)
 
 
 def _beat(answers: Answers) -> None:

@@ -192,22 +192,13 @@ def bench(
     as_json: AsJson = False,
 ) -> None:
     """Choose a network's engine on this machine anew, and measure it beside MONAI's sliding window."""
+    from dicom_gateway.cli.bench_study import bench_inputs
     from monai_bundles import find
     from monai_bundles.engines.benchmark import benchmark
-    from monai_bundles.errors import WrongOutput
 
     bundle = find(name, *_folders(folder, config))
-    if not bundle.needs_network or bundle.output != "structures":
-        raise WrongOutput(f"Bundle {name} has no network whose channels are structures; there is nothing to compare.")
-    if study is None:
-        from imaging.testing.phantom import make_phantom
-
-        volume = make_phantom(shape=(90, 240, 250)).volume
-    else:
-        from imaging.series import load_volume, scan
-
-        volume = load_volume(max(scan([study]).stacks, key=lambda stack: len(stack.sources)))
-    result = benchmark(bundle, volume)
+    volume, companions = bench_inputs(bundle, study)
+    result = benchmark(bundle, volume, companions=companions)
     if as_json:
         typer.echo(json.dumps(result.to_json(), ensure_ascii=False, indent=1))
         return
@@ -216,7 +207,9 @@ def bench(
         mark = "chosen" if trial.engine == result.choice.engine else trial.reason
         typer.echo(f"{trial.engine:14} {seconds:20} equal {trial.voxels:.4%}, Dice {trial.dice:.4f}  {mark}")
     typer.echo(f"MONAI's sliding window: {result.monai_s:.2f} s for {result.windows} windows, {result.threads} threads")
-    for what, way in (("the same windows", result.same_windows), ("cropped to the body", result.cropped)):
+    ways = [("the same windows", result.same_windows)]
+    ways += [("cropped to the body", result.cropped)] if result.cropped is not None else []
+    for what, way in ways:
         typer.echo(
             f"{what}: {way.seconds:.2f} s ({way.ratio:.2f} of it, {way.processor_ratio:.2f} of its processor time) for "
             f"{way.windows} windows; equal {way.equal_voxels:.4%}, least Dice {way.least_dice:.4f}"

@@ -141,6 +141,7 @@ def _described(root: Path, resolve: Resolver | None) -> Description:
         },
         "inputs": [_input_json(entry) for entry in inputs],
         "output": output,
+        **_empty_windows(modalities, form),
         "structures": structures,
         "required_checks": _checks(modalities, is_stacked=not colours and form != "points"),
         "weights_sha256": {name: file_sha256(root / name) for name in weights_files(root, config)},
@@ -161,6 +162,11 @@ def _checks(modalities: list[str], *, is_stacked: bool) -> list[str]:
     if not is_stacked:
         return []
     return CHECKS.get(modalities[0], CHECKS_ELSE) if modalities else CHECKS_ELSE
+
+
+def _empty_windows(modalities: list[str], form: OutputForm) -> dict[str, str]:
+    """On a CT the body can be told from air, so that windows in the air need not be computed."""
+    return {"empty_windows": "skip"} if modalities == ["CT"] and form in {"labels", "channels"} else {}
 
 
 def _structures(

@@ -13,7 +13,8 @@ from monai_bundles.adding.expressions import (
     named_by,
     refers_to_import,
 )
-from monai_bundles.adding.replacing import FileMacro, expanded, is_reference
+from monai_bundles.adding.replacing import expanded, is_reference
+from monai_bundles.errors import FileMacro
 
 __all__ = ["foreign_entries", "foreign_target"]
 
@@ -51,7 +52,7 @@ def foreign_entries(config: dict[str, Any]) -> list[tuple[str, str]]:
         config = expanded(config)
         entries = list(_entries(config))
     except FileMacro as macro:
-        return [(macro.where, f"the content of {macro.text}")]
+        return [(str(macro.fields["where"]), f"the content of {macro.fields['text']}")]
     except RecursionError:
         return [("", "entries that hold themselves")]
     names, imports, found = _imported(entries)

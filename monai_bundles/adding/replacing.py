@@ -8,7 +8,9 @@ import copy
 import re
 from typing import Any
 
-__all__ = ["REFERENCES", "FileMacro", "expanded", "is_reference", "with_references"]
+from monai_bundles.errors import FileMacro
+
+__all__ = ["REFERENCES", "expanded", "is_reference", "with_references"]
 
 SEPARATOR = "::"
 REFERENCES = "__local_refs"
@@ -19,17 +21,10 @@ RELATIVE = re.compile(r"(?:@|%)(?:::)+")
 FILE = re.compile(r".*\.(json|yaml|yml)(?=(?:::.*)|$)", re.IGNORECASE)
 
 
+ELSEWHERE = "A macro of the configuration names a file, or an entry that is not there; write the value out."
+
 MOST_COPIED = 20_000
 """Values that a macro may copy: macros of macros double what they copy each time."""
-
-
-class FileMacro(Exception):
-    """A macro takes its content from a file, or from nowhere; the judge turns it into a sentence."""
-
-    def __init__(self, where: str, text: str) -> None:
-        super().__init__(text)
-        self.where = where
-        self.text = text
 
 
 def expanded(config: dict[str, Any]) -> dict[str, Any]:
@@ -85,10 +80,10 @@ def _expand(value: Any, where: str, root: dict[str, Any]) -> Any:
     name = text[1:].replace("#", SEPARATOR)
     # Anywhere in it: a line of its own is a file's name to MONAI too.
     if FILE.search(name):
-        raise FileMacro(where, name)
+        raise FileMacro(ELSEWHERE, where=where, text=name)
     entry = _entry(root, name, where)
     if _size(entry) > MOST_COPIED:
-        raise FileMacro(where, name)
+        raise FileMacro(ELSEWHERE, where=where, text=name)
     return copy.deepcopy(entry)
 
 
@@ -105,7 +100,7 @@ def _absolute(text: str, where: str) -> str:
     for prefix in sorted(set(RELATIVE.findall(text)), reverse=True):
         levels = prefix.count(SEPARATOR)
         if levels > len(parts):
-            raise FileMacro(where, text)
+            raise FileMacro(ELSEWHERE, where=where, text=text)
         above = "" if levels == len(parts) else SEPARATOR.join(parts[:-levels]) + SEPARATOR
         text = text.replace(prefix, prefix[0] + above)
     return text
@@ -124,5 +119,5 @@ def _entry(root: dict[str, Any], name: str, where: str) -> Any:
         try:
             entry = entry[part] if isinstance(entry, dict) else entry[int(part)]
         except (KeyError, ValueError, IndexError, TypeError):
-            raise FileMacro(where, name) from None
+            raise FileMacro(ELSEWHERE, where=where, text=name) from None
     return entry

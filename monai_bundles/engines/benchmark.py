@@ -1,14 +1,15 @@
 """Seconds of a bundle's network step beside MONAI's sliding window on the same image, and whether the labels are equal.
 
 The image is a volume after the bundle's own preprocessing, over the whole field of view. MONAI computes every window
-with eager PyTorch. radgate takes the engine of this machine and leaves out windows without a voxel of the body ("same
-windows": the labels must be equal). In a run it also crops the image to the body, which moves the windows ("cropped":
-the network sees other surroundings, so that its borders differ a little). Labels are compared inside the body, which is
-all that a run delivers.
+with eager PyTorch. radgate takes the engine of this machine and, where the bundle allows it, leaves out windows without
+a voxel of the body ("same windows": the labels must be equal). A bundle that crops its image to the body moves the
+windows by that ("cropped": the network sees other surroundings, so that its borders differ a little). Labels are
+compared inside the body where windows are left out, which is all that a run may change.
 """
 
 import copy
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -16,26 +17,24 @@ from typing import Any
 import numpy as np
 import torch
 from monai.data import MetaTensor
-from monai.inferers import SlidingWindowInferer, sliding_window_inference
+from monai.inferers import sliding_window_inference
 from numpy.typing import NDArray
 
 from imaging.ras import affine_ras
 from imaging.volume import Volume
-from monai_bundles.body.coarse import block_means
-from monai_bundles.body.outline import body_outline
+from monai_bundles.blending import is_plain
+from monai_bundles.body.on_grid import body_on_grid
 from monai_bundles.bundle import Bundle
+from monai_bundles.cleanup import cleanup_rules
 from monai_bundles.engines.agreement import compare
-from monai_bundles.engines.choice import Choice, choose
-from monai_bundles.engines.selection import TRIED_WINDOWS, masks_of_sigmoid
+from monai_bundles.engines.choice import Choice, Labels, choose
+from monai_bundles.engines.selection import TRIED_WINDOWS, identity_of, masks_of_sigmoid
 from monai_bundles.errors import WrongOutput
-from monai_bundles.network import NetworkParts, load_network
-from monai_bundles.orientation import anatomical_axes
-from monai_bundles.restore import grid_map
+from monai_bundles.network import load_network
 from monai_bundles.windows import fullest_windows, slide, window_count
 
 __all__ = ["Benchmark", "Way", "benchmark"]
 
-BODY_MM = 4.0
 MARGIN_VOXELS = 4
 """Around the body where the image is cropped, about the margin of a run."""
 
@@ -53,7 +52,7 @@ class Way:
     processor_ratio
         The share of processor time, which other programs on the machine change less.
     equal_voxels, least_dice
-        Agreement of the labels inside the body.
+        Agreement of the labels.
     """
 
     windows: int
@@ -81,7 +80,7 @@ class Benchmark:
     monai_s
         Wall seconds of MONAI's network step.
     same_windows, cropped
-        radgate's, both ways.
+        radgate's; the second only for a bundle that crops its image.
     threads
         Of PyTorch.
     """
@@ -93,7 +92,7 @@ class Benchmark:
     windows: int
     monai_s: float
     same_windows: "Way"
-    cropped: "Way"
+    cropped: "Way | None"
     threads: int
 
     def to_json(self) -> dict[str, Any]:
@@ -101,82 +100,169 @@ class Benchmark:
         return asdict(self)
 
 
-def benchmark(bundle: Bundle, volume: Volume, cache: Path | None = None) -> Benchmark:
+@dataclass(frozen=True, eq=False)
+class Step:
+    """A network step: what computes which image, what decides on labels, and where windows are left out."""
+
+    network: torch.nn.Module
+    inferer: Any
+    image: Any
+    labels: Labels
+    inside: NDArray[np.bool_] | None
+    crops: bool
+
+
+def benchmark(
+    bundle: Bundle, volume: Volume, cache: Path | None = None, companions: Mapping[str, Volume] | None = None
+) -> Benchmark:
     """Choose the engine anew on this volume, remember it, and measure.
 
     Parameters
     ----------
     bundle
-        With a network whose channels are structures.
+        With a sliding window whose output is labels.
     volume
         In the unit that it accepts.
     cache
         Folder of choices; None for the user's own.
+    companions
+        Further images by the names of their channels.
 
     Raises
     ------
     WrongOutput
-        The bundle has no sliding window, so there is nothing to compare.
+        The bundle has no sliding window, or what it gives are no labels, so there is nothing to compare.
     """
-    parts = load_network(bundle, "cpu")
-    if not isinstance(parts.inferer, SlidingWindowInferer):
-        raise WrongOutput(f"Bundle {bundle.name} has no sliding window; there is nothing to compare it with.")
-    image = _preprocessed(parts, volume)
-    batch = image.as_tensor()[None].float()
-    inside = _body(volume, np.asarray(image.affine, dtype=np.float64), tuple(image.shape[1:]))
-    tried = fullest_windows(parts.inferer, batch, inside, TRIED_WINDOWS)
+    if bundle.needs_network and bundle.output == "structures":
+        step = _of_structures(bundle, volume)
+    else:
+        step = _of_workflow(bundle, volume, companions or {})
+    batch = torch.as_tensor(step.image.as_tensor())[None].float()
+    seen = np.ones(batch.shape[2:], dtype=np.bool_) if step.inside is None else step.inside
+    tried = fullest_windows(step.inferer, batch, step.inside, TRIED_WINDOWS)
     with torch.inference_mode():
-        choice, engine = choose(bundle.algorithm.bundle_digest, parts.network, tried, masks_of_sigmoid, cache)
-        plain = copy.deepcopy(parts.network)
+        choice, engine = choose(identity_of(bundle), step.network, tried, step.labels, cache)
+        plain = copy.deepcopy(step.network)
         for parameter in plain.parameters():
             parameter.data = parameter.data.contiguous()
         plain(tried[0])
         began = _clocks()
         expected = sliding_window_inference(
             batch,
-            parts.inferer.roi_size,
-            parts.inferer.sw_batch_size,
+            step.inferer.roi_size,
+            step.inferer.sw_batch_size,
             plain,
-            parts.inferer.overlap,
-            parts.inferer.mode,
+            step.inferer.overlap,
+            step.inferer.mode,
         )
         monai_s = _clocks() - began
-        whole = tuple(slice(0, n) for n in inside.shape)
-        truth = masks_of_sigmoid(expected) & inside
-        ways = [
-            _measured(parts, engine, batch, inside, box, truth, monai_s, len(bundle.structures))
-            for box in (whole, _box(inside))
-        ]
+        truth = step.labels(expected) & seen
+        whole = tuple(slice(0, n) for n in seen.shape)
+        boxes = [whole, *([_box(seen)] if step.crops else [])]
+        ways = [_measured(step, engine, batch, box, seen, truth, monai_s, int(expected.shape[1])) for box in boxes]
     return Benchmark(
         bundle=bundle.name,
         version=bundle.version,
         choice=choice,
-        image=tuple(int(n) for n in image.shape),
-        windows=window_count(parts.inferer, batch),
+        image=tuple(int(n) for n in step.image.shape),
+        windows=window_count(step.inferer, batch),
         monai_s=round(float(monai_s[0]), 3),
         same_windows=ways[0],
-        cropped=ways[1],
+        cropped=ways[1] if step.crops else None,
         threads=torch.get_num_threads(),
     )
 
 
+def _of_structures(bundle: Bundle, volume: Volume) -> Step:
+    """The step of a bundle whose channels are structures.
+
+    Raises
+    ------
+    WrongOutput
+        There is no sliding window.
+    """
+    parts = load_network(bundle, "cpu")
+    _require_windows(bundle, parts.inferer)
+    tensor = torch.from_numpy(np.ascontiguousarray(volume.array.transpose(2, 1, 0), dtype=np.float32))[None]
+    source = MetaTensor(tensor, affine=torch.from_numpy(affine_ras(volume.grid).copy()))
+    image = parts.preprocessing({parts.image_key: source})[parts.image_key]
+    rules = cleanup_rules(bundle.postprocessing)
+    inside = None
+    if rules.within_body:
+        affine = np.asarray(image.affine, dtype=np.float64)
+        inside = body_on_grid(volume, affine, tuple(int(n) for n in image.shape[1:]), margin_mm=0.0)
+    crops = rules.crop_to_body and inside is not None
+    return Step(parts.network, parts.inferer, image, masks_of_sigmoid, inside, crops)
+
+
+def _of_workflow(bundle: Bundle, volume: Volume, companions: Mapping[str, Volume]) -> Step:
+    """The step of a bundle that is run by its own configuration.
+
+    Raises
+    ------
+    WrongOutput
+        There is no sliding window, or what it gives are no labels that could be compared.
+    """
+    from monai_bundles.zoo.calls import image_key, preprocessed
+    from monai_bundles.zoo.computing import DECIDED, body_for
+    from monai_bundles.zoo.deciding import decision_of
+    from monai_bundles.zoo.inputs import slices_of, source_tensors
+    from monai_bundles.zoo.workflow import load_workflow
+
+    if not bundle.needs_network or bundle.output not in DECIDED or bundle.is_for_colours:
+        raise WrongOutput(
+            f"Bundle {bundle.name} gives no labels of a network over a volume; there is nothing to compare."
+        )
+    workflow = load_workflow(bundle, "cpu")
+    _require_windows(bundle, workflow.inferer)
+    decision = decision_of(bundle, workflow)
+    if decision is None:
+        raise WrongOutput(
+            f"What decides on the labels of bundle {bundle.name} cannot be told from its postprocessing, so that every "
+            "run of it is computed by PyTorch; there is nothing to compare."
+        )
+    source = source_tensors(bundle, volume, companions, channel_first=workflow.channel_first)
+    key = bundle.inputs[0].key
+    in_planes = workflow.spatial_dims == 2
+    if in_planes:
+        source = slices_of(source, volume.array.shape[0] // 2, list(source))
+    data = preprocessed(workflow, source, key)
+    image = data[image_key(data, key)]
+    inside = None if in_planes else body_for(bundle, volume, image)
+    return Step(workflow.network, workflow.inferer, image, decision.masks, inside, crops=False)
+
+
+def _require_windows(bundle: Bundle, inferer: Any) -> None:
+    """Refuse what has no windows of a fixed size.
+
+    Raises
+    ------
+    WrongOutput
+        It has none.
+    """
+    if not is_plain(inferer):
+        raise WrongOutput(
+            f"Bundle {bundle.name} has no plain sliding window of a fixed size; there is nothing to compare it with."
+        )
+
+
 def _measured(
-    parts: NetworkParts,
+    step: Step,
     engine: torch.nn.Module,
     batch: torch.Tensor,
-    inside: Any,
     box: tuple[slice, ...],
-    truth: Any,
+    seen: NDArray[np.bool_],
+    truth: NDArray[np.bool_],
     monai_s: NDArray[np.float64],
     channels: int,
 ) -> Way:
     """The way of radgate over a box of the image."""
     part = batch[(slice(None), slice(None), *box)]
     began = _clocks()
-    ours = slide(parts.inferer, engine, part, channels, inside[box])
+    ours = slide(step.inferer, engine, part, channels, None if step.inside is None else step.inside[box])
     seconds = _clocks() - began
     found = np.zeros_like(truth)
-    found[(slice(None), *box)] = masks_of_sigmoid(ours.output) & inside[box]
+    found[(slice(None), *box)] = step.labels(ours.output) & seen[box]
     agreement = compare(truth, found)
     return Way(
         windows=ours.computed,
@@ -193,36 +279,9 @@ def _clocks() -> NDArray[np.float64]:
     return np.array([time.perf_counter(), time.process_time()])
 
 
-def _box(inside: Any) -> tuple[slice, ...]:
+def _box(inside: NDArray[np.bool_]) -> tuple[slice, ...]:
     """The body's box with a margin."""
     hits = np.argwhere(inside)
     low = np.maximum(hits.min(axis=0) - MARGIN_VOXELS, 0)
     high = np.minimum(hits.max(axis=0) + 1 + MARGIN_VOXELS, inside.shape)
     return tuple(slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
-
-
-def _preprocessed(parts: NetworkParts, volume: Volume) -> MetaTensor:
-    """The whole field of view after the bundle's own preprocessing."""
-    tensor = torch.from_numpy(np.ascontiguousarray(volume.array.transpose(2, 1, 0), dtype=np.float32))[None]
-    image = MetaTensor(tensor, affine=torch.from_numpy(affine_ras(volume.grid).copy()))
-    result: MetaTensor = parts.preprocessing({parts.image_key: image})[parts.image_key]
-    return result
-
-
-def _body(volume: Volume, affine: Any, shape: tuple[int, ...]) -> Any:
-    """The body on the network's grid, by nearest neighbour."""
-    axes = anatomical_axes(volume.grid)
-    coarse = block_means(axes.view(volume.array), axes.spacing_mm, BODY_MM)
-    body = body_outline(coarse)
-    for axis, factor in enumerate(coarse.factors):
-        body = np.repeat(body, factor, axis)
-    shape_here = axes.view(volume.array).shape
-    fine = np.zeros(shape_here, dtype=bool)
-    part = tuple(slice(0, min(int(a), int(b))) for a, b in zip(shape_here, body.shape, strict=True))
-    fine[part] = body[part]
-    own = axes.back(fine).transpose(2, 1, 0)
-    mapping = grid_map(affine, affine_ras(volume.grid))
-    indices = np.indices(shape).reshape(3, -1)
-    nearest = np.rint(mapping.matrix @ indices + mapping.offset[:, None]).astype(np.intp)
-    clipped = [np.clip(row, 0, n - 1) for row, n in zip(nearest, own.shape, strict=True)]
-    return own[tuple(clipped)].reshape(shape)

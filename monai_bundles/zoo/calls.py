@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 from monai.data import MetaTensor
+from torch.nn import Module
 
 from imaging.volume import Region
 from monai_bundles.bundle import Finding, Landmark, Score
@@ -68,8 +69,8 @@ def image_key(data: Mapping[str, Any], key: str) -> str:
 
 
 @contextmanager
-def counted(workflow: Workflow, run: WorkflowRun, told: Callable[[float], None], calls: int) -> Iterator[None]:
-    """Count and time the calls of the network meanwhile."""
+def counted(network: Module, run: WorkflowRun, told: Callable[[float], None], calls: int) -> Iterator[None]:
+    """Count and time the calls of a network meanwhile."""
     state = {"done": 0, "began": 0.0}
 
     def before(_module: Any, _inputs: Any) -> None:
@@ -80,7 +81,7 @@ def counted(workflow: Workflow, run: WorkflowRun, told: Callable[[float], None],
         state["done"] += 1
         told(min(state["done"] / max(calls, 1), 1.0))
 
-    hooks = [workflow.network.register_forward_pre_hook(before), workflow.network.register_forward_hook(after)]
+    hooks = [network.register_forward_pre_hook(before), network.register_forward_hook(after)]
     try:
         yield
     finally:

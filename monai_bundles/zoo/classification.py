@@ -61,7 +61,7 @@ def classify(
         room.require(image, math.prod(shape) * HEAT_BYTES)
         batch = torch.as_tensor(image.as_tensor() if isinstance(image, MetaTensor) else image)[None]
         batch = batch.to(device, torch.float32)
-        with torch.inference_mode(), counted(workflow, run, lambda share: None, 1):
+        with torch.inference_mode(), counted(workflow.network, run, lambda share: None, 1):
             output = workflow.inferer(batch, workflow.network)
         output = output[0] if isinstance(output, tuple | list) else output
         values = _probabilities(output.reshape(-1).float().cpu(), workflow)

@@ -1,5 +1,6 @@
 """One pass through a bundle's network to the output behind its postprocessing, for segmentations."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,8 +8,11 @@ import torch
 from monai.data import MetaTensor
 from monai.transforms.utils import reset_ops_id
 
+from monai_bundles.blending import joined
 from monai_bundles.bundle import Bundle
 from monai_bundles.errors import WrongOutput
+from monai_bundles.zoo.calls import WorkflowRun, counted, window_count
+from monai_bundles.zoo.computing import Computing
 from monai_bundles.zoo.prompts import PROMPT_KEY, asked_for, prompt_arguments, takes_prompts
 from monai_bundles.zoo.workflow import Workflow
 
@@ -21,8 +25,29 @@ OUTPUT_KEYS = ("pred", TYPES, "seg", "label_map", INSTANCES)
 """Under which postprocessing leaves its labels, the usual one first."""
 
 
-def segmented(bundle: Bundle, workflow: Workflow, data: dict[str, Any], key: str, device: str) -> Any:
-    """The output after postprocessing, channels in front, with its affine where it knows it."""
+def segmented(
+    bundle: Bundle,
+    workflow: Workflow,
+    data: dict[str, Any],
+    key: str,
+    device: str,
+    run: WorkflowRun,
+    computing: Computing,
+    told: Callable[[float], None] = lambda share: None,
+) -> Any:
+    """The output after postprocessing, channels in front, with its affine where it knows it.
+
+    Parameters
+    ----------
+    data, key
+        After preprocessing, and where the image is in it.
+    run
+        Where the network's seconds are added.
+    computing
+        What computes the windows.
+    told
+        Called with the share done.
+    """
     image = data[key]
     plain = image.as_tensor() if isinstance(image, MetaTensor) else torch.as_tensor(image)
     prompts: dict[str, Any] = {}
@@ -30,8 +55,18 @@ def segmented(bundle: Bundle, workflow: Workflow, data: dict[str, Any], key: str
         labels = asked_for(tuple(s.label for s in bundle.structures), workflow.offered)
         prompts = prompt_arguments(workflow.inferer, labels, device)
         data = {**data, PROMPT_KEY: torch.tensor(labels)}
+    batch = plain[None].to(device, torch.float32)
+    output: Any = None
     with torch.inference_mode():
-        output = workflow.inferer(plain[None].to(device, torch.float32), workflow.network, **prompts)
+        if computing.decision is not None:
+            done = joined(workflow.inferer, computing.network, batch, computing.inside, computing.decision.empty, told)
+            if done is not None:
+                output = done.output
+                run.forward_s += done.forward_s
+        if output is None:
+            calls = window_count(tuple(batch.shape[2:]), workflow.inferer)
+            with counted(computing.network, run, told, calls):
+                output = workflow.inferer(batch, computing.network, **prompts)
     if isinstance(output, tuple | list):
         output = output[0]
     placed = (

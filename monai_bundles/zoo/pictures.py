@@ -17,8 +17,9 @@ from imaging.pictures import Pictures
 from imaging.volume import Region
 from monai_bundles.bundle import Bundle
 from monai_bundles.errors import WrongDimensions, WrongOutput
-from monai_bundles.zoo.calls import Progress, WorkflowRun, counted, image_key, preprocessed
+from monai_bundles.zoo.calls import Progress, WorkflowRun, image_key, preprocessed
 from monai_bundles.zoo.classification import classify
+from monai_bundles.zoo.computing import Computing
 from monai_bundles.zoo.forward import segmented
 from monai_bundles.zoo.outputs import regions_of
 from monai_bundles.zoo.room import Room, masks_bytes
@@ -66,8 +67,7 @@ def run_on_pictures(
         data = preprocessed(workflow, given(plane), key)
         own = image_key(data, key)
         room.require(data[own], masks_bytes(bundle, math.prod(pictures.shape)))
-        with counted(workflow, run, lambda share: None, 1):
-            output = segmented(bundle, workflow, data, own, device)
+        output = segmented(bundle, workflow, data, own, device, run, Computing(workflow.network))
         values = on_picture(output, data[own], pictures.shape[1:], rows_first=bundle.inputs[0].rows_first)
         for name, region in regions_of(bundle, values[:, None]).items():
             full = masks.setdefault(name, np.zeros(pictures.shape, dtype=np.bool_))

@@ -75,7 +75,7 @@ def find_points(
         room.require(data[own], 0)
         affine = _affine(workflow, given, data[own], key)
         batch = torch.as_tensor(data[own].as_tensor() if isinstance(data[own], MetaTensor) else data[own])[None]
-        with torch.inference_mode(), counted(workflow, run, lambda share: None, 1):
+        with torch.inference_mode(), counted(workflow.network, run, lambda share: None, 1):
             output = workflow.inferer(batch.to(device, torch.float32), workflow.network)
         found = _coordinates(_finished(workflow, data, output), len(given.planes), len(bundle.structures), bundle.name)
         for plane, points in zip(given.planes, found, strict=True):

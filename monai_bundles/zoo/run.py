@@ -17,6 +17,7 @@ from monai_bundles.fit import ONLY_POINTS
 from monai_bundles.memory import is_out_of_memory, smaller_windows
 from monai_bundles.zoo.calls import Progress, WorkflowRun, counted, image_key, preprocessed, window_count
 from monai_bundles.zoo.classification import classify
+from monai_bundles.zoo.computing import computing_of
 from monai_bundles.zoo.detection import detect
 from monai_bundles.zoo.forward import segmented
 from monai_bundles.zoo.inputs import slices_of, source_tensors
@@ -71,7 +72,7 @@ def run_workflow(
             try:
                 with _window(workflow, window, batch), warnings.catch_warnings():
                     warnings.simplefilter("ignore")  # MONAI's transforms warn of what they were asked to do
-                    run = _attempt(bundle, workflow, volume, companions, tell, place)
+                    run = _attempt(bundle, workflow, volume, companions, tell, place, has_engine=window == own)
             except NotEnoughMemory as error:
                 notes.append(error.message)
                 continue
@@ -136,8 +137,10 @@ def _attempt(
     companions: Mapping[str, Volume],
     tell: Progress,
     device: str,
+    *,
+    has_engine: bool,
 ) -> WorkflowRun:
-    """One run with these windows on this device.
+    """One run with these windows on this device; where memory is short no engine is looked for.
 
     Raises
     ------
@@ -170,11 +173,14 @@ def _attempt(
     if in_planes:
         outputs = []
         planes = volume.array.shape[0]
+        fullest = max(range(planes), key=lambda plane: float(source[key].as_tensor()[..., plane].std()))
+        data = preprocessed(workflow, slices_of(source, fullest, list(source)), key)
+        room.require(data[image_key(data, key)], planes_bytes(bundle, volume.array.size))
+        computing = computing_of(bundle, workflow, data[image_key(data, key)], device, has_engine=has_engine)
         for plane in range(planes):
             data = preprocessed(workflow, slices_of(source, plane, list(source)), key)
             room.require(data[image_key(data, key)], planes_bytes(bundle, volume.array.size))
-            with counted(workflow, run, lambda share: None, 1):
-                outputs.append(segmented(bundle, workflow, data, image_key(data, key), device))
+            outputs.append(segmented(bundle, workflow, data, image_key(data, key), device, run, computing))
             tell(0.1 + 0.75 * (plane + 1) / planes, "network")
         stacked = torch.stack([torch.as_tensor(np.asarray(o.cpu())) for o in outputs], dim=-1)
         values = on_source(stacked, np.asarray(source[key].affine, dtype=np.float64), volume)
@@ -185,12 +191,16 @@ def _attempt(
     image = data[key]
     room.require(image, volume_bytes(bundle, volume.array.size))
     tell(0.1, "network")
-    calls = window_count(tuple(image.shape[1:]), workflow.inferer)
-    with counted(workflow, run, lambda share: tell(0.1 + 0.75 * share, "network"), calls):
-        if bundle.output == "boxes":
+
+    def told(share: float) -> None:
+        tell(0.1 + 0.75 * share, "network")
+
+    if bundle.output == "boxes":
+        with counted(workflow.network, run, told, window_count(tuple(image.shape[1:]), workflow.inferer)):
             detect(bundle, workflow, data, key, volume, run, device)
-            return run
-        result = segmented(bundle, workflow, data, key, device)
+        return run
+    computing = computing_of(bundle, workflow, image, device, volume, has_engine=has_engine)
+    result = segmented(bundle, workflow, data, key, device, run, computing, told)
     tell(0.9, "source grid")
     affine = np.asarray(result.affine if isinstance(result, MetaTensor) else image.affine, dtype=np.float64)
     run.regions = regions_of(bundle, on_source(result, affine, volume))

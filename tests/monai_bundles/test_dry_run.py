@@ -274,8 +274,7 @@ def test_a_network_that_needs_its_own_windows_is_tried_with_them(tmp_path: Path)
 
 
 def test_too_little_memory_is_recorded_and_no_refusal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("monai_bundles.zoo.run", "monai_bundles.memory"):
-        monkeypatch.setattr(f"{module}.available_bytes", lambda _device="cpu": 1)
+    monkeypatch.setattr("monai_bundles.memory.available_bytes", lambda _device="cpu": 1)
     assert memory.available_bytes() == 1
     root = make_zoo_bundle(tmp_path)
 

@@ -1,25 +1,33 @@
 """An engine is taken only when its labels are those of eager PyTorch, and windows without a patient change nothing."""
 
 import json
+from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from monai.inferers import SlidingWindowInferer
+from monai.inferers import SimpleInferer, SlidingWindowInferer
 from monai.networks.nets import BasicUNet
 
 from monai_bundles.engines import choice, selection
 from monai_bundles.engines import choice as choice_module
 from monai_bundles.engines.agreement import compare
 from monai_bundles.engines.choice import choice_of, choose, engine_of
-from monai_bundles.engines.kinds import ENGINES, EngineNetwork, available_engines
+from monai_bundles.engines.kinds import ENGINES, EngineNetwork, available_engines, supported_engines
 from monai_bundles.engines.selection import masks_of_argmax, masks_of_sigmoid, selected_engine, warm_engine
 from monai_bundles.memory import network_bytes, smaller_windows
 from monai_bundles.windows import fullest_windows, slide, window_count
 
 WINDOW = (16, 32, 16)
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is compiled or weighed yet."""
+    monkeypatch.setattr(selection, "_built", OrderedDict())
+    monkeypatch.setattr(selection, "_heavy", {})
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +44,11 @@ def image(shape: tuple[int, ...]) -> torch.Tensor:
     return torch.nn.functional.interpolate(coarse, size=shape, mode="trilinear")
 
 
-@pytest.mark.parametrize("name", available_engines())
+@pytest.mark.engines
+@pytest.mark.parametrize("name", supported_engines())
 def test_every_engine_gives_the_labels_of_eager_pytorch(network: torch.nn.Module, name: str) -> None:
+    if name not in available_engines():
+        pytest.skip(f"needs the package {ENGINES[name][0]} of the group 'engines', which is not installed")
     windows = image((2 * 16, 32, 16))
     batch = torch.cat([windows[:, :, :16], windows[:, :, 16:]])
 
@@ -49,6 +60,27 @@ def test_every_engine_gives_the_labels_of_eager_pytorch(network: torch.nn.Module
     assert torch.allclose(mine, expected, atol=1e-3)
 
 
+@pytest.mark.engines
+@pytest.mark.parametrize("name", ["eager", "openvino"])
+def test_outputs_come_in_the_order_of_the_windows_also_after_a_reader_who_stopped(
+    network: torch.nn.Module, name: str
+) -> None:
+    if name not in available_engines():
+        pytest.skip(f"needs the package {ENGINES[name][0]} of the group 'engines', which is not installed")
+    windows = list(image((8 * 16, 32, 16)).split(16, dim=2))
+    with torch.inference_mode():
+        engine = ENGINES[name][1](network, (1, 2, *WINDOW))
+        stopped = engine.each(iter(windows))
+        next(stopped)
+        del stopped
+
+        given = [output.clone() for output in engine.each(iter(windows))]
+
+        assert len(given) == 8
+        for window, output in zip(windows, given, strict=True):
+            assert torch.allclose(output, network(window), atol=1e-3)
+
+
 def test_the_fastest_engine_that_agrees_is_remembered(network: torch.nn.Module, tmp_path: Path) -> None:
     windows = [image(WINDOW)]
 
@@ -57,8 +89,9 @@ def test_the_fastest_engine_that_agrees_is_remembered(network: torch.nn.Module, 
     timed = {t.engine: t.seconds_per_window for t in chosen.trials if t.taken and t.seconds_per_window}
     assert chosen.engine == min(timed, key=lambda name: timed[name])
     assert engine.engine == chosen.engine
-    assert choice_of("digest" * 6, tmp_path) == chosen
-    assert choice_of("another", tmp_path) is None
+    assert choice_of("digest" * 6, (1, 2, *WINDOW), tmp_path) == chosen
+    assert choice_of("digest" * 6, (1, 2, 8, 32, 16), tmp_path) is None, "windows of another size were not measured"
+    assert choice_of("another", (1, 2, *WINDOW), tmp_path) is None
     assert isinstance(engine_of(chosen, network, (1, 2, *WINDOW)), EngineNetwork)
 
 
@@ -85,18 +118,66 @@ def test_an_engine_with_other_labels_is_never_taken(
 
 
 def test_a_damaged_choice_is_made_anew(tmp_path: Path) -> None:
-    choice_module._remember("digest" * 6, choice_module.Choice("eager", "m", ()), tmp_path)
+    shape = (1, 2, *WINDOW)
+    choice_module._remember("digest" * 6, shape, choice_module.Choice("eager", "m", ()), tmp_path)
     file = next(tmp_path.iterdir())
     file.write_text(json.dumps({"engine": "eager"}), encoding="utf-8")
 
-    assert choice_of("digest" * 6, tmp_path) is None
+    assert choice_of("digest" * 6, shape, tmp_path) is None
 
 
-def test_a_run_that_is_quick_anyway_is_not_measured(network: torch.nn.Module, tmp_path: Path) -> None:
+def test_an_engine_is_not_taken_by_labels_that_nobody_saw(
+    network: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def coarse(_network: Any, _shape: Any) -> EngineNetwork:
+        return EngineNetwork("coarse", lambda window: network(window) * 1.1 - 50.0)
+
+    monkeypatch.setitem(ENGINES, "coarse", ("torch", coarse))
+    monkeypatch.setattr(choice_module, "available_engines", lambda: ("eager", "coarse"))
+
+    def nothing(output: torch.Tensor) -> Any:
+        return np.zeros(output.shape[1:], dtype=bool)
+
+    chosen, _ = choose("digest" * 6, network, [image(WINDOW)], nothing, tmp_path)
+
+    assert chosen.engine == "eager"
+    assert "not in sight" in chosen.trials[1].reason
+
+
+def test_a_light_network_is_not_measured(network: torch.nn.Module, tmp_path: Path) -> None:
     inferer = SlidingWindowInferer(WINDOW, overlap=0.25)
 
-    assert selected_engine("digest" * 6, network, inferer, image((20, 33, 18)), 4, None, tmp_path) is network
+    assert selected_engine("digest" * 6, network, inferer, image((20, 33, 18)), None, tmp_path) is network
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_has_one_engine_for_studies_of_every_size(
+    network: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "LIGHT_FLOPS", 1.0)
+    monkeypatch.setattr(choice, "available_engines", lambda: ("eager", "channels_last"))
+    inferer = SlidingWindowInferer(WINDOW, overlap=0.25)
+
+    small = selected_engine("digest" * 6, network, inferer, image((20, 33, 18)), None, tmp_path)
+    monkeypatch.setattr(selection, "choose", None)  # from here on nothing more is measured
+    large = selected_engine("digest" * 6, network, inferer, image((50, 70, 40)), None, tmp_path)
+    selection._built.clear()  # another process
+    again = selected_engine("digest" * 6, network, inferer, image((20, 33, 18)), None, tmp_path)
+
+    assert isinstance(small, EngineNetwork) and isinstance(again, EngineNetwork)
+    assert large is small
+    assert again.engine == small.engine
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_windows_of_no_fixed_size_have_no_engine(
+    network: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "LIGHT_FLOPS", 1.0)
+    values = image((32, 32, 16))
+
+    for inferer in (SlidingWindowInferer((32, -1, 16), overlap=0.25), SimpleInferer()):
+        assert selected_engine("digest" * 6, network, inferer, values, None, tmp_path) is network
 
 
 def test_a_chosen_engine_is_built_before_the_first_run(
@@ -112,7 +193,7 @@ def test_a_chosen_engine_is_built_before_the_first_run(
     warm_engine("digest" * 6, network, inferer, tmp_path)
 
     monkeypatch.setattr(selection, "engine_of", None)  # from here on nothing more is built
-    found = selected_engine("digest" * 6, network, inferer, image((20, 33, 18)), 4, None, tmp_path)
+    found = selected_engine("digest" * 6, network, inferer, image((20, 33, 18)), None, tmp_path)
     assert chosen.engine == "channels_last"
     assert isinstance(found, EngineNetwork) and found.engine == "channels_last"
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from monai_bundles.adding.replacing import FileMacro, expanded, is_reference, with_references
+from monai_bundles.adding.replacing import expanded, is_reference, with_references
+from monai_bundles.errors import FileMacro
 
 PIECES = (
     "@",

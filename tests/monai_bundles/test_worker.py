@@ -81,7 +81,7 @@ def test_a_warm_network_has_the_engine_that_was_chosen_for_it(
     bundle: mb.Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warmed: list[str] = []
-    monkeypatch.setattr(selection, "warm_engine", lambda digest, *_: warmed.append(digest))
+    monkeypatch.setattr(selection, "warm_engine", lambda identity, *_: warmed.append(identity))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     digest = bundle.algorithm.bundle_digest
 
@@ -89,7 +89,7 @@ def test_a_warm_network_has_the_engine_that_was_chosen_for_it(
         {"kind": "warm", "root": str(bundle.root), "digest": digest}, worker_process.Answers(StringIO())
     )
 
-    assert warmed == [digest]
+    assert warmed == [selection.identity_of(bundle)]
 
 
 def test_a_bundles_own_error_comes_back_as_itself(worker: mb.Worker, bundle: mb.Bundle) -> None:

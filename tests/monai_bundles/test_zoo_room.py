@@ -44,8 +44,7 @@ def limit(monkeypatch: pytest.MonkeyPatch) -> Limit:
     """Plants how many bytes there are beside a network's workspace."""
 
     def plant(size_bytes: int) -> None:
-        for place in ("monai_bundles.memory", "monai_bundles.inference"):
-            monkeypatch.setattr(f"{place}.available_bytes", lambda _device: memory.WORKSPACE_BYTES + size_bytes)
+        monkeypatch.setattr(memory, "available_bytes", lambda _device: memory.WORKSPACE_BYTES + size_bytes)
 
     return plant
 
