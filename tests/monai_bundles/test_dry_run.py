@@ -135,12 +135,12 @@ ARGMAX = {"_target_": "AsDiscreted", "keys": "pred", "argmax": True}
             "`postprocessing`",
         ),
         (
-            lambda f: with_radgate(make_zoo_bundle(f), lambda c: c.update(output={"form": "boxes"})),
+            lambda f: with_radgate(make_zoo_bundle(f), lambda c: c.update(output={"form": "boxes"}, empty_windows="compute")),
             errors.WrongOutput,
             "`output.form`",
         ),
         (
-            lambda f: with_radgate(make_zoo_bundle(f), lambda c: c.update(output={"form": "scores"})),
+            lambda f: with_radgate(make_zoo_bundle(f), lambda c: c.update(output={"form": "scores"}, empty_windows="compute")),
             errors.WrongOutput,
             "`output.form`",
         ),
