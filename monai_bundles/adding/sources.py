@@ -31,7 +31,7 @@ def source_folder(source: str, scratch: Path) -> tuple[Path, str]:
     BadMetadata
         The zip holds no bundle, or files outside it.
     UnreadableBundle
-        The zip is damaged or encrypted, or something in the folder is a link to a folder or no file.
+        The zip is damaged or encrypted, or something in the folder is a link that goes round, or no file.
     ZooUnreachable
         The name cannot be loaded down.
     """
@@ -73,15 +73,15 @@ def _refuse_others(folder: Path) -> None:
     Raises
     ------
     UnreadableBundle
-        A link leads to a folder, or something is no file.
+        A link leads to a folder that it lies in, or something is no file.
     """
     for where, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(where) / name
-            is_folder_link = name in folders and path.is_symlink()
-            if is_folder_link or (name in files and not path.is_file()):
+            goes_round = name in folders and path.is_symlink() and path.parent.resolve().is_relative_to(path.resolve())
+            if goes_round or (name in files and not path.is_file()):
                 inside = path.relative_to(folder).as_posix()
-                kind = "a link to a folder" if is_folder_link else "no file"
+                kind = "a link to a folder that it lies in" if goes_round else "no file"
                 raise UnreadableBundle(
                     f"{inside} is {kind}; put the files themselves there, or remove it.", file=inside
                 )

@@ -67,6 +67,11 @@ def with_radgate(root: Path, change: Callable[[dict[str, Any]], object]) -> Path
     return root
 
 
+def as_form(form: str) -> Callable[[dict[str, Any]], object]:
+    """Another form of output than the network's."""
+    return lambda content: content.update(output={"form": form}, empty_windows="compute")
+
+
 def with_step(folder: Path, name: str, *steps: dict[str, Any]) -> Path:
     """A bundle with other steps before or after its network."""
     return make_zoo_bundle(folder, config={name: pre(*steps) if name == "preprocessing" else post(*steps)})
@@ -135,12 +140,12 @@ ARGMAX = {"_target_": "AsDiscreted", "keys": "pred", "argmax": True}
             "`postprocessing`",
         ),
         (
-            lambda f: with_radgate(make_zoo_bundle(f), lambda c: c.update(output={"form": "boxes"}, empty_windows="compute")),
+            lambda f: with_radgate(make_zoo_bundle(f), as_form("boxes")),
             errors.WrongOutput,
             "`output.form`",
         ),
         (
-            lambda f: with_radgate(make_zoo_bundle(f), lambda c: c.update(output={"form": "scores"}, empty_windows="compute")),
+            lambda f: with_radgate(make_zoo_bundle(f), as_form("scores")),
             errors.WrongOutput,
             "`output.form`",
         ),
