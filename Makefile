@@ -7,6 +7,8 @@ STUDY ?=
 KEEP ?=
 MARKS ?=
 JOBS ?= 2
+# Each of the jobs computes with its share of the cores: threads that wait for each other's cores take several times as long.
+THREADS ?= $(shell python3 -c "import os; print(max(1, (os.cpu_count() or 1) // $(JOBS)))")
 
 .PHONY: help install demo test pylinac lint bench clean
 help:            ## this list
@@ -25,7 +27,7 @@ demo: $(READY)   ## start the service, send a study through it and show what cam
 	$(BIN)/radgate demo $(if $(STUDY),--study "$(STUDY)") $(if $(filter 0,$(KEEP)),--no-keep)
 
 test: $(READY)   ## all tests, JOBS at once; says what it skipped and why
-	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(MARKS)
+	OMP_NUM_THREADS=$(THREADS) $(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal $(MARKS)
 
 pylinac: .pylinac/ready  ## the environment of its own in which phantoms are measured
 

@@ -25,9 +25,8 @@ def image(*shape: int) -> torch.Tensor:
     return torch.randn((1, 2, *shape), generator=torch.Generator().manual_seed(7))
 
 
-@pytest.mark.parametrize("shape", [(25, 70, 50), (9, 21, 13), WINDOW, (40, 20, 17)], ids=str)
-@pytest.mark.parametrize("mode", ["constant", "gaussian"])
-@pytest.mark.parametrize("overlap", [0.25, (0.5, 0.25, 0.1)], ids=str)
+@pytest.mark.parametrize("shape", [(25, 38, 29), (9, 21, 13), WINDOW, (37, 20, 17)], ids=str)
+@pytest.mark.parametrize(("mode", "overlap"), [("constant", 0.25), ("gaussian", 0.25), ("gaussian", (0.5, 0.25, 0.1))])
 def test_every_bit_is_that_of_monai(network: torch.nn.Module, shape: Any, mode: str, overlap: Any) -> None:
     inferer = SlidingWindowInferer(WINDOW, overlap=overlap, mode=mode, cval=-0.5)
     values = image(*shape)
