@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from monai.inferers import SlidingWindowInferer
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -117,7 +118,8 @@ def fullest_windows(inferer: Any, batch: Tensor, inside: BoolArray | None, count
             held.append((fill, window[None].clone()))
             held.sort(key=lambda item: -item[0])
             del held[count:]
-        return windows[:, :1]
+        # Never a view: MONAI weighs what it is given back in place, and a window is a view of the image.
+        return torch.zeros_like(windows[:, :1])
 
     looking = copy.copy(inferer)
     looking.with_coord = True

@@ -131,7 +131,8 @@ def benchmark(
     Raises
     ------
     WrongOutput
-        The bundle has no sliding window, or what it gives are no labels, so there is nothing to compare.
+        The bundle has no sliding window, or what it gives are no labels, or it finds nothing: there is nothing to
+        compare.
     """
     if bundle.needs_network and bundle.output == "structures":
         step = _of_structures(bundle, volume)
@@ -157,6 +158,11 @@ def benchmark(
         )
         monai_s = _clocks() - began
         truth = step.labels(expected) & seen
+        if not truth.any():
+            raise WrongOutput(
+                f"Bundle {bundle.name} finds nothing in this image, so that no labels can be compared; name a study of "
+                "its own kind with --study."
+            )
         whole = tuple(slice(0, n) for n in seen.shape)
         boxes = [whole, *([_box(seen)] if step.crops else [])]
         ways = [_measured(step, engine, batch, box, seen, truth, monai_s, int(expected.shape[1])) for box in boxes]

@@ -242,6 +242,42 @@ def test_the_fullest_window_is_the_one_with_most_of_the_body(network: torch.nn.M
     assert tuple(window.shape) == (1, 2, *WINDOW)
 
 
+@pytest.mark.parametrize("mode", ["constant", "gaussian"])
+@pytest.mark.parametrize("at_once", [1, 3])
+@pytest.mark.parametrize("shape", [(33, 70, 41), (9, 70, 41)], ids=str)
+def test_looking_for_the_fullest_windows_leaves_the_image_as_it_is(mode: str, at_once: int, shape: Any) -> None:
+    """MONAI weighs in place what it is given back, and a window is a view of the image."""
+    values = image(shape) + 3
+    before = values.clone()
+    inferer = SlidingWindowInferer(WINDOW, sw_batch_size=at_once, overlap=0.25, mode=mode)
+
+    with torch.inference_mode():
+        tried = fullest_windows(inferer, values, np.ones(shape, dtype=bool), 4)
+
+    assert torch.equal(values, before)
+    if shape[0] > WINDOW[0]:
+        assert torch.equal(tried[0], before[:, :, :16, :32, :16]), "of equally full windows the first is the first"
+
+
+def test_the_study_by_which_an_engine_is_chosen_has_the_output_of_every_later_one(
+    network: torch.nn.Module, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(selection, "LIGHT_FLOPS", 0.0)
+    inferer = SlidingWindowInferer(WINDOW, sw_batch_size=1, overlap=0.25, mode="gaussian")
+    values = image((33, 70, 41))
+    inside = np.ones((33, 70, 41), dtype=bool)
+
+    def run() -> torch.Tensor:
+        engine = selected_engine("digest" * 6, network, inferer, values, inside, tmp_path)
+        return torch.as_tensor(slide(inferer, engine, values, 3, inside).output)
+
+    with torch.inference_mode():
+        first, second, expected = run(), run(), inferer(values, network)
+
+    assert torch.equal(first, second)
+    assert torch.allclose(first, expected, atol=1e-3)
+
+
 def test_labels_of_the_highest_channel_leave_the_background_out() -> None:
     output = torch.tensor([[[[0.0, 3.0]], [[1.0, 0.0]], [[0.5, 0.0]]]])
 
