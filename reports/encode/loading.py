@@ -19,6 +19,7 @@ MODULES = (
     "reports.document",
     "reports.encode.sr_findings",
     "reports.encode.sr_groups",
+    "reports.encode.sr_landmarks",
     "reports.encode.sr_pictures",
     "reports.quality",
 )
