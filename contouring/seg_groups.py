@@ -189,6 +189,9 @@ def _per_frame_groups(
         Write each frame's number in the stack, from 1.
     """
     ordinal = {plane: n for n, plane in enumerate(sorted({f.plane for f in frames}), start=1)}
+    if numbered:
+        # Here the index is the number itself (PS3.3 C.7.6.16.2.2), also where earlier pictures have no frame.
+        ordinal = {plane: plane + 1 for plane in ordinal}
     items = []
     for frame in frames:
         index: tuple[int, ...] = (ordinal[frame.plane],)

@@ -65,6 +65,16 @@ def test_every_frame_is_the_pixels_of_the_picture_that_it_names(tmp_path: Path, 
     assert seg.NumberOfFrames == 5
 
 
+def test_the_index_of_a_frame_is_the_number_of_its_picture_where_earlier_ones_have_none(tmp_path: Path) -> None:
+    [red, _] = red_and_green()
+
+    seg = write_seg([red], the_series(tmp_path), made_at=MADE_AT, algorithm=Algorithm("a", "1"))
+
+    contents = [frame.FrameContentSequence[0] for frame in seg.PerFrameFunctionalGroupsSequence]
+    assert [c.InStackPositionNumber for c in contents] == [1, 3]
+    assert [list(c.DimensionIndexValues) for c in contents] == [[1, 1], [1, 3]]
+
+
 def test_nothing_in_it_is_a_place_or_a_size_in_the_patient(tmp_path: Path) -> None:
     seg = written(the_series(tmp_path))
 
