@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -13,21 +12,9 @@ from dicom_gateway.store import tables
 from dicom_gateway.web import create_app
 from tests.dicom_gateway.racing import plan
 from tests.dicom_gateway.web_server import serving
-from tests.dicom_gateway.web_site import FilledSite, copied_site, filled_site
+from tests.dicom_gateway.web_site import FilledSite
 
 PAGE = {"Accept": "text/html"}
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> FilledSite:
-    with filled_site(tmp_path_factory.mktemp("cancel") / "site") as site:
-        return site
-
-
-@pytest.fixture
-def site(original: FilledSite, tmp_path: Path) -> Iterator[FilledSite]:
-    with copied_site(original, tmp_path / "site") as copy:
-        yield copy
 
 
 @pytest.fixture
